@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which file on the caching server a new file is sent as the difference to.
+
+The choice is ours and explicit. ``rsync --fuzzy`` compares names by edit distance and takes a sibling of the same day
+and another flavour for the nearest one, of which no block matches (https://github.com/RsyncProject/rsync/issues/570).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+from .assets import FILE, SQUASHFS_SUFFIX, Tree
+
+_DATE = re.compile(r"(?<![0-9A-Za-z])(?:\d{4}|\d{2})[-_.]?\d{2}[-_.]?\d{2}(?![0-9A-Za-z])")
+_COMMIT = re.compile(r"(?=[0-9a-f]*\d)[0-9a-f]{7,40}\Z")
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildName:
+    """What the name of a build tells: ``21-04-09-gnome-master-f1d734e`` is gnome, master, of 21-04-09."""
+
+    date: str
+    family: t.Tuple[str, ...]
+
+    @property
+    def flavour(self) -> str:
+        """The first word that is neither date nor commit."""
+        return self.family[0] if self.family else ""
+
+
+def parse_name(path: str) -> BuildName:
+    """Take the name of an image apart into its date and its family (all words but date and commit)."""
+    stem = posixpath.basename(path)[: -len(SQUASHFS_SUFFIX)]
+    found = _DATE.search(stem)
+    date = re.sub(r"\D", "", found.group(0)) if found else ""
+    rest = stem[: found.start()] + "-" + stem[found.end() :] if found else stem
+    words = [word for word in _SEPARATORS.split(rest) if word and not _COMMIT.match(word.lower())]
+    return BuildName(date=date[-6:], family=tuple(words))
+
+
+def choose(path: str, there: Tree) -> t.Optional[str]:
+    """Return the path on the caching server that ``path`` is best sent as the difference to, or None.
+
+    The file's own predecessor under the same name comes first. For an image, then: the same build in another
+    directory (a tested image moves from ``dev`` to ``prod``); the same flavour and branch, in the same directory before
+    others, the newest of an earlier date before later ones; at last the same flavour on another branch. For any
+    other file: the file of the same name in the newest sibling of its directory, as ``initrd`` has in ``kernels``.
+    """
+    own = there.get(path)
+    if own is not None and own.kind == FILE and own.size > 0:
+        return path
+    if path.endswith(SQUASHFS_SUFFIX):
+        return _choose_image(path, there)
+    directory, name = posixpath.split(path)
+    above = posixpath.dirname(directory)
+    siblings = [
+        entry
+        for entry in there.values()
+        if entry.kind == FILE
+        and entry.size > 0
+        and directory
+        and posixpath.basename(entry.path) == name
+        and posixpath.dirname(posixpath.dirname(entry.path)) == above
+        and posixpath.dirname(entry.path) != ""
+    ]
+    best = max(siblings, key=lambda entry: (entry.mtime, entry.path), default=None)
+    return best.path if best else None
+
+
+def _choose_image(path: str, there: Tree) -> t.Optional[str]:
+    wanted = parse_name(path)
+    directory, name = posixpath.split(path)
+    best: t.Optional[t.Tuple[t.Tuple[t.Any, ...], str]] = None
+    for entry in there.values():
+        if entry.kind != FILE or entry.size == 0 or not entry.path.endswith(SQUASHFS_SUFFIX):
+            continue
+        other = parse_name(entry.path)
+        same_build = posixpath.basename(entry.path) == name
+        same_family = other.family == wanted.family
+        if not (same_build or same_family or (wanted.flavour and other.flavour == wanted.flavour)):
+            continue
+        earlier = other.date <= wanted.date
+        rank = (
+            same_build,
+            same_family,
+            posixpath.dirname(entry.path) == directory,
+            earlier,
+            # the nearest in time: the newest of the earlier ones, the oldest of the later ones
+            other.date if earlier else _mirrored(other.date),
+            entry.mtime,
+        )
+        if best is None or (rank, entry.path) > best:
+            best = (rank, entry.path)
+    return best[1] if best else None
+
+
+def _mirrored(date: str) -> str:
+    """Return a key under which later dates sort before earlier ones."""
+    return "".join(str(9 - int(digit)) for digit in date)

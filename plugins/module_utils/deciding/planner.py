@@ -1,0 +1,327 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From two trees to an ordered plan: what must be done on one caching server, and in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import basis as bases
+from . import marker as markers
+from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, kernel_directory, kernel_version_of, link_target, parents
+from .readiness import KERNEL_FILES, Image, Inventory, Rules, pair_markers
+from .steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw
+
+PUBLISHED = "published"
+UNCHANGED = "unchanged"
+REPAIRED = "repaired"
+WITHDRAWN = "withdrawn"
+HELD_BACK = "held_back"
+FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class There:
+    """What is on the caching server.
+
+    ``markers`` holds the content of the markers that are not the netboot server's own by size and time, ``damaged``
+    the paths whose content was compared and found to differ, ``compared`` all whose content was compared.
+    """
+
+    tree: Tree
+    markers: t.Dict[str, bytes] = dataclasses.field(default_factory=dict)
+    damaged: t.FrozenSet[str] = frozenset()
+    compared: t.FrozenSet[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be done, in order, and what is not, and why.
+
+    ``unchanged`` and ``only_there`` list paths; ``held_back`` and ``impossible`` give the reason for each path;
+    ``refused`` is why nothing at all may be removed.
+    """
+
+    units: t.Tuple[Unit, ...] = ()
+    unchanged: t.Tuple[str, ...] = ()
+    only_there: t.Tuple[str, ...] = ()
+    held_back: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    impossible: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    refused: str = ""
+
+
+def wanted_markers(source: Tree, there: Tree, rules: Rules) -> t.List[str]:
+    """Return the markers on the caching server that must be read there, since they are not the netboot server's."""
+    return [
+        path
+        for path in pair_markers(there, rules, strict=True)
+        if there[path].kind == FILE and not there[path].looks_like(source.get(path))
+    ]
+
+
+def make_plan(
+    inventory: Inventory, source: Tree, there: There, rules: Rules, *, delete: bool = False, max_delete: int = 10
+) -> Plan:
+    """Return the plan that brings ``there`` in line with ``inventory``, which was sorted out of ``source``."""
+    return _Planner(inventory, source, there, rules).plan(delete=delete, max_delete=max_delete)
+
+
+class _Planner:
+    def __init__(self, inventory: Inventory, source: Tree, there: There, rules: Rules) -> None:
+        self.inventory = inventory
+        self.source = source
+        self.there = there
+        self.rules = rules
+        self.pairs = pair_markers(there.tree, rules, strict=True)
+        self.contents = {path: self._versions(path) for path in self.pairs}
+        # The tree as it will be after the units planned so far: a file sent early is the basis of a later one.
+        self.later: Tree = dict(there.tree)
+        self.withdrawn: t.Set[str] = set()
+        self.units: t.List[Unit] = []
+        self.unchanged: t.List[str] = []
+        self.held_back = dict(inventory.held_back)
+        self.impossible: t.Dict[str, str] = {}
+
+    def plan(self, *, delete: bool, max_delete: int) -> Plan:
+        self._withdraw_broken()
+        for version in self._kernels_by_need():
+            self._kernel(version, self.inventory.kernels[version])
+        for entry in self.inventory.files:
+            self._single("file", entry)
+        aliases = [image for image in self.inventory.images if any(e.kind == SYMLINK for e in image.entries)]
+        for image in self._by_age(image for image in self.inventory.images if image not in aliases):
+            self._image("image", image)
+        for image in self._by_age(aliases):
+            self._image("pointer", image)
+        for entry in self.inventory.pointers:
+            self._pointer(entry)
+        only_there = self._only_there()
+        refused = self._remove(only_there, max_delete) if delete else ""
+        return Plan(
+            units=tuple(self.units),
+            unchanged=tuple(self.unchanged),
+            only_there=tuple(only_there),
+            held_back=self.held_back,
+            impossible=self.impossible,
+            refused=refused,
+        )
+
+    # What is there already
+
+    def _fits(self, entry: Entry) -> bool:
+        return entry.looks_like(self.there.tree.get(entry.path)) and entry.path not in self.there.damaged
+
+    def _versions(self, path: str) -> t.Tuple[str, ...]:
+        """Return the kernel versions that a marker on the caching server names; a broken marker names none."""
+        entry = self.there.tree[path]
+        if path not in self.there.markers and entry.looks_like(self.source.get(path)):
+            return next((i.versions for i in self.inventory.images if path in {m.path for m in i.markers}), ())
+        try:
+            version = markers.parse(self.there.markers.get(path, b"{}")).version
+        except ValueError:
+            return ()
+        return (version,) if version else ()
+
+    def _visible_markers(self, image: str) -> t.List[str]:
+        return [path for path, of in sorted(self.pairs.items()) if of == image and path not in self.withdrawn]
+
+    def _obstacle(self, path: str) -> str:
+        """Return why nothing can be put at a path of the caching server, or an empty string."""
+        for above in parents(path):
+            entry = self.there.tree.get(above)
+            if entry is not None and entry.kind == SYMLINK:
+                return f"{above} is a symlink on the caching server, and a sync never writes through one; remove it there"
+            if entry is not None and entry.kind != DIRECTORY:
+                return f"{above} is no directory on the caching server; remove it there"
+        entry = self.there.tree.get(path)
+        if entry is not None and entry.kind not in (FILE, SYMLINK):
+            return f"it is a {entry.kind} on the caching server; remove it there"
+        return ""
+
+    # Phase by phase
+
+    def _withdraw_broken(self) -> None:
+        """Withdraw every marker whose promise is not kept on the caching server, before all else."""
+        for path, image in sorted(self.pairs.items()):
+            if not self.rules.selection.has(image):
+                continue
+            wanted = [image] + [
+                f"{kernel_directory(version)}/{name}" for version in self.contents[path] for name in KERNEL_FILES
+            ]
+            wanted += [
+                entry.path
+                for version in self.contents[path]
+                for entry in self.inventory.kernels.get(version, ())
+                if entry.path not in wanted
+            ]
+            missing = [name for name in wanted if name not in self.there.tree]
+            damaged = [name for name in [path] + wanted if name in self.there.damaged]
+            if missing or damaged:
+                reason = f"{missing[0]} is not there" if missing else f"{damaged[0]} is damaged there"
+                self.withdrawn.add(path)
+                self.units.append(Unit("withdrawal", image, (Withdraw(path, reason),), WITHDRAWN, reason))
+
+    def _kernels_by_need(self) -> t.List[str]:
+        need: t.Dict[str, int] = {version: 0 for version in self.inventory.kernels}
+        for image in self.inventory.images:
+            for version in image.versions:
+                if version in need:
+                    need[version] = max(need[version], image.newest)
+        return sorted(need, key=lambda version: (-need[version], version))
+
+    def _kernel(self, version: str, entries: t.Tuple[Entry, ...]) -> None:
+        """Plan one kernel directory as a whole: no client may find the old kernel beside the new initrd."""
+        new = [entry for entry in entries if not self._fits(entry)]
+        self.unchanged.extend(entry.path for entry in entries if self._fits(entry))
+        blocked = {entry.path: reason for entry in new for reason in [self._obstacle(entry.path)] if reason}
+        if blocked or not new:
+            self.impossible.update(blocked)
+            return
+        regular = [entry for entry in new if entry.kind == FILE]
+        steps: t.List[Step] = []
+        for entry in regular:
+            steps += [Send(entry, bases.choose(entry.path, self.later)), Check(entry), Flush(entry)]
+            self.later[entry.path] = entry
+        # One replaced file is swapped in one rename. Of several, a client could see a mixture in between.
+        replaced = [entry for entry in new if entry.path in self.there.tree]
+        if len(replaced) > 1 or (replaced and len(new) > 1):
+            for path, versions in sorted(self.contents.items()):
+                if version in versions and path not in self.withdrawn:
+                    self.withdrawn.add(path)
+                    steps.append(Withdraw(path, f"{kernel_directory(version)} is about to change"))
+        steps += [Publish(entry) for entry in regular]
+        steps += [Link(entry) for entry in new if entry.kind == SYMLINK]
+        self._add("kernel", kernel_directory(version), steps, [entry.path for entry in new])
+
+    def _single(self, kind: str, entry: Entry, confirm: t.Tuple[Entry, ...] = ()) -> None:
+        if self._fits(entry):
+            self.unchanged.append(entry.path)
+            return
+        obstacle = self._obstacle(entry.path)
+        if obstacle:
+            self.impossible[entry.path] = obstacle
+            return
+        steps: t.List[Step] = [Confirm(entry.path, confirm)] if confirm else []
+        self._add(kind, entry.path, steps + self._deliver(entry), [entry.path])
+
+    def _deliver(self, entry: Entry) -> t.List[Step]:
+        if entry.kind == SYMLINK:
+            self.later[entry.path] = entry
+            return [Link(entry)]
+        send = Send(entry, bases.choose(entry.path, self.later))
+        self.later[entry.path] = entry
+        return [send, Check(entry), Flush(entry), Publish(entry)]
+
+    def _by_age(self, images: t.Iterable[Image]) -> t.List[Image]:
+        """The newest first, so that a site on a slow line can boot today's image soon; small ones before large."""
+        return sorted(images, key=lambda i: (-i.newest, i.squashfs.size if i.squashfs else 0, i.path))
+
+    def _image(self, kind: str, image: Image) -> None:
+        if not image.ready:
+            self.held_back[image.path] = image.reason
+            return
+        assert image.squashfs is not None
+        whole = self._fits(image.squashfs)
+        new_markers = [m for m in image.markers if not self._fits(m) or m.path in self.withdrawn]
+        if whole and not new_markers:
+            self.unchanged.append(image.path)
+            return
+        obstacles = [reason for entry in image.entries for reason in [self._obstacle(entry.path)] if reason]
+        if obstacles:
+            self.impossible[image.path] = obstacles[0]
+            return
+        steps: t.List[Step] = []
+        if not whole:
+            for path in self._visible_markers(image.path):
+                self.withdrawn.add(path)
+                steps.append(Withdraw(path, f"{image.path} is about to change"))
+            steps += self._deliver(image.squashfs)
+            new_markers = list(image.markers)
+        if image.markers:
+            steps.append(Confirm(image.path, self._promise(image)))
+            for entry in new_markers:
+                steps += self._deliver(entry)
+        self._add(kind, image.path, steps, [entry.path for entry in image.entries + image.requires])
+
+    def _promise(self, image: Image) -> t.Tuple[Entry, ...]:
+        """All that the image's markers promise; a symlinked squashfs with the file that it leads to."""
+        entries = [image.squashfs] if image.squashfs else []
+        entry = image.squashfs
+        while entry is not None and entry.kind == SYMLINK and len(entries) < 9:
+            target = link_target(entry.path, entry.target)
+            entry = self.source.get(target) if target else None
+            if entry is not None:
+                entries.append(entry)
+        return tuple(entries) + image.requires
+
+    def _pointer(self, entry: Entry) -> None:
+        """Plan what names other assets: only where those are, or will be by then."""
+        if entry.kind == SYMLINK:
+            target = link_target(entry.path, entry.target) or ""
+            wanted = [self.source[target]] if target in self.source else []
+        else:
+            version = self.inventory.pointed.get(entry.path, "")
+            directory = kernel_directory(version)
+            wanted = [self.source[f"{directory}/{name}"] for name in KERNEL_FILES] if version else []
+            wanted += [e for e in self.inventory.kernels.get(version, ()) if e not in wanted]
+        for one in wanted:
+            below = one.path + "/"
+            if one.path not in self.later and not any(path.startswith(below) for path in self.later):
+                self.held_back[entry.path] = f"it names {one.path}, which this caching server does not get"
+                return
+        self._single("pointer", entry, tuple(wanted))
+
+    # Removals
+
+    def _only_there(self) -> t.List[str]:
+        ours = self.inventory.paths
+        return sorted(
+            path
+            for path, entry in self.there.tree.items()
+            if entry.kind != DIRECTORY
+            and self.rules.selection.has(path)
+            and path not in ours
+            and path not in self.source
+            and path not in self.withdrawn
+        )
+
+    def _remove(self, only_there: t.Sequence[str], max_delete: int) -> str:
+        going = set(only_there)
+        staying = {
+            version
+            for path, versions in self.contents.items()
+            if path not in going and path not in self.withdrawn
+            for version in versions
+        }
+        going = {path for path in going if kernel_version_of(path) not in staying or not kernel_version_of(path)}
+        if len(going) > max_delete:
+            return f"{len(going)} files would be removed, but max_delete allows {max_delete}: none was removed"
+        for path in sorted(going):
+            image = self.pairs.get(path)
+            if image is not None:
+                reason = "the netboot server no longer holds it"
+                self.withdrawn.add(path)
+                self.units.append(Unit("removal", image, (Withdraw(path, reason),), WITHDRAWN, reason))
+        for path in sorted(going - set(self.pairs)):
+            self.units.append(Unit("removal", path, (Remove(path),), WITHDRAWN, "the netboot server no longer holds it"))
+        self._remove_directories(going)
+        return ""
+
+    def _remove_directories(self, going: t.Set[str]) -> None:
+        left = {above for path in self.later if path not in going for above in self._holders(path)}
+        emptied = {above for path in going for above in parents(path) if above not in left and above not in self.source}
+        for path in sorted(emptied, reverse=True):
+            self.units.append(Unit("removal", path, (Remove(path, directory=True),), WITHDRAWN, "it is empty"))
+
+    def _holders(self, path: str) -> t.List[str]:
+        return [] if self.later[path].kind == DIRECTORY else parents(path)
+
+    # Units
+
+    def _add(self, kind: str, path: str, steps: t.Sequence[Step], touched: t.Sequence[str]) -> None:
+        damaged = [name for name in touched if name in self.there.damaged]
+        outcome = REPAIRED if damaged else PUBLISHED
+        reason = f"{damaged[0]} was damaged on the caching server" if damaged else ""
+        self.units.append(Unit(kind, path, tuple(steps), outcome, reason))

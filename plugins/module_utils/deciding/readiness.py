@@ -1,0 +1,317 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the netboot server's tree holds, image by image, and what of it is ready to be sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import typing as t
+
+from . import marker as markers
+from . import squashfs
+from .assets import DIRECTORY, FILE, SQUASHFS_SUFFIX, SYMLINK, Entry, Tree, kernel_directory, kernel_version_of, link_target
+from .selection import Selection, matches
+
+DEFAULT_POINTERS = ("kernels/latest-kernel-version.json",)
+KERNEL_FILES = ("vmlinuz", "initrd")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How a tree is to be read. Patterns as in :mod:`.selection`."""
+
+    selection: Selection = dataclasses.field(default_factory=Selection)
+    unmarked_images: t.Tuple[str, ...] = ()
+    marker_names: t.Tuple[str, ...] = markers.DEFAULT_NAMES
+    pointers: t.Tuple[str, ...] = DEFAULT_POINTERS
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What was read of the files themselves, by path.
+
+    ``contents`` holds the JSON files, ``superblocks`` the first bytes of the squashfs files, ``digests`` the SHA-256 of
+    those that had to be hashed, ``unreadable`` the reason for each file that could not be read.
+    """
+
+    contents: t.Dict[str, bytes] = dataclasses.field(default_factory=dict)
+    superblocks: t.Dict[str, bytes] = dataclasses.field(default_factory=dict)
+    digests: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    unreadable: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A squashfs with its markers. ``reason`` says why it is held back; it is ready where that is empty.
+
+    ``requires`` lists what must be whole beside the squashfs: the files of the kernels that the markers name.
+    """
+
+    path: str
+    squashfs: t.Optional[Entry]
+    markers: t.Tuple[Entry, ...] = ()
+    versions: t.Tuple[str, ...] = ()
+    requires: t.Tuple[Entry, ...] = ()
+    sha256: str = ""
+    reason: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the image may be sent."""
+        return not self.reason
+
+    @property
+    def entries(self) -> t.Tuple[Entry, ...]:
+        """The image's own files, markers last."""
+        return ((self.squashfs,) if self.squashfs else ()) + self.markers
+
+    @property
+    def newest(self) -> int:
+        """The time of its newest marker, or of its squashfs where it has none: seconds since the epoch."""
+        return max((entry.mtime for entry in self.markers or self.entries), default=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inventory:
+    """All that is chosen on the netboot server, sorted out.
+
+    ``files`` are plain files, ``kernels`` the files of each kernel version, ``pointers`` what goes last and
+    ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
+    """
+
+    images: t.Tuple[Image, ...] = ()
+    files: t.Tuple[Entry, ...] = ()
+    kernels: t.Dict[str, t.Tuple[Entry, ...]] = dataclasses.field(default_factory=dict)
+    pointers: t.Tuple[Entry, ...] = ()
+    held_back: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    pointed: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def paths(self) -> t.Set[str]:
+        """All paths that the netboot server holds, held back or not: none of them is ever removed elsewhere."""
+        held = {entry.path for entry in self.files + self.pointers} | set(self.held_back)
+        for image in self.images:
+            held.update(entry.path for entry in image.entries)
+            held.add(image.path)
+        for entries in self.kernels.values():
+            held.update(entry.path for entry in entries)
+        return held
+
+
+def wanted_contents(tree: Tree, rules: Rules) -> t.List[str]:
+    """Return the paths of all files whose content decides something: markers and JSON pointers."""
+    return [
+        path
+        for path, entry in tree.items()
+        if entry.kind == FILE
+        and (matches(path, rules.pointers) or markers.squashfs_paths(path, rules.marker_names))
+    ]
+
+
+def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
+    """Sort out a tree. Only what :attr:`Rules.selection` chooses is in the result, and what chosen images require."""
+    pairs = pair_markers(tree, rules)
+    images = _images(tree, pairs, evidence, rules)
+    held_back: t.Dict[str, str] = {}
+    files: t.List[Entry] = []
+    pointers: t.List[Entry] = []
+    pointed: t.Dict[str, str] = {}
+    kernels: t.Dict[str, t.List[Entry]] = {}
+    required = {version for image in images if image.ready for version in image.versions}
+    for path, entry in sorted(tree.items()):
+        version = kernel_version_of(path)
+        chosen = rules.selection.has(path)
+        brought = version in required and not rules.selection.excludes(path)
+        if entry.kind == DIRECTORY or path in pairs or is_image(path) or not (chosen or brought):
+            continue
+        reason = evidence.unreadable.get(path) or _plain_trouble(entry, tree)
+        if reason:
+            held_back[path] = reason
+        elif version:
+            kernels.setdefault(version, []).append(entry)
+        elif entry.kind == SYMLINK:
+            pointers.append(entry)
+        elif matches(path, rules.pointers):
+            pointed[path], reason = _pointed_version(path, tree, evidence)
+            if reason:
+                held_back[path] = reason
+            else:
+                pointers.append(entry)
+        else:
+            files.append(entry)
+    return Inventory(
+        images=tuple(images),
+        files=tuple(files),
+        kernels={version: tuple(entries) for version, entries in kernels.items()},
+        pointers=tuple(pointers),
+        held_back=held_back,
+        pointed=pointed,
+    )
+
+
+def is_image(path: str) -> bool:
+    """Tell whether a path has the name of a squashfs image."""
+    return path.endswith(SQUASHFS_SUFFIX) and posixpath.basename(path) != SQUASHFS_SUFFIX
+
+
+def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> t.Dict[str, str]:
+    """Return for each marker in a tree the squashfs that it belongs to, present or not.
+
+    A JSON that can only be a marker, or that lies among images, counts as one even without its squashfs: sent as a
+    plain file, a client would take it for the promise of a squashfs that is not there. With ``strict``, lying among
+    images is not enough.
+    """
+    squashfs_directories = {posixpath.dirname(path) for path in tree if is_image(path)}
+    special_names = [name for name in rules.marker_names if name != "{stem}.json"]
+    pairs: t.Dict[str, str] = {}
+    for path, entry in tree.items():
+        candidates = markers.squashfs_paths(path, rules.marker_names)
+        if not candidates or entry.kind == DIRECTORY or matches(path, rules.pointers):
+            continue
+        present = [candidate for candidate in candidates if candidate in tree]
+        among_images = not strict and posixpath.dirname(path) in squashfs_directories
+        if present or among_images or markers.squashfs_paths(path, special_names):
+            pairs[path] = (present or candidates)[0]
+    return pairs
+
+
+def _images(tree: Tree, pairs: t.Dict[str, str], evidence: Evidence, rules: Rules) -> t.List[Image]:
+    of_image: t.Dict[str, t.List[Entry]] = {p: [] for p, e in tree.items() if is_image(p) and e.kind != DIRECTORY}
+    for path, image in pairs.items():
+        of_image.setdefault(image, []).append(tree[path])
+    images = []
+    for path, found in sorted(of_image.items()):
+        if rules.selection.has(path):
+            order = {name: i for i, name in enumerate(markers.marker_paths(path, rules.marker_names))}
+            found.sort(key=lambda entry: (order.get(entry.path, len(order)), entry.path))
+            images.append(_image(path, tuple(found), tree, evidence, rules))
+    return images
+
+
+def _image(path: str, found: t.Tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules) -> Image:
+    entry = tree.get(path)
+    read, reason = _read_markers(path, found, tree, evidence)
+    stated = [one for one in read if one.sha256]
+    image = Image(
+        path=path,
+        squashfs=entry,
+        markers=found,
+        versions=tuple(sorted({one.version for one in read if one.version})),
+        sha256=stated[0].sha256 if stated else "",
+        reason=reason,
+    )
+    if not image.reason:
+        image = dataclasses.replace(image, reason=_squashfs_trouble(image, read, tree, evidence, rules))
+    if not image.reason:
+        requires, reason = _required(image, tree, evidence, rules)
+        image = dataclasses.replace(image, requires=requires, reason=reason)
+    return image
+
+
+def _read_markers(
+    path: str, found: t.Tuple[Entry, ...], tree: Tree, evidence: Evidence
+) -> t.Tuple[t.List[markers.Marker], str]:
+    read = []
+    for entry in found:
+        name = posixpath.basename(entry.path)
+        target = _resolve(entry.path, tree)
+        if isinstance(target, str):
+            return read, f"the marker {name} {target}"
+        if target.path in evidence.unreadable:
+            return read, f"the marker {name} cannot be read: {evidence.unreadable[target.path]}"
+        try:
+            read.append(markers.parse(evidence.contents.get(target.path, b"")))
+        except ValueError as error:
+            return read, f"{error} ({name})"
+    return read, ""
+
+
+def _squashfs_trouble(
+    image: Image, read: t.Sequence[markers.Marker], tree: Tree, evidence: Evidence, rules: Rules
+) -> str:
+    if image.squashfs is None:
+        return "the marker is there, but its squashfs is not"
+    if not image.markers and not matches(image.path, rules.unmarked_images):
+        return "no marker yet: the upload is not finished, or the image needs none and unmarked_images does not say so"
+    target = _resolve(image.path, tree)
+    if isinstance(target, str):
+        return f"the squashfs {target}"
+    if target.path in evidence.unreadable:
+        return f"the squashfs cannot be read: {evidence.unreadable[target.path]}"
+    reason = squashfs.trouble(evidence.superblocks.get(target.path, b""), target.size)
+    if reason:
+        return reason
+    digest = evidence.digests.get(target.path, "")
+    for one in read:
+        if one.size is not None and one.size != target.size:
+            return f"the squashfs has {target.size} bytes, but its marker states {one.size}"
+        if one.sha256 and digest and one.sha256 != digest:
+            return "the squashfs has not the sha256 that its marker states"
+    return ""
+
+
+def _required(image: Image, tree: Tree, evidence: Evidence, rules: Rules) -> t.Tuple[t.Tuple[Entry, ...], str]:
+    requires: t.List[Entry] = []
+    for version in image.versions:
+        directory = kernel_directory(version)
+        inside = [e for p, e in sorted(tree.items()) if p.startswith(directory + "/") and e.kind != DIRECTORY]
+        for name in KERNEL_FILES:
+            target = _resolve(f"{directory}/{name}", tree)
+            if isinstance(target, str):
+                return (), f"it requires {directory}/{name}, which {target}"
+            if target.size == 0:
+                return (), f"it requires {directory}/{name}, which is empty"
+        for entry in inside:
+            if rules.selection.excludes(entry.path):
+                return (), f"it requires {entry.path}, which the exclude patterns leave out"
+            reason = evidence.unreadable.get(entry.path) or _plain_trouble(entry, tree)
+            if reason:
+                return (), f"it requires {entry.path}: {reason}"
+            if entry.kind == SYMLINK and kernel_version_of(link_target(entry.path, entry.target) or "") != version:
+                return (), f"it requires {entry.path}, a symlink that leaves its kernel directory"
+        requires.extend(inside)
+    return tuple(requires), ""
+
+
+def _resolve(path: str, tree: Tree) -> t.Union[Entry, str]:
+    """Return the file that a path leads to, through symlinks; or, in words that follow the name, why there is none."""
+    for _unused in range(8):
+        entry = tree.get(path)
+        if entry is None:
+            return "is not there"
+        if entry.kind == FILE:
+            return entry
+        if entry.kind != SYMLINK:
+            return "is no file"
+        target = link_target(entry.path, entry.target)
+        if target is None:
+            return "is a symlink that leaves the tree"
+        path = target
+    return "is a symlink in a circle"
+
+
+def _plain_trouble(entry: Entry, tree: Tree) -> str:
+    if entry.kind == SYMLINK:
+        target = link_target(entry.path, entry.target)
+        if target is None:
+            return "a symlink that leaves the tree"
+        if target not in tree and target != ".":
+            return "a symlink that leads nowhere"
+    elif entry.kind != FILE:
+        return "neither a file nor a directory nor a symlink"
+    return ""
+
+
+def _pointed_version(path: str, tree: Tree, evidence: Evidence) -> t.Tuple[str, str]:
+    """Return the kernel version that a JSON pointer names, and why it is held back where that kernel is not whole."""
+    try:
+        version = markers.parse(evidence.contents.get(path, b"")).version
+    except ValueError as error:
+        return "", str(error).replace("the marker", "the pointer")
+    for name in KERNEL_FILES if version else ():
+        target = _resolve(f"{kernel_directory(version)}/{name}", tree)
+        if isinstance(target, str):
+            return version, f"it names {kernel_directory(version)}/{name}, which {target}"
+    return version, ""

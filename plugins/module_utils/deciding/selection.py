@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which paths a run is about: include and exclude patterns.
+
+A pattern is a glob relative to the tree. ``*`` and ``?`` stay within a name, ``**`` crosses directories, a pattern
+without ``/`` matches a name at any depth, and a pattern that matches a directory covers all below it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+
+from .assets import is_hidden, parents
+
+
+@functools.lru_cache(maxsize=None)
+def compile_pattern(pattern: str) -> t.Pattern[str]:
+    """Translate one pattern (``glob.translate`` does this too, but only from Python 3.13 on)."""
+    anchored = pattern.strip("/")
+    if "/" not in pattern.rstrip("/"):
+        anchored = f"**/{anchored}"
+    out = ""
+    i = 0
+    while i < len(anchored):
+        if anchored.startswith("**/", i):
+            out, i = out + "(?:[^/]+/)*", i + 3
+        elif anchored.startswith("**", i):
+            out, i = out + ".*", i + 2
+        elif anchored[i] == "*":
+            out, i = out + "[^/]*", i + 1
+        elif anchored[i] == "?":
+            out, i = out + "[^/]", i + 1
+        elif anchored[i] == "[" and anchored.find("]", i + 2) > 0:
+            end = anchored.find("]", i + 2)
+            body = anchored[i + 1 : end].replace("\\", "\\\\")
+            out, i = out + "[" + ("^" + body[1:] if body[0] == "!" else body) + "]", end + 1
+        else:
+            out, i = out + re.escape(anchored[i]), i + 1
+    return re.compile(out + r"\Z", re.DOTALL)
+
+
+def matches(path: str, patterns: t.Iterable[str]) -> bool:
+    """Tell whether a pattern matches the path or a directory above it."""
+    names = [path] + parents(path)
+    return any(compile_pattern(pattern).match(name) for pattern in patterns for name in names)
+
+
+class Selection:
+    """The chosen part of a tree. Hidden names are never chosen."""
+
+    def __init__(self, *, include: t.Sequence[str] = (), exclude: t.Sequence[str] = ()) -> None:
+        self.include = tuple(include)
+        self.exclude = tuple(exclude)
+        for pattern in self.include + self.exclude:
+            try:
+                compile_pattern(pattern)
+            except re.error as error:
+                raise ValueError(f"not a pattern: {pattern!r} ({error})") from error
+
+    def has(self, path: str) -> bool:
+        """Tell whether the path is chosen."""
+        return not is_hidden(path) and not self.excludes(path) and (not self.include or matches(path, self.include))
+
+    def excludes(self, path: str) -> bool:
+        """Tell whether the path is left out by name, so that not even an image that requires it brings it along."""
+        return matches(path, self.exclude)

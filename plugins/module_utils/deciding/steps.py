@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of the protocol. A plan is made of them, a run carries them out, a result lists them.
+
+Each step is small enough to be cut off anywhere: what a client sees changes only in :class:`Withdraw`,
+:class:`Publish`, :class:`Link` and :class:`Remove`, and each of these is one system call on the caching server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .assets import Entry
+
+
+@dataclasses.dataclass(frozen=True)
+class Withdraw:
+    """Remove a marker, so that clients take the image from the netboot server."""
+
+    path: str
+    reason: str
+    name: t.ClassVar[str] = "withdraw"
+
+
+@dataclasses.dataclass(frozen=True)
+class Send:
+    """Bring the content of a file to the caching server, under a hidden name; as the difference to ``basis``."""
+
+    entry: Entry
+    basis: t.Optional[str] = None
+    name: t.ClassVar[str] = "send"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Compare what lies under the hidden name with the netboot server's file, by SHA-256 where the server can."""
+
+    entry: Entry
+    name: t.ClassVar[str] = "check"
+
+
+@dataclasses.dataclass(frozen=True)
+class Flush:
+    """Have the caching server write the hidden file to disk."""
+
+    entry: Entry
+    name: t.ClassVar[str] = "flush"
+
+
+@dataclasses.dataclass(frozen=True)
+class Publish:
+    """Rename the hidden file to its final name, and have the directory written to disk."""
+
+    entry: Entry
+    name: t.ClassVar[str] = "publish"
+
+
+@dataclasses.dataclass(frozen=True)
+class Confirm:
+    """Look again, right before a name that promises others: unchanged here, complete and the same there."""
+
+    path: str
+    entries: t.Tuple[Entry, ...]
+    name: t.ClassVar[str] = "confirm"
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """Put a symlink in its place, in one rename."""
+
+    entry: Entry
+    name: t.ClassVar[str] = "link"
+
+
+@dataclasses.dataclass(frozen=True)
+class Remove:
+    """Remove a file, or a directory that is empty by now."""
+
+    path: str
+    directory: bool = False
+    name: t.ClassVar[str] = "remove"
+
+
+Step = t.Union[Withdraw, Send, Check, Flush, Publish, Confirm, Link, Remove]
+
+
+def step_path(step: Step) -> str:
+    """Return the path that a step is about."""
+    return step.path if isinstance(step, (Withdraw, Confirm, Remove)) else step.entry.path
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """Steps that belong together: where one fails, the rest of its unit is left out and the next unit tried.
+
+    ``kind`` is ``withdrawal``, ``kernel``, ``file``, ``image``, ``pointer`` or ``removal``. ``outcome`` is the state
+    to report when all went well. ``path`` is the squashfs for an image and the directory for a kernel.
+    """
+
+    kind: str
+    path: str
+    steps: t.Tuple[Step, ...]
+    outcome: str
+    reason: str = ""

@@ -1,0 +1,352 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One caching server over one session: all that a run ever does to it, each as one call.
+
+Every change that a client can see is one rename, or one removal, and is on disk before the call returns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import typing as t
+import uuid
+
+from ..deciding.assets import DIRECTORY, FILE, WORK_DIRECTORY, Entry, Tree, parents
+from ..deciding.marker import MAX_SIZE
+from ..errors import SyncError
+from . import remote_commands, rsync_transport
+from .lock import KernelLock, LeaseLock, Lock
+from .rsync_transport import DiskFull, RsyncTransport
+from .session import Session
+from .sftp import Sftp
+from .sftp_transport import SftpTransport
+from .source_tree import SourceTree
+from .work_area import WorkArea
+
+FILE_MODE = 0o644  # what a web server of another user may read
+DIRECTORY_MODE = 0o755
+SMALL = 256 * 1024  # bytes; below this, a process of its own costs more than rsync can save
+RESERVE = 64 * 1024 * 1024  # bytes that are never filled: the machine has logs to write
+
+
+class Sent(t.NamedTuple):
+    """What a transfer cost: bytes on the wire, and the file that it was the difference to."""
+
+    bytes: int
+    basis: t.Optional[str] = None
+
+
+class CachingServer:
+    """A caching server during one run. Raises :class:`SyncError`; the OS errors of SFTP are translated here."""
+
+    def __init__(
+        self, session: Session, source: SourceTree, dest: str, *, transport: str = "auto", rate: int = 0, lock_timeout: int = 60
+    ) -> None:
+        self._session = session
+        self._source = source
+        self._sftp: Sftp = session.sftp()
+        self.dest = posixpath.normpath(dest)
+        self._lock_timeout = lock_timeout
+        self._lock: t.Optional[Lock] = None
+        self._area = WorkArea(self._sftp, self.dest, uuid.uuid4().hex[:12])
+        self.abilities = remote_commands.probe(session)
+        self.warnings: t.List[str] = []
+        self._by_sftp = SftpTransport(self._sftp, self._area, source, rate=rate)
+        self._by_rsync = self._choose_rsync(transport, rate)
+
+    def _choose_rsync(self, wanted: str, rate: int) -> t.Optional[RsyncTransport]:
+        if wanted == "sftp":
+            return None
+        trouble = rsync_transport.why_not(self.abilities, rsync_transport.local_version())
+        if trouble and wanted == "rsync":
+            raise SyncError(trouble)
+        if trouble:
+            self.warnings.append(f"every file is sent whole, by SFTP: {trouble}")
+            return None
+        return RsyncTransport(
+            self._session,
+            self._sftp,
+            self._area,
+            self._source,
+            dest=self.dest,
+            can_join=self.abilities.joins,
+            rate=rate,
+        )
+
+    @property
+    def transport(self) -> str:
+        """How large files travel: ``rsync`` or ``sftp``."""
+        return (self._by_rsync or self._by_sftp).name
+
+    def _full(self, path: str) -> str:
+        return f"{self.dest}/{path}"
+
+    # The lock
+
+    def open_for_writing(self) -> None:
+        """Make what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
+        try:
+            if self._look(self.dest) is None:
+                self._sftp.make_directory(self.dest)
+            if self._look(self._area.root) is None:
+                self._sftp.make_directory(self._area.root)
+        except OSError as error:
+            if self._look(self._area.root) is None:  # another run may have been first
+                raise self._unwritable(error) from error
+        self._refuse_symlink(self._area.root)
+        kind = KernelLock if self.abilities.locks else LeaseLock
+        lock = kind(self._session, self._area.lock, timeout=self._lock_timeout)
+        try:
+            lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._lock = lock
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _unwritable(self, error: OSError) -> SyncError:
+        words = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError):
+            return SyncError(
+                "the destination is not there, and neither is the directory above it",
+                path=self.dest,
+                remedy="Mount or make it on the caching server, or set netboot_sync_dest.",
+            )
+        return SyncError(
+            f"the destination cannot be written ({words})",
+            path=self.dest,
+            remedy=f"Give it to {self._session.settings.user or 'the user of the sync'} on the caching server.",
+        )
+
+    def _refuse_symlink(self, path: str) -> None:
+        entry = self._look(path)
+        if entry is None or entry.kind != DIRECTORY:
+            raise SyncError("no directory of ours", path=path, remedy="Remove it on the caching server.")
+
+    def _still_ours(self) -> None:
+        if self._lock is not None:
+            self._lock.require()
+
+    # Looking
+
+    def tree(self) -> Tree:
+        """List the tree without its hidden names; empty where there is none yet."""
+        found: Tree = {}
+        self._list("", found)
+        return found
+
+    def _list(self, directory: str, found: Tree) -> None:
+        try:
+            entries = self._sftp.list(self._full(directory) if directory else self.dest)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise SyncError(
+                f"cannot be listed ({error.strerror})",
+                path=self._full(directory),
+                remedy="Let the user of the sync read it on the caching server.",
+            ) from error
+        for entry in sorted(entries, key=lambda one: one.path):
+            if entry.path.startswith("."):
+                continue
+            path = f"{directory}/{entry.path}" if directory else entry.path
+            found[path] = Entry(path, entry.kind, entry.size, entry.mtime, entry.target)
+            if entry.kind == DIRECTORY:
+                self._list(path, found)
+
+    def _look(self, full: str) -> t.Optional[Entry]:
+        """Return what a path is, or None; an error is never taken for absence."""
+        return self._sftp.look(full)
+
+    def look(self, path: str) -> t.Optional[Entry]:
+        """Return what a path of the tree is just now, or None where it is not there."""
+        entry = self._look(self._full(path))
+        return entry and Entry(path, entry.kind, entry.size, entry.mtime, entry.target)
+
+    def read_marker(self, entry: Entry) -> bytes:
+        """Return the content of a marker; nothing where it is too large to be one."""
+        return self._sftp.read(self._full(entry.path), entry.size) if entry.size <= MAX_SIZE else b""
+
+    @property
+    def hashes(self) -> bool:
+        """Tell whether the caching server can hash what it holds."""
+        return self.abilities.hashes
+
+    def digests(self, entries: t.Sequence[Entry]) -> t.Dict[str, str]:
+        """Return the SHA-256 of files of the tree: hashed there, or read back where the server cannot."""
+        return dict(zip([e.path for e in entries], self._digests([(self._full(e.path), e.size) for e in entries])))
+
+    def _digests(self, files: t.Sequence[t.Tuple[str, int]]) -> t.List[str]:
+        if self.hashes:
+            return remote_commands.hash_files(self._session, [path for path, _unused in files]) if files else []
+        return [self._read_back(path, size) for path, size in files]
+
+    def _read_back(self, path: str, size: int) -> str:
+        total = hashlib.sha256()
+        try:
+            for block in self._sftp.blocks(path, size):
+                total.update(block)
+        except OSError:
+            return ""
+        return total.hexdigest()
+
+    # Doing: one call for each step of the protocol
+
+    def send(self, entry: Entry, basis: t.Optional[str]) -> Sent:
+        """Bring a file to its hidden name, with its final permissions and time."""
+        small = entry.size < SMALL
+        room = None if small else self._room(entry)
+        try:
+            if self._by_rsync is None or small:
+                sent = Sent(self._by_sftp.send(entry))
+            else:
+                sent = Sent(*self._by_rsync.send(entry, basis, room))
+            self._sftp.set_mode_and_time(self._area.incoming(entry.path), FILE_MODE, entry.mtime)
+            return sent
+        except DiskFull as error:
+            raise self._disk_full(entry) from error
+        except OSError as error:
+            if self._is_full():
+                raise self._disk_full(entry) from error
+            raise SyncError(
+                f"cannot be written on the caching server ({error.strerror or error})",
+                path=entry.path,
+                remedy=f"Look at {self._area.root} there.",
+            ) from error
+
+    @property
+    def cut_bytes(self) -> int:
+        """How many bytes the last transfer sent before it broke."""
+        return self._by_rsync.sent_before_cut if self._by_rsync else 0
+
+    def _room(self, entry: Entry) -> t.Optional[int]:
+        """Return how many bytes may be filled beside a new file, or None where the server does not tell."""
+        space = self._sftp.space(self.dest)
+        if space is None:
+            return None
+        room = space.available - RESERVE - entry.size
+        if room < 0:
+            # What lies in the work area of this file is ours to give up before anybody has to be asked.
+            self._area.drop(entry.path)
+            space = self._sftp.space(self.dest) or space
+            room = space.available - RESERVE - entry.size
+        if room < 0:
+            raise self._disk_full(entry)
+        return room
+
+    def _is_full(self) -> bool:
+        space = self._sftp.space(self.dest)
+        return space is not None and space.available < 1024 * 1024
+
+    def _disk_full(self, entry: Entry) -> SyncError:
+        """Say what is missing, and give back what the failed transfer took."""
+        self._area.drop(entry.path)
+        space = self._sftp.space(self.dest)
+        there = f"{space.available} bytes are free" if space else "how much is free is not told"
+        return SyncError(
+            f"not enough space in {self.dest}: {entry.size} bytes and a reserve of {RESERVE} are needed, {there}",
+            path=entry.path,
+            remedy="Free some, or let netboot_sync_delete remove what the netboot server no longer holds.",
+        )
+
+    def check(self, entry: Entry, *, read_back: bool) -> bool:
+        """Compare what lies under the hidden name with the source. Returns whether the content was compared."""
+        incoming = self._area.incoming(entry.path)
+        found = self._look(incoming)
+        if found is None or found.size != entry.size:
+            self._area.drop(entry.path)
+            raise SyncError("it did not arrive whole", path=entry.path, remedy="Run the sync again.")
+        if not self.hashes and not read_back:
+            self._source.confirm(entry)
+            return False
+        if self._digests([(incoming, entry.size)]) != [self._source.digest(entry)]:
+            self._area.drop(entry.path)
+            raise SyncError(
+                "what arrived is not what was sent", path=entry.path, remedy="Run the sync again; test the disk and memory."
+            )
+        return True
+
+    def flush(self, entry: Entry) -> None:
+        """Have what lies under the hidden name written to disk."""
+        with self._translated(entry.path, "cannot be flushed to disk"):
+            self._sftp.flush(self._area.incoming(entry.path))
+
+    def publish(self, entry: Entry) -> None:
+        """Rename the hidden file to its final name."""
+        self._still_ours()
+        with self._translated(entry.path, "cannot be renamed into place", f"Is its directory on another file system than {self.dest}?"):
+            self._make_parents(entry.path)
+            self._sftp.rename(self._area.incoming(entry.path), self._full(entry.path))
+            self._flush_directory(entry.path)
+        self._area.drop(entry.path)
+
+    def link(self, entry: Entry) -> None:
+        """Put a symlink in its place, over what is there."""
+        self._still_ours()
+        self._area.make(entry.path)
+        with self._translated(entry.path, "the symlink cannot be made"):
+            self._make_parents(entry.path)
+            incoming = self._area.incoming(entry.path)
+            self._sftp.symlink(entry.target, incoming)
+            self._sftp.rename(incoming, self._full(entry.path))
+            self._flush_directory(entry.path)
+        self._area.drop(entry.path)
+
+    def remove(self, path: str) -> None:
+        """Remove a file from the tree."""
+        self._still_ours()
+        with self._translated(path, "cannot be removed"):
+            try:
+                self._sftp.remove(self._full(path))
+            except FileNotFoundError:
+                return
+            self._flush_directory(path)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove a directory of the tree if it is empty; hidden files that others keep there stay, and it with them."""
+        self._still_ours()
+        if not self._sftp.list(self._full(path)):
+            with self._translated(path, "cannot be removed"):
+                self._sftp.remove_directory(self._full(path))
+
+    def clean(self, unfinished: t.Iterable[str]) -> None:
+        """Remove from the work area all that no later run will use."""
+        self._area.clean(unfinished)
+
+    def _make_parents(self, path: str) -> None:
+        for above in parents(path):
+            found = self.look(above)
+            if found is None:
+                self._sftp.make_directory(self._full(above))
+                self._sftp.set_mode_and_time(self._full(above), DIRECTORY_MODE, 0)
+                self._flush_directory(above)
+            elif found.kind != DIRECTORY:
+                raise SyncError(f"{above} is no directory on the caching server", path=path, remedy="Remove it there.")
+
+    def _flush_directory(self, path: str) -> None:
+        self._sftp.flush(posixpath.dirname(self._full(path)))
+
+    def _translated(self, path: str, what: str, remedy: str = "") -> _Translation:
+        return _Translation(path, what, remedy or f"Look at the permissions below {self.dest} on the caching server.")
+
+
+class _Translation:
+    """Turns an SFTP error inside a ``with`` block into one that says what was tried."""
+
+    def __init__(self, path: str, what: str, remedy: str) -> None:
+        self._path = path
+        self._what = what
+        self._remedy = remedy
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: t.Optional[BaseException], _trace: object) -> None:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise SyncError(f"{self._what} ({error.strerror or error})", path=self._path, remedy=self._remedy) from error

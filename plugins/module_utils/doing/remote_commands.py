@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few commands that a caching server runs for us, each a constant script for a POSIX ``sh``.
+
+Arguments are settings and names that we chose ourselves; names of assets come in on standard input, ended by NUL, so
+that no name is ever part of a shell's text.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ..errors import SyncError
+from .session import Session
+
+# Says what is there. A forced command (internal-sftp, say) does not print the first line.
+_PROBE = """echo netboot-sync
+for name in rsync sha256sum xargs flock timeout dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
+rsync --version 2>/dev/null | head -n 1
+"""
+
+_HASH = """xargs -0 -n 1 sh -c 'sha256sum <"$1" 2>/dev/null || echo missing' netboot-sync"""
+
+# Made for a delta that was cut: what arrived, followed by the predecessor, is the best basis to go on from.
+_JOIN = """cat -- "$1" "$2" >"$3" """
+
+# Holds the lock until its input ends or falls silent for $2 seconds; answers each byte, so that both ends know.
+HOLD_LOCK = """umask 022
+exec 9>>"$1" || { echo unwritable; exit 1; }
+flock -w "$3" 9 || { echo busy; exit 1; }
+echo locked
+while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done
+"""
+
+_RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+class Abilities(t.NamedTuple):
+    """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple."""
+
+    shell: bool = False
+    rsync: t.Tuple[int, ...] = ()
+    hashes: bool = False
+    locks: bool = False
+    joins: bool = False
+
+
+def parse_rsync_version(text: str) -> t.Tuple[int, ...]:
+    """Return the version that ``rsync --version`` printed, or an empty tuple."""
+    found = _RSYNC_VERSION.search(text)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def probe(session: Session) -> Abilities:
+    """Ask a caching server what it offers."""
+    _status, output = session.run(_PROBE, timeout=session.address.stall_timeout)
+    text = output.decode("utf-8", "replace")
+    lines = text.splitlines()
+    if "netboot-sync" not in lines:
+        return Abilities()
+    has = {line[4:] for line in lines if line.startswith("has ")}
+    return Abilities(
+        shell=True,
+        rsync=parse_rsync_version(text) if "rsync" in has else (),
+        hashes={"sha256sum", "xargs"} <= has,
+        locks={"flock", "timeout", "dd"} <= has,
+        joins="cat" in has,
+    )
+
+
+def hash_files(session: Session, paths: t.Sequence[str]) -> t.List[str]:
+    """Have the caching server hash files, and return a SHA-256 for each; empty for one that cannot be read."""
+    names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    _status, output = session.run(_HASH, stdin=names)
+    lines = output.decode("ascii", "replace").splitlines()
+    if len(lines) != len(paths):
+        raise SyncError(
+            f"asked for {len(paths)} hashes, the caching server answered {len(lines)}",
+            remedy="Does sha256sum work there?",
+        )
+    return [line[:64] if re.match(r"[0-9a-f]{64}\b", line) else "" for line in lines]
+
+
+def join_files(session: Session, first: str, second: str, into: str) -> bool:
+    """Write two files, one behind the other, into a third; tell whether that went well."""
+    status, _unused = session.run(_JOIN, first, second, into)
+    return status == 0

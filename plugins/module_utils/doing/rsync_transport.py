@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bytes by rsync over OpenSSH: whole, as the difference to a basis, or as the rest of what was cut.
+
+rsync reads the basis and writes a file of its own; it never gets the chance to update one in place. The basis is given
+by ``--compare-dest`` under the new file's hidden name: hard-linked into ``--partial-dir`` instead, it would be
+overwritten (rsync 3.2 and later update a partial file in place). After a cut, a partial file alone would cost the delta
+its predecessor, so the basis is then the partial file followed by the predecessor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import typing as t
+
+from ..deciding.assets import FILE, Entry
+from ..errors import ConnectionTrouble, SourceChanged, SyncError, printable
+from .remote_commands import Abilities, join_files, parse_rsync_version
+from .session import Session
+from .sftp import Sftp
+from .source_tree import SourceTree
+from .work_area import BASIS, WorkArea
+
+OLDEST = (3, 1, 0)  # --info and --no-human-readable
+_NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9,]+)$", re.MULTILINE)
+_PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
+# Exit codes of rsync(1) that mean that the line or the other end went away
+_LINE_BROKE = {10, 12, 20, 30, 35, 255}
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class DiskFull(SyncError):
+    """The caching server ran out of space."""
+
+
+def local_version() -> t.Tuple[int, ...]:
+    """Return the version of rsync on this host, or an empty tuple."""
+    if shutil.which("rsync") is None:
+        return ()
+    answer = subprocess.run(["rsync", "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return parse_rsync_version(answer.stdout)
+
+
+def why_not(there: Abilities, here: t.Tuple[int, ...]) -> str:
+    """Return why rsync cannot be used between this host and a caching server, with the remedy, or an empty string."""
+    oldest = ".".join(str(part) for part in OLDEST[:2])
+    for version, where in ((here, "the netboot server"), (there.rsync, "the caching server")):
+        if not version:
+            return f"no rsync on {where}. Install it there, or set netboot_sync_transport to sftp."
+        if version < OLDEST:
+            found = ".".join(str(part) for part in version)
+            return f"rsync {found} on {where} is too old. Install {oldest} or newer, or set netboot_sync_transport to sftp."
+    return ""
+
+
+class RsyncTransport:
+    """Sends one file at a time. ``rate`` is a limit in bytes per second, or 0."""
+
+    name = "rsync"
+
+    def __init__(
+        self, session: Session, sftp: Sftp, area: WorkArea, source: SourceTree, *, dest: str, can_join: bool, rate: int = 0
+    ) -> None:
+        self._session = session
+        self._sftp = sftp
+        self._area = area
+        self._source = source
+        self._dest = dest
+        self._can_join = can_join
+        self._rate = rate
+        self.sent_before_cut = 0
+
+    def send(self, entry: Entry, basis: t.Optional[str], room: t.Optional[int]) -> t.Tuple[int, t.Optional[str]]:
+        """Send a file to its hidden name.
+
+        ``room`` is how many bytes may be filled beside the file itself. Returns how many bytes crossed the line, both
+        directions added up, and the basis that was used.
+        """
+        self._area.make(entry.path)
+        used, has_basis = self._prepare(entry, basis, room)
+        self._source.confirm(entry)
+        return self._run(entry, has_basis), used
+
+    def _prepare(self, entry: Entry, basis: t.Optional[str], room: t.Optional[int]) -> t.Tuple[t.Optional[str], bool]:
+        """Put the basis where rsync looks for it. Returns the predecessor that is in it, and whether there is any."""
+        partial_size = self._area.gather(entry.path)
+        partial = self._area.partial(entry.path)
+        predecessor = self._sftp.look(f"{self._dest}/{basis}") if basis else None
+        if predecessor is not None and predecessor.kind != FILE:
+            predecessor = None
+        if not partial_size and predecessor is None:
+            return None, False
+        self._area.make_basis_directory(entry.path)
+        into = self._area.basis(entry.path)
+        if predecessor is None:
+            self._sftp.hard_link(partial, into)
+            return None, True
+        linked = f"{self._area.directory(entry.path)}/{BASIS}/predecessor"
+        try:
+            self._sftp.hard_link(predecessor.path, linked)
+        except OSError:
+            # No hard links on this file system, or not to somebody else's files (fs.protected_hardlinks).
+            if partial_size:
+                self._sftp.hard_link(partial, into)
+            return None, bool(partial_size)
+        fits = room is None or partial_size + predecessor.size <= room
+        if partial_size and self._can_join and fits and join_files(self._session, partial, linked, into):
+            self._sftp.remove(linked)
+        elif partial_size > predecessor.size:
+            self._sftp.hard_link(partial, into)
+            return None, True
+        else:
+            self._sftp.rename(linked, into)
+        return basis, True
+
+    def command(self, entry: Entry, has_basis: bool) -> t.List[str]:
+        """Return rsync's arguments. Only names that we chose reach the caching server's command line."""
+        address = self._session.address
+        incoming = self._area.incoming(entry.path)
+        arguments = ["rsync", "--ignore-times", "--partial", "--stats", "--no-human-readable"]
+        arguments += [f"--timeout={address.stall_timeout}", "--rsh=" + address.remote_shell()]
+        arguments += ["--no-whole-file", f"--compare-dest={BASIS}"] if has_basis else ["--whole-file"]
+        if self._rate:
+            arguments.append(f"--bwlimit={max(self._rate // 1024, 1)}")
+        if not _PLAIN.match(incoming):
+            arguments.append("--protect-args")
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return arguments + ["--", self._source.absolute(entry.path), f"{host}:{incoming}"]
+
+    def _run(self, entry: Entry, has_basis: bool) -> int:
+        environment = dict(os.environ, LC_ALL="C")
+        environment.pop("RSYNC_RSH", None)
+        process = subprocess.Popen(
+            self.command(entry, has_basis),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            preexec_fn=_die_with_parent,
+        )
+        meter = _Meter(process.pid)
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            written = meter.stop()
+        if process.returncode == 0:
+            return sum(int(number.replace(",", "")) for number in _NUMBER.findall(output.decode("ascii", "replace")))
+        self.sent_before_cut = written
+        raise self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
+
+    def _explain(self, status: int, errors: str, entry: Entry) -> SyncError:
+        lines = [printable(line.strip()) for line in errors.splitlines() if line.strip()]
+        words = lines[0] if lines else f"exit status {status}"
+        if "No space left on device" in errors or "Disk quota exceeded" in errors:
+            return DiskFull("the disk of the caching server is full", path=entry.path)
+        if "vanished" in errors or self._source.look(entry.path) is None:
+            return SourceChanged("it vanished on the netboot server while it was sent", path=entry.path)
+        if status < 0:
+            return SyncError(f"rsync was ended by signal {-status}", path=entry.path, remedy="Run the sync again.")
+        if status in _LINE_BROKE:
+            return ConnectionTrouble(
+                f"the transfer broke ({words})", path=entry.path, remedy="What arrived is kept; the next run goes on from there."
+            )
+        return SyncError(f"rsync failed ({words})", path=entry.path, remedy="Look at the disk and the log of the caching server.")
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end rsync when the module ends, however that happens."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class _Meter:
+    """Watches how much a process writes, for a transfer that ends without statistics of its own."""
+
+    def __init__(self, pid: int) -> None:
+        self._path = f"/proc/{pid}/io"
+        self._written = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="meter", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.2):
+            try:
+                with open(self._path, encoding="ascii") as file:
+                    fields = dict(line.split(": ") for line in file.read().splitlines())
+                self._written = int(fields["wchar"])
+            except (OSError, KeyError, ValueError):
+                return
+
+    def stop(self) -> int:
+        """Return the bytes written, as of the last look."""
+        self._done.set()
+        self._thread.join()
+        return self._written

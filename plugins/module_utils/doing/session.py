@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One SSH session to a caching server, over paramiko: connect, run one of our commands, open SFTP, close.
+
+What goes wrong on the way is told in words, with the remedy: unreachable, refused, wrong key, unknown or changed host
+key, a line that broke.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import typing as t
+
+from ..errors import AccessRefused, ConnectionTrouble, SyncError
+from .sftp import Sftp
+from .ssh_settings import Address, Effective, resolve
+
+try:
+    import paramiko
+except ImportError:  # reported by the module, with missing_required_lib
+    paramiko = None  # type: ignore[assignment]
+
+MAX_ANSWER = 16 * 1024 * 1024  # bytes of output of one command; a hash is 65
+
+
+class Session:
+    """A connection that is checked, authenticated and kept alive. Use as a context manager."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.settings: Effective = resolve(address)
+        self._client: t.Optional[paramiko.SSHClient] = None
+        self._sftp: t.Optional[Sftp] = None
+
+    def __enter__(self) -> Session:
+        self.connect()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self.close()
+
+    @property
+    def where(self) -> str:
+        """The address in words."""
+        return f"{self.settings.user or 'its user'}@{self.settings.hostname} port {self.settings.port}"
+
+    def connect(self) -> None:
+        """Connect. Raises :class:`ConnectionTrouble` or :class:`AccessRefused`."""
+        settings = self.settings
+        client = paramiko.SSHClient()
+        known_hosts = self._load_known_hosts(client)
+        policies = {"true": paramiko.RejectPolicy, "false": paramiko.MissingHostKeyPolicy}
+        if self.address.host_key_checking == "accept-new":
+            client.set_missing_host_key_policy(_Remember(known_hosts))
+        else:
+            client.set_missing_host_key_policy(policies[self.address.host_key_checking]())
+        try:
+            client.connect(
+                hostname=settings.host_key_alias or settings.hostname,
+                port=settings.port,
+                username=settings.user,
+                key_filename=list(settings.identity_files) or None,
+                allow_agent=not self.address.private_key_file,
+                look_for_keys=False,
+                timeout=self.address.connect_timeout,
+                banner_timeout=self.address.connect_timeout,
+                auth_timeout=self.address.connect_timeout,
+                channel_timeout=self.address.connect_timeout,
+                sock=self._socket(),
+            )
+        except Exception as error:
+            client.close()
+            raise self._explain(error, known_hosts) from error
+        transport = client.get_transport()
+        assert transport is not None
+        transport.set_keepalive(5)
+        self._client = client
+
+    def close(self) -> None:
+        """End the connection, and with it all that runs on it."""
+        if self._client is not None:
+            self._client.close()
+        self._client = self._sftp = None
+
+    def sftp(self) -> Sftp:
+        """Return the SFTP side of the session, opened at the first call."""
+        if self._sftp is None:
+            try:
+                client = self._transport().open_sftp_client()
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                raise SyncError(
+                    f"no SFTP at {self.where} ({error})",
+                    remedy="Enable it in sshd_config: Subsystem sftp internal-sftp.",
+                ) from error
+            assert client is not None
+            client.get_channel().settimeout(self.address.stall_timeout)  # type: ignore[union-attr]
+            self._sftp = Sftp(client)
+        return self._sftp
+
+    def start(self, script: str, *arguments: str) -> paramiko.Channel:
+        """Start one of our constant scripts under ``sh``. Arguments are quoted settings or names that we chose."""
+        channel = self._transport().open_session(timeout=self.address.connect_timeout)
+        channel.settimeout(self.address.stall_timeout)
+        channel.exec_command(shlex.join(["sh", "-c", script, "netboot-sync", *arguments]))
+        return channel
+
+    def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout: t.Optional[float] = None) -> t.Tuple[int, bytes]:
+        """Run one of our scripts to its end and return its exit status and output.
+
+        ``timeout`` is how long it may be silent, in seconds; without one it may compute as long as the session lives.
+        """
+        channel = self.start(script, *arguments)
+        channel.settimeout(timeout)
+        try:
+            if stdin:
+                channel.sendall(stdin)
+            channel.shutdown_write()
+            output = b""
+            while len(output) < MAX_ANSWER:
+                block = channel.recv(65536)
+                if not block:
+                    break
+                output += block
+            if not self.alive():
+                raise ConnectionTrouble("the connection broke", remedy="The next run goes on from here.")
+            return channel.recv_exit_status() if channel.eof_received else -1, output
+        finally:
+            channel.close()
+
+    def alive(self) -> bool:
+        """Tell whether the connection still stands, as far as is known without asking."""
+        transport = self._client.get_transport() if self._client else None
+        return bool(transport and transport.is_active())
+
+    def _transport(self) -> paramiko.Transport:
+        transport = self._client.get_transport() if self._client else None
+        if transport is None or not transport.is_active():
+            raise ConnectionTrouble("the connection broke", remedy="The next run goes on from here.")
+        return transport
+
+    def _load_known_hosts(self, client: paramiko.SSHClient) -> t.List[str]:
+        names = list(self.settings.known_hosts_files) if self.address.host_key_checking != "false" else []
+        for name in names:
+            try:
+                client.load_system_host_keys(name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise SyncError(
+                    f"the known hosts file cannot be read ({error.strerror})",
+                    path=name,
+                    host="netboot server",
+                    remedy="Let the user that the module runs as read it.",
+                ) from error
+        return names
+
+    def _socket(self) -> t.Any:
+        settings = self.settings
+        if settings.proxy_command:
+            return paramiko.ProxyCommand(settings.proxy_command)
+        source = (settings.bind_address, 0) if settings.bind_address else None
+        connection = socket.create_connection(
+            (settings.hostname, settings.port), self.address.connect_timeout, source_address=source
+        )
+        # paramiko leaves Nagle's algorithm on: a small request would wait some 30 ms for the answer to the one before.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # A line that goes silent is then an error, and not a wait of a quarter of an hour.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.address.stall_timeout * 1000)
+        return connection
+
+    def _explain(self, error: Exception, known_hosts: t.Sequence[str]) -> SyncError:
+        files = " or ".join(known_hosts) or "the known hosts"
+        text = " ".join(str(error).split())
+        if isinstance(error, SyncError):
+            return error
+        if isinstance(error, paramiko.BadHostKeyException):
+            return AccessRefused(
+                f"the host key of {self.where} is not the one that is known: it was reinstalled, or somebody is between",
+                remedy=f"Ask its keeper, and only then replace the line in {files}.",
+            )
+        if isinstance(error, _UnknownHostKey) or "not found in known_hosts" in text:
+            return AccessRefused(
+                f"the host key of {self.where} is not known",
+                remedy=f"Put its line into {files}, or set netboot_sync_host_key_checking to accept-new.",
+            )
+        if isinstance(error, paramiko.PasswordRequiredException):
+            return AccessRefused("the private key has a passphrase", remedy="Use an agent, or a key without one.")
+        if isinstance(error, paramiko.AuthenticationException):
+            key = self.address.private_key_file or "the agent's keys"
+            return AccessRefused(
+                f"{self.where} does not accept {key}", remedy="Put its public key into the authorized_keys of that user."
+            )
+        if isinstance(error, OSError) and error.filename:
+            return AccessRefused(
+                f"the private key cannot be read ({error.strerror})",
+                path=str(error.filename),
+                host="netboot server",
+                remedy="Set netboot_sync_private_key_file to a key that the user of the module may read.",
+            )
+        if isinstance(error, socket.gaierror):
+            return ConnectionTrouble(
+                f"the name {self.settings.hostname} is not known", remedy="Set netboot_sync_address or ansible_host."
+            )
+        if isinstance(error, ConnectionRefusedError):
+            return ConnectionTrouble(f"{self.where} refused the connection", remedy="Is sshd running, is the port right?")
+        if isinstance(error, (socket.timeout, TimeoutError)):
+            return ConnectionTrouble(
+                f"{self.where} did not answer within {self.address.connect_timeout} s",
+                remedy="Is it switched on, and does the line stand?",
+            )
+        if isinstance(error, OSError):
+            return ConnectionTrouble(
+                f"{self.where} cannot be reached ({error.strerror or text})", remedy="Is it switched on, does the line stand?"
+            )
+        if isinstance(error, ValueError) or "key" in text.lower() and "private" in text.lower():
+            return AccessRefused(f"the private key is of no use ({text})", remedy="Set netboot_sync_private_key_file.")
+        return ConnectionTrouble(f"no SSH session with {self.where} ({text})", remedy="Look at the log of its sshd.")
+
+
+class _UnknownHostKey(Exception):
+    """The host key is not known, and may not be learned."""
+
+
+if paramiko is not None:
+
+    class _Remember(paramiko.MissingHostKeyPolicy):
+        """Take the key of a host seen for the first time, and remember it as OpenSSH's ``accept-new`` does."""
+
+        def __init__(self, known_hosts: t.Sequence[str]) -> None:
+            self._file = known_hosts[0] if known_hosts else os.path.expanduser("~/.ssh/known_hosts")
+
+        def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+            """Append the line. A host that has another key already is not one seen for the first time."""
+            if client._system_host_keys.lookup(hostname):
+                raise _UnknownHostKey(hostname)
+            directory = os.path.dirname(self._file)
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            with open(self._file, "a", encoding="ascii") as file:
+                file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")

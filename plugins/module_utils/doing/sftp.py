@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SFTP over a paramiko session, with what paramiko's client has no public call for.
+
+Names are :func:`os.fsdecode` strings, as everywhere here, so that every name that a file system can hold is kept:
+paramiko itself decodes listings as strict UTF-8. The extensions ``fsync``, ``statvfs``, ``hardlink`` and
+``posix-rename`` are OpenSSH's (its file ``PROTOCOL``, section 4). A failed pipelined write is reported here; paramiko
+drops the answers that are outstanding when a file is closed.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import errno
+import os
+import stat
+import typing as t
+
+from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry
+
+try:
+    import paramiko
+    from paramiko import sftp as protocol
+    from paramiko.message import Message
+    from paramiko.sftp import int64
+    from paramiko.sftp_attr import SFTPAttributes
+except ImportError:  # reported by the module, with missing_required_lib
+    paramiko = None  # type: ignore[assignment]
+
+WRITE_SIZE = 32 * 1024  # bytes in one request; every server takes this much
+WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
+_KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """Room in a file system, in bytes: what users other than root can still fill."""
+
+    available: int
+
+
+class Sftp:
+    """The file operations of one caching server. Raises :class:`OSError` with the server's words."""
+
+    def __init__(self, client: paramiko.SFTPClient) -> None:
+        self._client = client
+
+    # Looking
+
+    def look(self, path: str) -> t.Optional[Entry]:
+        """Return what a path is, symlinks not followed, or None where it is not there."""
+        try:
+            found = self._client.lstat(os.fsencode(path))  # type: ignore[arg-type]
+        except FileNotFoundError:
+            return None
+        return self._entry(path, found, path)
+
+    def list(self, directory: str) -> t.List[Entry]:
+        """Return the entries of a directory, ``path`` being their plain names."""
+        _unused, answer = self._request(protocol.CMD_OPENDIR, os.fsencode(directory))
+        handle = answer.get_binary()
+        found = []
+        try:
+            while True:
+                try:
+                    _unused, answer = self._request(protocol.CMD_READDIR, handle)
+                except EOFError:
+                    break
+                for _index in range(answer.get_int()):
+                    name = os.fsdecode(answer.get_string())
+                    answer.get_string()  # the long form, made for people
+                    attributes = SFTPAttributes._from_msg(answer)
+                    if name not in (".", ".."):
+                        found.append(self._entry(name, attributes, f"{directory}/{name}"))
+        finally:
+            self._request(protocol.CMD_CLOSE, handle)
+        return found
+
+    def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode or 0), OTHER)
+        return Entry(
+            path=path,
+            kind=kind,
+            size=found.st_size or 0,
+            mtime=int(found.st_mtime or 0),
+            target=self._read_link(full) if kind == SYMLINK else "",
+        )
+
+    def _read_link(self, path: str) -> str:
+        _unused, answer = self._request(protocol.CMD_READLINK, os.fsencode(path))
+        return os.fsdecode(answer.get_string()) if answer.get_int() == 1 else ""
+
+    def space(self, path: str) -> t.Optional[Space]:
+        """Return the room in the file system that holds ``path``, or None where the server does not tell."""
+        try:
+            _unused, answer = self._request(protocol.CMD_EXTENDED, "statvfs@openssh.com", os.fsencode(path))
+        except OSError:
+            return None
+        _block_size, fragment = answer.get_int64(), answer.get_int64()
+        _blocks, _free, available = answer.get_int64(), answer.get_int64(), answer.get_int64()
+        return Space(available=fragment * available)
+
+    def real_path(self, path: str) -> str:
+        """Return an absolute path without symlinks."""
+        _unused, answer = self._request(protocol.CMD_REALPATH, os.fsencode(path))
+        answer.get_int()
+        return os.fsdecode(answer.get_string())
+
+    # Reading and writing
+
+    def blocks(self, path: str, size: int) -> t.Iterator[bytes]:
+        """Yield the content of a file of ``size`` bytes."""
+        with self._client.open(os.fsencode(path), "rb") as file:  # type: ignore[arg-type]
+            file.prefetch(size, max_concurrent_requests=WINDOW)
+            while True:
+                block = file.read(WRITE_SIZE)
+                if not block:
+                    return
+                yield block
+
+    def read(self, path: str, size: int) -> bytes:
+        """Return the content of a small file of ``size`` bytes."""
+        return b"".join(self.blocks(path, size))
+
+    def open(self, path: str, flags: int) -> Handle:
+        """Open a file; ``flags`` are the protocol's ``SFTP_FLAG_*``."""
+        _unused, answer = self._request(protocol.CMD_OPEN, os.fsencode(path), flags, SFTPAttributes())
+        return Handle(self._client, answer.get_binary())
+
+    def create(self, path: str, *, exclusive: bool = False) -> Handle:
+        """Create a file, or empty the one that is there; with ``exclusive``, refuse where one is there."""
+        last = protocol.SFTP_FLAG_EXCL if exclusive else protocol.SFTP_FLAG_TRUNC
+        return self.open(path, protocol.SFTP_FLAG_WRITE | protocol.SFTP_FLAG_CREATE | last)
+
+    def update(self, path: str) -> Handle:
+        """Open a file that is there for writing."""
+        return self.open(path, protocol.SFTP_FLAG_WRITE)
+
+    def flush(self, path: str) -> None:
+        """Have the server write a file, or a directory, to disk. On Linux a descriptor open for reading serves both."""
+        handle = self.open(path, protocol.SFTP_FLAG_READ)
+        try:
+            handle.flush()
+        finally:
+            handle.close()
+
+    # Names
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename in one step; what was under the new name is replaced."""
+        self._request(protocol.CMD_EXTENDED, "posix-rename@openssh.com", os.fsencode(old), os.fsencode(new))
+
+    def move(self, old: str, new: str) -> None:
+        """Rename, but never over something that is there."""
+        self._request(protocol.CMD_RENAME, os.fsencode(old), os.fsencode(new))
+
+    def hard_link(self, path: str, name: str) -> None:
+        """Give a file a second name."""
+        self._request(protocol.CMD_EXTENDED, "hardlink@openssh.com", os.fsencode(path), os.fsencode(name))
+
+    def symlink(self, target: str, name: str) -> None:
+        """Make a symlink. OpenSSH has the two arguments in this order, against the draft of the protocol."""
+        self._request(protocol.CMD_SYMLINK, os.fsencode(target), os.fsencode(name))
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+        self._request(protocol.CMD_REMOVE, os.fsencode(path))
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+        self._request(protocol.CMD_RMDIR, os.fsencode(path))
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory."""
+        self._request(protocol.CMD_MKDIR, os.fsencode(path), SFTPAttributes())
+
+    def set_mode_and_time(self, path: str, mode: int, mtime: int) -> None:
+        """Set permissions, and the time of the last change in seconds since the epoch."""
+        attributes = SFTPAttributes()
+        attributes.st_mode = mode
+        attributes.st_atime = attributes.st_mtime = mtime
+        self._request(protocol.CMD_SETSTAT, os.fsencode(path), attributes)
+
+    def _request(self, kind: int, *arguments: t.Any) -> t.Tuple[int, Message]:
+        return _request(self._client, kind, *arguments)
+
+
+class Handle:
+    """An open file on the caching server. Writes are pipelined; every answer is read and its error raised."""
+
+    def __init__(self, client: paramiko.SFTPClient, handle: bytes) -> None:
+        self._client = client
+        self._handle = handle
+        self._outstanding: t.Deque[int] = collections.deque()
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write at ``offset`` bytes."""
+        for start in range(0, len(data), WRITE_SIZE):
+            if len(self._outstanding) >= WINDOW:
+                self._read_answer()
+            block = data[start : start + WRITE_SIZE]
+            number = self._client._async_request(type(None), protocol.CMD_WRITE, self._handle, int64(offset + start), block)
+            self._outstanding.append(number)
+
+    def drain(self) -> None:
+        """Wait until every write is answered."""
+        while self._outstanding:
+            self._read_answer()
+
+    def flush(self) -> None:
+        """Have the server write the file to disk, after all writes before. Needs ``fsync@openssh.com``."""
+        self.drain()
+        _request(self._client, protocol.CMD_EXTENDED, "fsync@openssh.com", self._handle)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to ``size`` bytes."""
+        attributes = SFTPAttributes()
+        attributes.st_size = size
+        _request(self._client, protocol.CMD_FSETSTAT, self._handle, attributes)
+
+    def close(self) -> None:
+        """Close the file, whatever happened to it before."""
+        _request(self._client, protocol.CMD_CLOSE, self._handle)
+
+    def _read_answer(self) -> None:
+        _translate(self._client._read_response, self._outstanding.popleft())
+
+
+def _request(client: paramiko.SFTPClient, kind: int, *arguments: t.Any) -> t.Tuple[int, Message]:
+    return _translate(client._request, kind, *arguments)
+
+
+def _translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+    """Give the errors that SFTP version 3 has no code for a number, so that the server's word is not lost."""
+    try:
+        return call(*arguments)
+    except OSError as error:
+        if error.errno is None and type(error) is OSError:
+            raise OSError(errno.EIO, str(error) or "failure") from error
+        raise

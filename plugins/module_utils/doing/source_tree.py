@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The assets tree of the host that the module runs on: listed, read and hashed, never written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import typing as t
+
+from ..deciding import readiness
+from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, link_target
+from ..deciding.marker import MAX_SIZE
+from ..deciding.squashfs import SUPERBLOCK_SIZE
+from ..errors import SourceChanged, SyncError, printable
+
+BLOCK = 1024 * 1024  # bytes read at once
+_LARGEST_TIME = 2**32 - 1  # SFTP version 3 has 32 bits for a time
+
+
+class SourceTree:
+    """A tree that was listed once, and can be asked whether a file is still the one that was listed."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.tree: Tree = {}
+        self._digests: t.Dict[t.Tuple[int, ...], str] = {}
+
+    def absolute(self, path: str) -> str:
+        """Return the absolute path of a relative one."""
+        return os.path.join(self.root, path)
+
+    def scan(self) -> Tree:
+        """List the tree without its hidden names. Raises :class:`SyncError` where it cannot be listed, or is empty."""
+        if not os.path.isdir(self.root):
+            raise SyncError(
+                "the assets tree is not there",
+                path=self.root,
+                host="netboot server",
+                remedy="Mount it, or set netboot_sync_src to where it is.",
+            )
+        self.tree = {}
+        self._scan("")
+        if all(entry.kind == DIRECTORY for entry in self.tree.values()):
+            raise SyncError(
+                "the assets tree is empty",
+                path=self.root,
+                host="netboot server",
+                remedy="Is its file system mounted? Nothing is sent and nothing removed from an empty tree.",
+            )
+        return self.tree
+
+    def _scan(self, directory: str) -> None:
+        try:
+            names = sorted(os.listdir(self.absolute(directory)))
+        except FileNotFoundError:
+            if directory:
+                return  # removed since it was listed
+            raise
+        except OSError as error:
+            raise SyncError(
+                f"cannot be listed ({error.strerror})",
+                path=self.absolute(directory),
+                host="netboot server",
+                remedy="Let the user that the module runs as read it.",
+            ) from error
+        for name in names:
+            if name.startswith("."):
+                continue
+            path = f"{directory}/{name}" if directory else name
+            entry = self.look(path)
+            if entry is not None:
+                self.tree[path] = entry
+                if entry.kind == DIRECTORY:
+                    self._scan(path)
+
+    def look(self, path: str) -> t.Optional[Entry]:
+        """Return what a path is just now, or None where it is not there."""
+        full = self.absolute(path)
+        try:
+            found = os.lstat(full)
+            target = os.readlink(full) if stat.S_ISLNK(found.st_mode) else ""
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        kinds = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
+        return Entry(
+            path=path,
+            kind=kinds.get(stat.S_IFMT(found.st_mode), OTHER),
+            size=found.st_size,
+            mtime=min(max(found.st_mtime_ns // 10**9, 0), _LARGEST_TIME),
+            target=target,
+            identity=(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns),
+        )
+
+    def confirm(self, entry: Entry) -> None:
+        """Raise :class:`SourceChanged` where the entry is no longer what it was when the tree was listed."""
+        now = self.look(entry.path)
+        same = now is not None and (now.kind == DIRECTORY == entry.kind or now.identity == entry.identity)
+        if not same:
+            verb = "vanished" if now is None else "changed"
+            raise SourceChanged(
+                f"it {verb} on the netboot server while it was sent",
+                path=entry.path,
+                remedy="The next run looks at it anew.",
+            )
+
+    def read(self, entry: Entry, limit: int) -> bytes:
+        """Return up to ``limit`` bytes of a file. Raises :class:`SourceChanged` or :class:`OSError`."""
+        with self._open(entry) as file:
+            return file.read(limit)
+
+    def blocks(self, entry: Entry, offset: int = 0) -> t.Iterator[bytes]:
+        """Yield the content of a file from ``offset`` bytes on, and make sure that it did not change meanwhile."""
+        with self._open(entry) as file:
+            file.seek(offset)
+            while True:
+                block = file.read(BLOCK)
+                if not block:
+                    break
+                yield block
+        self.confirm(entry)
+
+    def digest(self, entry: Entry) -> str:
+        """Return the SHA-256 of a file; it is read once in a run. Raises :class:`SourceChanged`."""
+        if entry.identity not in self._digests:
+            total = hashlib.sha256()
+            for block in self.blocks(entry):
+                total.update(block)
+            self._digests[entry.identity] = total.hexdigest()
+        return self._digests[entry.identity]
+
+    def _open(self, entry: Entry) -> t.BinaryIO:
+        self.confirm(entry)
+        try:
+            # O_NOFOLLOW and O_NONBLOCK: the name may have become a symlink or a pipe since it was looked at.
+            descriptor = os.open(self.absolute(entry.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            self.confirm(entry)
+            raise
+        return os.fdopen(descriptor, "rb")
+
+    def evidence(self, rules: readiness.Rules, *, digests_of: t.Iterable[str] = ()) -> readiness.Evidence:
+        """Read of the files what :func:`readiness.assess` needs; ``digests_of`` names those to hash as well."""
+        contents: t.Dict[str, bytes] = {}
+        superblocks: t.Dict[str, bytes] = {}
+        digests: t.Dict[str, str] = {}
+        unreadable: t.Dict[str, str] = {}
+        wanted = [(path, contents, MAX_SIZE + 1) for path in readiness.wanted_contents(self.tree, rules)]
+        wanted += [
+            (path, superblocks, SUPERBLOCK_SIZE)
+            for path, entry in self.tree.items()
+            if entry.kind == FILE and readiness.is_image(path)
+        ]
+        for path, found, limit in wanted:
+            self._try(path, unreadable, lambda e, f=found, n=limit: f.__setitem__(e.path, self.read(e, n)))
+        for path in digests_of:
+            self._try(path, unreadable, lambda e: digests.__setitem__(e.path, self.digest(e)))
+        for path, entry in self.tree.items():
+            if entry.kind == FILE and path not in unreadable and not os.access(self.absolute(path), os.R_OK):
+                unreadable[path] = "no permission to read it on the netboot server"
+        return readiness.Evidence(contents, superblocks, digests, unreadable)
+
+    def _try(self, path: str, unreadable: t.Dict[str, str], read: t.Callable[[Entry], None]) -> None:
+        try:
+            read(self.tree[path])
+        except SourceChanged as error:
+            unreadable[path] = error.what
+        except OSError as error:
+            unreadable[path] = f"{error.strerror} ({printable(path)})"
+
+    def inventory(self, rules: readiness.Rules, *, hash_all: bool) -> readiness.Inventory:
+        """Return what is ready. Where a marker states a SHA-256 and ``hash_all`` is set, the squashfs is hashed."""
+        evidence = self.evidence(rules)
+        inventory = readiness.assess(self.tree, evidence, rules)
+        stated = [self.file_of(image.path) for image in inventory.images if image.ready and image.sha256] if hash_all else []
+        if not stated:
+            return inventory
+        return readiness.assess(self.tree, self.evidence(rules, digests_of=[p for p in stated if p]), rules)
+
+    def file_of(self, path: str) -> str:
+        """Return the file that a path of the tree leads to, through symlinks; empty where there is none."""
+        for _unused in range(8):
+            entry = self.tree.get(path)
+            if entry is None or entry.kind != SYMLINK:
+                return path if entry is not None and entry.kind == FILE else ""
+            path = link_target(path, entry.target) or ""
+        return ""

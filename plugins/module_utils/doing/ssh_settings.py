@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the netboot server reaches one caching server, for both of its connections.
+
+Control runs over paramiko and bytes over OpenSSH. So that both mean the same address, key and known hosts, OpenSSH is
+asked (``ssh -G``) what it would do for this host, the user's ``ssh_config`` included, and paramiko is told.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import shutil
+import subprocess
+import typing as t
+
+from ..errors import SyncError
+
+HOST_KEY_CHECKING = {"true": "yes", "accept-new": "accept-new", "false": "no"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """What a user says about a caching server. Times are in seconds."""
+
+    host: str
+    port: t.Optional[int] = None
+    user: t.Optional[str] = None
+    private_key_file: t.Optional[str] = None
+    known_hosts_file: t.Optional[str] = None
+    host_key_checking: str = "true"
+    connect_timeout: int = 15
+    stall_timeout: int = 60
+
+    def ssh_options(self) -> t.List[str]:
+        """Return OpenSSH's options for this address, without the host."""
+        options = [
+            "-oBatchMode=yes",
+            f"-oConnectTimeout={self.connect_timeout}",
+            f"-oStrictHostKeyChecking={HOST_KEY_CHECKING[self.host_key_checking]}",
+            "-oServerAliveInterval=5",
+            f"-oServerAliveCountMax={max(self.stall_timeout // 5, 1)}",
+            "-oCompression=no",  # a squashfs is compressed already
+            "-oClearAllForwardings=yes",
+            "-oRequestTTY=no",
+            "-oLogLevel=ERROR",
+        ]
+        if self.host_key_checking == "false":
+            options += ["-oUserKnownHostsFile=/dev/null", "-oGlobalKnownHostsFile=/dev/null"]
+        elif self.known_hosts_file:
+            options += [f"-oUserKnownHostsFile={_quoted(self.known_hosts_file)}", "-oGlobalKnownHostsFile=/dev/null"]
+        if self.private_key_file:
+            options += [f"-oIdentityFile={_quoted(self.private_key_file)}", "-oIdentitiesOnly=yes", "-oIdentityAgent=none"]
+        if self.port:
+            options.append(f"-oPort={self.port}")
+        if self.user:
+            options.append(f"-oUser={self.user}")
+        return options
+
+    def remote_shell(self) -> str:
+        """Return the value of rsync's ``--rsh``; rsync splits it at blanks and takes no shell."""
+        return " ".join(shlex.quote(word) for word in ["ssh"] + self.ssh_options())
+
+
+def _quoted(path: str) -> str:
+    """Quote a path for ssh_config, which splits a list of known hosts files at blanks."""
+    expanded = os.path.expanduser(path)
+    return f'"{expanded}"' if " " in expanded else expanded
+
+
+@dataclasses.dataclass(frozen=True)
+class Effective:
+    """What OpenSSH makes of an address together with the user's own configuration."""
+
+    hostname: str
+    port: int
+    user: t.Optional[str]
+    identity_files: t.Tuple[str, ...] = ()
+    known_hosts_files: t.Tuple[str, ...] = ()
+    host_key_alias: str = ""
+    proxy_command: str = ""
+    bind_address: str = ""
+
+
+def resolve(address: Address) -> Effective:
+    """Ask OpenSSH what it would do. Without an OpenSSH client, the address is taken as it is (SFTP needs none)."""
+    ssh = shutil.which("ssh")
+    if ssh is None:
+        files = (address.known_hosts_file,) if address.known_hosts_file else ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+        return Effective(
+            hostname=address.host,
+            port=address.port or 22,
+            user=address.user,
+            identity_files=(address.private_key_file,) if address.private_key_file else (),
+            known_hosts_files=tuple(os.path.expanduser(name) for name in files),
+        )
+    command = [ssh, "-G"] + address.ssh_options() + ["--", address.host]
+    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise SyncError(
+            f"OpenSSH does not take these settings: {answer.stderr.strip()}",
+            remedy="Mend the netboot_sync_* connection settings, or the ssh_config of the user on the netboot server.",
+        )
+    return _read(answer.stdout, address)
+
+
+def _read(output: str, address: Address) -> Effective:
+    """Read what ``ssh -G`` printed: a keyword and its value on each line, some keywords more than once."""
+    values: t.Dict[str, t.List[str]] = {}
+    for line in output.splitlines():
+        keyword, _unused, value = line.partition(" ")
+        values.setdefault(keyword.lower(), []).append(value)
+
+    def one(keyword: str) -> str:
+        value = values.get(keyword, [""])[-1]
+        return "" if value == "none" else value
+
+    known_hosts = [
+        os.path.expanduser(name)
+        for keyword in ("userknownhostsfile", "globalknownhostsfile")
+        for name in shlex.split(one(keyword))
+        if name != "/dev/null"
+    ]
+    if address.known_hosts_file and address.host_key_checking != "false":
+        known_hosts = [os.path.expanduser(address.known_hosts_file)]
+    identities = [os.path.expanduser(name) for name in values.get("identityfile", [])]
+    if address.private_key_file:
+        identities = [os.path.expanduser(address.private_key_file)]
+    proxy = one("proxycommand")
+    if not proxy and one("proxyjump"):
+        # paramiko knows no ProxyJump; OpenSSH carries its connection through, as it would its own.
+        *before, last = one("proxyjump").split(",")
+        through = ["-J", ",".join(before)] if before else []
+        last = last if last.startswith("ssh://") else f"ssh://{last}"
+        proxy = shlex.join(["ssh", "-oBatchMode=yes", "-W", "[%h]:%p", *through, "--", last])
+    hostname, port = one("hostname") or address.host, int(one("port") or 22)
+    return Effective(
+        hostname=hostname,
+        port=port,
+        user=one("user") or address.user,
+        identity_files=tuple(name for name in identities if os.path.exists(name)),
+        known_hosts_files=tuple(known_hosts),
+        host_key_alias=one("hostkeyalias"),
+        proxy_command=proxy.replace("%h", hostname).replace("%p", str(port)).replace("%r", one("user")),
+        bind_address=one("bindaddress"),
+    )

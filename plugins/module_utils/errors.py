@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong, in words a person can act on.
+
+Every error says what happened, to which path, and what to do. ``sync_assets`` catches them in one place.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+
+def printable(name: str) -> str:
+    """Return a file name on one line, as plain text: control characters and undecodable bytes as escapes."""
+    raw = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in raw)
+
+
+class SyncError(Exception):
+    """Something that stops a step; the message is one line and ends with the remedy.
+
+    :param what: what happened, without the host and the path.
+    :param path: the path it happened to, relative to the tree or absolute.
+    :param host: the machine it happened on, where that is not the caching server of the run.
+    :param remedy: what a person can do about it.
+    """
+
+    def __init__(self, what: str, *, path: str = "", host: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.path = path
+        self.host = host
+        self.remedy = remedy
+        super().__init__(self.line())
+
+    def line(self, *, host: str = "") -> str:
+        """Return the error as one line; ``host`` is used where the error does not name one itself."""
+        parts = [part for part in (self.host or host, printable(self.path), self.what) if part]
+        text = ": ".join(parts)
+        return " ".join(f"{text}. {self.remedy}".split() if self.remedy else text.split())
+
+
+class ConnectionTrouble(SyncError):
+    """The caching server could not be reached, or the line to it broke: worth another try."""
+
+
+class AccessRefused(SyncError):
+    """Key, host key or user were refused: another try would end the same."""
+
+
+class LockHeld(SyncError):
+    """Another run works on this caching server."""
+
+
+class SourceChanged(SyncError):
+    """A file changed or vanished on the netboot server while it was read: it is held back, no failure."""

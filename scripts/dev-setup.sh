@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash disable=SC2154  # $root comes from ./dev
+#
+# Sourced by ./dev, with $root set and as the current directory: what the machine must have, and the environment in .venv.
+
+# One resolution for all Pythons; names, versions and hashes only, so that it holds for any package index.
+# shellcheck disable=SC2034  # used by ./dev
+lock_options=(--universal --python-version 3.11 --generate-hashes --no-header --no-annotate)
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "./dev: $*"
+  exit 1
+}
+
+# set_up COMMAND...: the machine has these commands, .venv is there and comes first in PATH.
+set_up() {
+  prepare_shell
+  local lock_fd
+  mkdir -p .cache
+  exec {lock_fd}>.cache/setup.lock
+  # Two terminals may start at once; the second waits for the first one's set-up. (No flock: no lock, no harm if alone.)
+  if command -v flock >/dev/null; then flock "$lock_fd"; fi
+  prepare_machine "$@"
+  # uv brings certificates of its own; a package index inside a company may have one that only this machine's list knows.
+  if [[ -e /etc/ssl/certs/ca-certificates.crt || -e /etc/pki/tls/certs/ca-bundle.crt ]]; then export UV_SYSTEM_CERTS=1; fi
+  prepare_environment
+  exec {lock_fd}>&-
+}
+
+# The same surroundings for every command, whatever the user's shell is set to.
+prepare_shell() {
+  if [[ ! -d ${HOME:-} || ! -w $HOME ]]; then
+    mkdir -p .cache/home
+    export HOME=$root/.cache/home
+  fi
+  # sshd and tc live in sbin, which an ordinary user's PATH does not always have.
+  export PATH=$root/.venv/bin:/usr/sbin:/sbin:$PATH
+  export LC_ALL=C.UTF-8
+  export ANSIBLE_CONFIG=$root/ansible.cfg
+  export UV_PYTHON_DOWNLOADS=never
+  # A python that belongs to another environment must not leak into this one.
+  unset PYTHONPATH PYTHONHOME VIRTUAL_ENV
+}
+
+# --- the machine ------------------------------------------------------------------------------------------------------
+
+# prepare_machine COMMAND...: installs what is missing of these and of Python; or names it, with the way to get it.
+prepare_machine() {
+  local missing
+  missing=$(missing_of "$@") || exit 1
+  [[ -n $missing ]] || return 0
+
+  local manager='' become=() may_install=no named update=''
+  named=${missing/#python/Python 3.11 to 3.13 with venv}
+  named=${named//$'\n'/, }
+  if command -v apt-get >/dev/null; then manager='apt-get'; elif command -v dnf >/dev/null; then manager='dnf'; fi
+  if ((EUID == 0)); then
+    may_install=yes
+  elif command -v sudo >/dev/null; then
+    become=(sudo)
+    if sudo -n true 2>/dev/null; then may_install=yes; fi
+  fi
+  if [[ ${DEV_INSTALL:-1} == 0 ]]; then may_install=no; fi
+  [[ -n $manager ]] || die "missing: $named. Install this with the package manager of this machine, then run this again."
+
+  if [[ $manager == apt-get ]] && ! compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null; then
+    if [[ $may_install == yes ]]; then
+      "${become[@]}" apt-get -q update >.cache/packages.log 2>&1 ||
+        die "apt-get update failed: $(tail -n 1 .cache/packages.log)"
+    else
+      update="${become[*]}${become:+ }apt-get update && "
+    fi
+  fi
+  local item packages=() install=(install -y)
+  while read -r item; do
+    case $manager:$item in
+      *:python) mapfile -t -O "${#packages[@]}" packages < <(python_packages) ;;
+      *:sshd) packages+=(openssh-server) ;;
+      apt-get:ssh | apt-get:ssh-keygen) packages+=(openssh-client) ;;
+      dnf:ssh | dnf:ssh-keygen) packages+=(openssh-clients) ;;
+      *:mksquashfs) packages+=(squashfs-tools) ;;
+      dnf:shellcheck) packages+=(ShellCheck) ;;
+      dnf:git) packages+=(git-core) ;;
+      *) packages+=("$item") ;;
+    esac
+  done <<<"$missing"
+  if ((${#packages[@]} == 0)); then no_python; fi
+  mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+  if [[ $manager == apt-get ]]; then install+=(--no-install-recommends); fi
+
+  if [[ $may_install == no ]]; then
+    say "./dev: missing: $named"
+    if ((${#become[@]} == 0 && EUID != 0)); then
+      say "Install this as root, then run ./dev again:"
+    else
+      say "Install this, then run ./dev again:"
+    fi
+    say "  $update${become[*]}${become:+ }$manager ${install[*]} ${packages[*]}"
+    exit 1
+  fi
+  say "Installing ${packages[*]} (missing: $named)"
+  if ! install_packages >.cache/packages.log 2>&1; then
+    cat .cache/packages.log >&2
+    die "$manager could not install ${packages[*]}; its words are above"
+  fi
+
+  if [[ " ${packages[*]} " == *" openssh-server "* ]]; then
+    say "The SSH service that comes with openssh-server was turned off again: nothing here needs it."
+  fi
+
+  missing=$(missing_of "$@") || exit 1
+  case $missing in
+    '') ;;
+    *python*) no_python ;;
+    *) die "still missing after installing ${packages[*]}: ${missing//$'\n'/, }" ;;
+  esac
+}
+
+# Uses prepare_machine's $manager, $become, $install and $packages.
+install_packages() {
+  if [[ $manager == apt-get ]]; then
+    local apt=("${become[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120)
+    # Lists that are too old name packages that are gone: once more with new ones.
+    "${apt[@]}" "${install[@]}" "${packages[@]}" ||
+      { "${apt[@]}" update && "${apt[@]}" "${install[@]}" "${packages[@]}"; } || return 1
+  else
+    "${become[@]}" dnf -q "${install[@]}" "${packages[@]}" || return 1
+  fi
+  # The tests start OpenSSH servers of their own on loopback. The package's service would open port 22 to everybody.
+  if [[ " ${packages[*]} " == *" openssh-server "* && -d /run/systemd/system ]]; then
+    "${become[@]}" systemctl disable --now ssh.service ssh.socket sshd.service || true
+  fi
+}
+
+# missing_of COMMAND...: those that this machine lacks, one a line; `python` where neither .venv nor a Python that fits is there.
+missing_of() {
+  local item
+  if ! environment_is_ready && ! find_python >/dev/null; then echo python; fi
+  for item in "$@"; do
+    command -v "$item" >/dev/null || printf '%s\n' "$item"
+  done
+}
+
+# python_packages: the packages that bring a Python that fits, one a line; nothing where this machine has none to offer.
+# Uses prepare_machine's $manager and $update.
+python_packages() {
+  local name version
+  # Nothing is known of the packages yet.
+  if [[ -n $update ]]; then
+    printf '%s\n' python3 python3-venv
+    return
+  fi
+  for name in python3 python3.13 python3.12 python3.11 python3.14; do
+    if [[ $manager == apt-get ]]; then
+      version=$(apt-cache policy "$name" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }')
+    else
+      version=$(dnf -q repoquery --latest-limit=1 --qf '%{version}' "$name" 2>/dev/null || true)
+    fi
+    if [[ $version =~ ^3\.1[1-4]\. ]]; then
+      printf '%s\n' "$name"
+      # Debian and its like keep venv in a package of its own.
+      if [[ $manager == apt-get ]]; then printf '%s\n' "$name-venv"; fi
+      return
+    fi
+  done
+}
+
+no_python() {
+  die "no Python 3.11 to 3.13 with venv and ensurepip here (3.14 will do), and the packages of this machine offer none. Install one
+(from a newer release of the system, or with pyenv or uv) and name it: DEV_PYTHON=/path/to/python3.13 ./dev setup"
+}
+
+# --- Python and .venv -------------------------------------------------------------------------------------------------
+
+# identity PYTHON: its version and where it lives; fails where it does not run (a shim can be there and fail) or does not fit.
+# 3.14 is what the pinned versions support too; the tests do not run on it.
+identity() {
+  "$1" -c 'import platform, sys
+import ensurepip, ssl, venv
+if not (3, 11) <= sys.version_info[:2] <= (3, 14): sys.exit(1)
+print(platform.python_version(), sys.base_prefix)' 2>/dev/null
+}
+
+# find_python: prints the Python to use: DEV_PYTHON, or the first that fits, 3.13 first.
+find_python() {
+  local name path
+  if [[ -n ${DEV_PYTHON:-} ]]; then
+    if ! identity "$DEV_PYTHON" >/dev/null; then
+      die "DEV_PYTHON=$DEV_PYTHON does not run, is not Python 3.11 to 3.14, or has no venv, ensurepip and ssl"
+    fi
+    command -v "$DEV_PYTHON"
+    return
+  fi
+  for name in python3.13 python3.12 python3.11 python3.14 python3; do
+    while read -r path; do
+      if [[ $path != "$root"/.venv/* ]] && identity "$path" >/dev/null; then
+        printf '%s\n' "$path"
+        return
+      fi
+    done < <(type -aP "$name")
+  done
+  return 1
+}
+
+# stamp PYTHON: what .venv depends on. Scripts in it hold its path, so a checkout that was moved wants a new one.
+stamp() {
+  local python
+  python=$(identity "$1") || return 1
+  printf '%s\n' "$root" "$python" "$(sha256sum requirements/dev.txt requirements/uv.txt)"
+}
+
+environment_is_ready() {
+  [[ -x .venv/bin/python && -r .venv/stamp ]] || return 1
+  [[ $(stamp .venv/bin/python) == "$(<.venv/stamp)" ]] || return 1
+  [[ -z ${DEV_PYTHON:-} || $(identity "$DEV_PYTHON") == "$(identity .venv/bin/python)" ]]
+}
+
+prepare_environment() {
+  if environment_is_ready; then return; fi
+  local python
+  python=$(find_python) || no_python
+  say "Setting up .venv with $python ($("$python" -V))"
+  rm -rf .venv
+  "$python" -m venv .venv || die "$python could not make .venv; its words are above"
+  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt ||
+    die "pip could not install uv from requirements/uv.txt; is a package index reachable?"
+  .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements/dev.txt ||
+    die "uv could not install requirements/dev.txt; is a package index reachable?"
+  stamp .venv/bin/python >.venv/stamp
+}

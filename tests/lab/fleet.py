@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole fleet on loopback: the netboot server's tree, caching servers, their lines, the inventory of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import yaml
+
+from .client import BootClient, Event
+from .ledger import Ledger
+from .line import Line
+from .process import Supervised, find_program
+from .sshd import CachingServer, ClientKey
+from .tree import AssetsTree
+from .web import AssetsWeb
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class SiteSpec:
+    """A site as it is ordered. Addresses and ports that are left out are chosen by the fleet.
+
+    :ivar rate: bit/s of its line in each direction; with a rate, a latency or ``line=True`` there is a
+        :class:`~tests.lab.line.Line` before it.
+    :ivar latency: seconds in each direction.
+    :ivar variables: host variables for the inventory.
+    :ivar sftp_only: see :class:`~tests.lab.sshd.CachingServer`, as for *hide* and *scripts*.
+    """
+
+    name: str
+    rate: float | None = None
+    latency: float = 0.0
+    line: bool = False
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    sftp_only: bool = False
+    hide: Sequence[str] = ()
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+    port: int | None = None
+    line_address: str | None = None
+    line_port: int | None = None
+    web_port: int | None = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site as it stands: its OpenSSH server, its web server and the line to it, if it has one."""
+
+    spec: SiteSpec
+    server: CachingServer
+    web: AssetsWeb
+    line: Line | None
+
+    @property
+    def name(self) -> str:
+        """The inventory name."""
+        return self.spec.name
+
+    @property
+    def assets(self) -> Path:
+        """The assets tree on this caching server."""
+        return self.server.assets
+
+    @property
+    def ssh(self) -> CachingServer | Line:
+        """Where the netboot server reaches it: ``address`` and ``port``."""
+        return self.line or self.server
+
+
+@dataclass(frozen=True)
+class PlaybookRun:
+    """How a run of ansible-playbook ended."""
+
+    status: int
+    output: str
+
+
+class Fleet:
+    """A fleet in *directory*; what is there already is used again.
+
+    :arg specs: the sites.
+    :arg variables: variables of the group ``caching_servers``.
+    """
+
+    def __init__(
+        self, directory: Path, specs: Sequence[SiteSpec], *, variables: Mapping[str, Any] | None = None
+    ) -> None:
+        self.directory = directory.absolute()
+        self.variables = dict(variables or {})
+        self.tree = AssetsTree(self.directory / "netboot-server" / "assets")
+        self.ledger = Ledger(self.tree.root)
+        self.key = ClientKey.create(self.directory / "netboot-server" / "ssh" / "id_ed25519")
+        self.known_hosts = self.directory / "netboot-server" / "ssh" / "known_hosts"
+        self.inventory = self.directory / "hosts.yml"
+        self.sites = {spec.name: self._site(spec) for spec in specs}
+
+    @classmethod
+    def load(cls, directory: Path) -> Fleet:
+        """The fleet that :meth:`up` was called for in *directory*, on the same addresses and ports."""
+        saved = json.loads((directory / "fleet.json").read_text(encoding="utf-8"))
+        return cls(directory, [SiteSpec(**spec) for spec in saved["sites"]], variables=saved["variables"])
+
+    def _site(self, spec: SiteSpec) -> Site:
+        server = CachingServer(
+            self.directory / "sites" / spec.name,
+            authorized=[self.key.public],
+            address=spec.address,
+            port=spec.port,
+            sftp_only=spec.sftp_only,
+            hide=spec.hide,
+            scripts=spec.scripts,
+        )
+        web = AssetsWeb(server.assets, address=server.address, port=spec.web_port)
+        line = None
+        if spec.line or spec.rate is not None or spec.latency > 0:
+            line = Line(
+                (server.address, server.port),
+                rate=spec.rate,
+                latency=spec.latency,
+                address=spec.line_address,
+                port=spec.line_port,
+            )
+        settled = dataclasses.replace(
+            spec,
+            address=server.address,
+            port=server.port,
+            web_port=web.port,
+            line_address=line.address if line else None,
+            line_port=line.port if line else None,
+        )
+        return Site(settled, server, web, line)
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """Start all servers and lines and write known_hosts, inventory and ``fleet.json``."""
+        try:
+            for site in self.sites.values():
+                site.server.start()
+                site.web.start()
+                if site.line is not None:
+                    site.line.start()
+        except BaseException:
+            self.down()
+            raise
+        self.write_known_hosts()
+        self.inventory.write_text(self.inventory_text(), encoding="utf-8")
+        saved = {"variables": self.variables, "sites": [dataclasses.asdict(site.spec) for site in self.sites.values()]}
+        (self.directory / "fleet.json").write_text(json.dumps(saved, indent=2), encoding="utf-8")
+
+    def down(self) -> None:
+        """Stop everything; the files stay."""
+        for site in self.sites.values():
+            if site.line is not None:
+                site.line.stop()
+            site.web.stop()
+            site.server.stop()
+
+    def __enter__(self) -> Fleet:
+        self.up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.down()
+
+    # -- what Ansible needs -------------------------------------------------------------------------------------------
+
+    def write_known_hosts(self) -> None:
+        """Write the host keys that the servers have now; call it again after a new host key that is to be known."""
+        lines = [
+            site.server.known_hosts_line(address=site.ssh.address, port=site.ssh.port) for site in self.sites.values()
+        ]
+        self.known_hosts.write_text("".join(lines), encoding="utf-8")
+
+    def inventory_text(self) -> str:
+        """The inventory as YAML. It has no group ``netboot_server``: the control node is the netboot server."""
+        key, known_hosts = str(self.key.private), str(self.known_hosts)
+        group = {
+            "ansible_ssh_private_key_file": key,
+            "ansible_ssh_common_args": f"""-o IdentitiesOnly=yes -o 'UserKnownHostsFile="{known_hosts}"'""",
+            "netboot_sync_src": str(self.tree.root),
+            "netboot_sync_private_key_file": key,
+            "netboot_sync_known_hosts_file": known_hosts,
+            **self.variables,
+        }
+        hosts = {
+            site.name: {
+                "ansible_host": site.ssh.address,
+                "ansible_port": site.ssh.port,
+                "ansible_user": site.server.user,
+                "netboot_sync_dest": str(site.assets),
+                **site.spec.variables,
+            }
+            for site in self.sites.values()
+        }
+        everything = {
+            "all": {
+                "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+                "children": {"caching_servers": {"vars": group, "hosts": hosts}},
+            }
+        }
+        return yaml.safe_dump(everything, sort_keys=False, width=1000)
+
+    def start_playbook(
+        self, playbook: str, *args: str, output: int | IO[Any] | None = None, env: Mapping[str, str] | None = None
+    ) -> Supervised:
+        """Start ``ansible-playbook playbooks/<playbook>`` with this inventory, from the checkout.
+
+        Its whole process tree ends with ``stop()``. *output* as for subprocess (None: the caller's own); *env* is
+        added to the environment.
+        """
+        beside = Path(sys.executable).with_name("ansible-playbook")
+        program = str(beside) if beside.exists() else find_program("ansible-playbook", "ansible-core")
+        return Supervised(
+            [program, f"playbooks/{playbook}", "-i", str(self.inventory), *args],
+            stdout=output,
+            stderr=output,
+            cwd=CHECKOUT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), **(env or {})},
+        )
+
+    def run_playbook(
+        self, playbook: str, *args: str, timeout: float = 300, env: Mapping[str, str] | None = None
+    ) -> PlaybookRun:
+        """Run a playbook to its end and keep what it says. Raises LabError if it takes longer than *timeout* s."""
+        log = self.directory / "ansible-playbook.log"
+        with log.open("wb") as output:
+            status = self.start_playbook(playbook, *args, output=output, env=env).wait(timeout)
+        return PlaybookRun(status, log.read_text(encoding="utf-8", errors="replace"))
+
+    # -- what watches it ----------------------------------------------------------------------------------------------
+
+    def client(self, *, on_event: Callable[[Event], None] | None = None, full_every: float = 30.0) -> BootClient:
+        """A booting machine that knows all sites; it is to be started (``with``)."""
+        webs = {site.name: site.web for site in self.sites.values()}
+        return BootClient(webs, self.ledger, on_event=on_event, full_every=full_every)
