@@ -78,7 +78,11 @@ prepare_machine() {
   local item packages=() install=(install -y)
   while read -r item; do
     case $manager:$item in
-      *:python) mapfile -t -O "${#packages[@]}" packages < <(python_packages) ;;
+      *:python)
+        # Always the first item.
+        mapfile -t packages < <(python_packages)
+        if ((${#packages[@]} == 0)); then no_python; fi
+        ;;
       *:sshd) packages+=(openssh-server) ;;
       apt-get:ssh | apt-get:ssh-keygen) packages+=(openssh-client) ;;
       dnf:ssh | dnf:ssh-keygen) packages+=(openssh-clients) ;;
@@ -88,7 +92,6 @@ prepare_machine() {
       *) packages+=("$item") ;;
     esac
   done <<<"$missing"
-  if ((${#packages[@]} == 0)); then no_python; fi
   mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
   if [[ $manager == apt-get ]]; then install+=(--no-install-recommends); fi
 
@@ -107,9 +110,10 @@ prepare_machine() {
     cat .cache/packages.log >&2
     die "$manager could not install ${packages[*]}; its words are above"
   fi
-
-  if [[ " ${packages[*]} " == *" openssh-server "* ]]; then
-    say "The SSH service that comes with openssh-server was turned off again: nothing here needs it."
+  # The tests start OpenSSH servers of their own on loopback. The package's service would open port 22 to everybody.
+  if [[ " ${packages[*]} " == *" openssh-server "* && -d /run/systemd/system ]]; then
+    "${become[@]}" systemctl disable --now ssh.service ssh.socket sshd.service >>.cache/packages.log 2>&1 || true
+    say "The SSH service that comes with openssh-server is turned off: nothing here needs it."
   fi
 
   missing=$(missing_of "$@") || exit 1
@@ -126,13 +130,9 @@ install_packages() {
     local apt=("${become[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120)
     # Lists that are too old name packages that are gone: once more with new ones.
     "${apt[@]}" "${install[@]}" "${packages[@]}" ||
-      { "${apt[@]}" update && "${apt[@]}" "${install[@]}" "${packages[@]}"; } || return 1
+      { "${apt[@]}" update && "${apt[@]}" "${install[@]}" "${packages[@]}"; }
   else
-    "${become[@]}" dnf -q "${install[@]}" "${packages[@]}" || return 1
-  fi
-  # The tests start OpenSSH servers of their own on loopback. The package's service would open port 22 to everybody.
-  if [[ " ${packages[*]} " == *" openssh-server "* && -d /run/systemd/system ]]; then
-    "${become[@]}" systemctl disable --now ssh.service ssh.socket sshd.service || true
+    "${become[@]}" dnf -q "${install[@]}" "${packages[@]}"
   fi
 }
 

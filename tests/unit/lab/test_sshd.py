@@ -173,7 +173,7 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as test:
         assert test.stdout is not None
         pids = [int(word) for word in test.stdout.readline().split()]
-        assert len(pids) >= 4  # the supervisor, sshd, what the session left: sh and sleep
-        assert all(alive(pid) for pid in pids)
+        # the supervisor, sshd, what the session left: sh and sleep; sshd's own process for it may be ending
+        assert sum(alive(pid) for pid in pids) >= 4
         os.kill(test.pid, signal.SIGKILL)
     assert wait_until_gone(pids) == []

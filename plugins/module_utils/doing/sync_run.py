@@ -1,0 +1,328 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run for one caching server: list both trees, plan, carry out the steps, and report.
+
+After a line that broke, a run connects again and plans anew from the two trees; nothing is believed from before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ..deciding import planner
+from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry
+from ..deciding.readiness import Inventory, Rules
+from ..deciding.steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw, step_path
+from ..errors import AccessRefused, ConnectionTrouble, LockHeld, SourceChanged, SyncError
+from .caching_server import CachingServer
+from .session import Session
+from .source_tree import SourceTree
+from .ssh_settings import Address
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a user chose for one caching server. Times are in seconds, ``rate`` in bytes per second (0: no limit)."""
+
+    src: str
+    dest: str
+    rules: Rules
+    verify: bool = False
+    delete: bool = False
+    max_delete: int = 10
+    transport: str = "auto"
+    rate: int = 0
+    retries: int = 3
+    retry_delay: int = 5
+    lock_timeout: int = 60
+    check_mode: bool = False
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of one path. ``seconds`` is the time that was spent on it, ``verified`` whether its content was compared."""
+
+    state: str
+    reason: str = ""
+    size: int = 0
+    sent_bytes: int = 0
+    basis: t.Optional[str] = None
+    verified: bool = False
+    seconds: float = 0.0
+
+
+class SyncRun:
+    """Brings one caching server in line. The results stay readable when :meth:`run` raises."""
+
+    def __init__(self, address: Address, options: Options) -> None:
+        self._address = address
+        self._options = options
+        self._source = SourceTree(options.src)
+        self._server: t.Optional[CachingServer] = None
+        self.images: t.Dict[str, Outcome] = {}
+        self.files: t.Dict[str, Outcome] = {}
+        self.actions: t.List[t.Dict[str, t.Any]] = []
+        self.warnings: t.List[str] = []
+        self.failures: t.List[str] = []
+        self.transport = ""
+        self.attempts = 0
+        self._compared: t.Set[str] = set()
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether a client can see, or would see, a difference."""
+        return any(action["action"] in ("withdraw", "publish", "link", "remove") for action in self.actions)
+
+    @property
+    def sent_bytes(self) -> int:
+        """All that crossed the line for files, in bytes."""
+        return sum(outcome.sent_bytes for found in (self.images, self.files) for outcome in found.values())
+
+    def run(self) -> None:
+        """Run to the end. Raises :class:`SyncError` where nothing more can be done for this caching server."""
+        while True:
+            self.attempts += 1
+            try:
+                self._attempt()
+                return
+            except ConnectionTrouble:
+                if self.attempts > self._options.retries:
+                    raise
+                time.sleep(self._options.retry_delay * 2 ** min(self.attempts - 1, 4))
+
+    def _attempt(self) -> None:
+        self.failures = []
+        self._compared = set()
+        self._source.scan()
+        with Session(self._address) as session:
+            try:
+                self._with(session)
+            except (LockHeld, AccessRefused):
+                raise
+            except SyncError:
+                if session.alive():
+                    raise
+                raise self._broken() from None
+            except (EOFError, OSError) as error:
+                raise self._broken() from error
+            except Exception as error:
+                # paramiko raises many kinds when a line breaks; a mistake of ours on a line that stands is not hidden.
+                if session.alive():
+                    raise
+                raise self._broken() from error
+
+    @staticmethod
+    def _broken() -> ConnectionTrouble:
+        return ConnectionTrouble("the connection broke", remedy="What arrived is kept; the next run goes on from there.")
+
+    def _with(self, session: Session) -> None:
+        options = self._options
+        server = CachingServer(
+            session,
+            self._source,
+            options.dest,
+            transport=options.transport,
+            rate=options.rate,
+            lock_timeout=options.lock_timeout,
+        )
+        self._server, self.transport = server, server.transport
+        self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
+        try:
+            if not options.check_mode:
+                server.open_for_writing()
+            inventory, plan = self._plan(server)
+            self._note_plan(inventory, plan)
+            unfinished = [path for unit in plan.units for path in self._carry_out(server, unit)]
+            if not options.check_mode:
+                server.clean(unfinished)
+        finally:
+            if session.alive():
+                server.close()
+
+    # Planning
+
+    def _plan(self, server: CachingServer) -> t.Tuple[Inventory, planner.Plan]:
+        options = self._options
+        inventory = self._source.inventory(options.rules, hash_all=True)
+        tree = server.tree()
+        damaged = self._compare(server, inventory, tree) if options.verify else frozenset()
+        contents = {
+            path: server.read_marker(tree[path]) for path in planner.wanted_markers(self._source.tree, tree, options.rules)
+        }
+        there = planner.There(tree, contents, damaged, frozenset(self._compared))
+        plan = planner.make_plan(
+            inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
+        )
+        return inventory, plan
+
+    def _compare(self, server: CachingServer, inventory: Inventory, tree: t.Dict[str, Entry]) -> t.FrozenSet[str]:
+        """Compare the content of all that looks the same, and return what differs."""
+        ready = {entry.path for image in inventory.images if image.ready for entry in image.entries}
+        ours = ready | {e.path for e in inventory.files + inventory.pointers}
+        ours |= {e.path for entries in inventory.kernels.values() for e in entries}
+        alike = [
+            entry
+            for path, entry in sorted(self._source.tree.items())
+            if path in ours and entry.kind == FILE and entry.looks_like(tree.get(path))
+        ]
+        there = server.digests(alike)
+        damaged = set()
+        for entry in alike:
+            try:
+                if there[entry.path] != self._source.digest(entry):
+                    damaged.add(entry.path)
+                else:
+                    self._compared.add(entry.path)
+            except (SourceChanged, OSError):
+                continue  # the source moved on: the steps look at it again
+        return frozenset(damaged)
+
+    def _note_plan(self, inventory: Inventory, plan: planner.Plan) -> None:
+        sizes = {image.path: image.squashfs.size if image.squashfs else 0 for image in inventory.images}
+        for path in plan.unchanged:
+            found = self.images if path in sizes else self.files
+            entry = self._source.tree.get(path)
+            outcome = Outcome(planner.UNCHANGED, size=entry.size if entry else 0, verified=path in self._compared)
+            found.setdefault(path, outcome)
+        for path in plan.only_there:
+            found = self.images if path.endswith(".squashfs") else self.files
+            found.setdefault(path, Outcome(planner.UNCHANGED, "only on the caching server"))
+        for path, reason in plan.held_back.items():
+            found = self.images if path in sizes else self.files
+            found[path] = Outcome(planner.HELD_BACK, reason, size=sizes.get(path, 0))
+        for path, reason in plan.impossible.items():
+            found = self.images if path in sizes else self.files
+            found[path] = Outcome(planner.FAILED, reason)
+            self.failures.append(f"{path}: {reason}")
+        if plan.refused:
+            self.failures.append(plan.refused)
+
+    # Doing
+
+    def _carry_out(self, server: CachingServer, unit: Unit) -> t.List[str]:
+        """Carry out a unit, and return the paths of which pieces may still be of use."""
+        started = time.monotonic()
+        outcomes = self._outcomes(unit)
+        unfinished = [step.entry.path for step in unit.steps if isinstance(step, Send)]
+        try:
+            for step in unit.steps:
+                self._note(step)
+                if not self._options.check_mode:
+                    self._do(server, step, unit, outcomes)
+                if isinstance(step, Publish):
+                    unfinished.remove(step.entry.path)
+            state, reason = unit.outcome, unit.reason
+        except SourceChanged as error:
+            self.actions.pop()
+            state, reason = planner.HELD_BACK, error.line()
+        except ConnectionTrouble as error:
+            self.actions.pop()
+            self._add_bytes(outcomes, step, server.cut_bytes, None)
+            self._finish(outcomes, planner.FAILED, error.line(), started)
+            raise
+        except SyncError as error:
+            self.actions.pop()
+            state, reason = planner.FAILED, error.line()
+            self.failures.append(error.line())
+        self._finish(outcomes, state, reason, started)
+        return unfinished
+
+    def _outcomes(self, unit: Unit) -> t.Dict[str, Outcome]:
+        """Return the results that a unit writes to: one of its image, or one for each of its files."""
+        image = unit.path.endswith(".squashfs")
+        found = self.images if image else self.files
+        paths = [unit.path] if image or unit.kind != "kernel" else []
+        if not paths:
+            paths = [step_path(step) for step in unit.steps if isinstance(step, (Publish, Link))]
+        for path in paths:
+            entry = self._source.tree.get(path)
+            found.setdefault(path, Outcome(planner.UNCHANGED)).size = entry.size if entry else 0
+        return {path: found[path] for path in paths}
+
+    def _finish(self, outcomes: t.Dict[str, Outcome], state: str, reason: str, started: float) -> None:
+        for outcome in outcomes.values():
+            outcome.state, outcome.reason = state, reason
+            outcome.seconds += round(time.monotonic() - started, 3)
+
+    def _add_bytes(self, outcomes: t.Dict[str, Outcome], step: Step, sent: int, basis: t.Optional[str]) -> None:
+        path = step_path(step)
+        outcome = outcomes.get(path) or next(iter(outcomes.values()))
+        outcome.sent_bytes += sent
+        if path in outcomes:
+            outcome.basis = basis
+
+    def _note(self, step: Step) -> None:
+        action: t.Dict[str, t.Any] = {"action": step.name, "path": step_path(step)}
+        if isinstance(step, Send):
+            action.update(bytes=step.entry.size, basis=step.basis)
+        elif isinstance(step, Withdraw):
+            action["reason"] = step.reason
+        elif isinstance(step, Link):
+            action["target"] = step.entry.target
+        self.actions.append(action)
+
+    def _do(self, server: CachingServer, step: Step, unit: Unit, outcomes: t.Dict[str, Outcome]) -> None:
+        """Do one step of the protocol."""
+        if isinstance(step, Send):
+            sent = server.send(step.entry, step.basis)
+            self._add_bytes(outcomes, step, sent.bytes, sent.basis)
+        elif isinstance(step, Check):
+            compared = server.check(step.entry, read_back=self._options.verify)
+            if compared:
+                self._compared.add(step.entry.path)
+            if step.entry.path in outcomes:
+                outcomes[step.entry.path].verified = compared
+        elif isinstance(step, Flush):
+            server.flush(step.entry)
+        elif isinstance(step, Publish):
+            self._source.confirm(step.entry)
+            server.publish(step.entry)
+        elif isinstance(step, Confirm):
+            self._confirm(server, step)
+            if unit.path in outcomes:
+                files = [entry for entry in step.entries if entry.kind == FILE]
+                outcomes[unit.path].verified = all(entry.path in self._compared for entry in files)
+        elif isinstance(step, Withdraw):
+            server.remove(step.path)
+        elif isinstance(step, Link):
+            self._source.confirm(step.entry)
+            server.link(step.entry)
+        elif isinstance(step, Remove):
+            if step.directory:
+                server.remove_directory(step.path)
+            else:
+                server.remove(step.path)
+
+    def _confirm(self, server: CachingServer, step: Confirm) -> None:
+        """Look at all that a name promises: unchanged on the source, there and the same on the caching server."""
+        for entry in step.entries:
+            self._source.confirm(entry)
+            found = server.look(entry.path)
+            same = found is not None and (
+                found.kind in (DIRECTORY, SYMLINK) if entry.kind == DIRECTORY else entry.looks_like(found)
+            )
+            if not same:
+                raise SyncError(
+                    f"it promises {entry.path}, which is not whole on the caching server",
+                    path=step.path,
+                    remedy="See what became of that file, and run the sync again.",
+                )
+        fresh = [e for e in step.entries if e.kind == FILE and e.path not in self._compared]
+        if fresh and (server.hashes or self._options.verify):
+            there = server.digests(fresh)
+            for entry in fresh:
+                if there[entry.path] != self._source.digest(entry):
+                    raise SyncError(
+                        f"it promises {entry.path}, whose content on the caching server is another",
+                        path=step.path,
+                        remedy="Run resync.yml: it repairs what is damaged.",
+                    )
+                self._compared.add(entry.path)
+
+
+def describe(found: t.Dict[str, Outcome]) -> t.List[t.Dict[str, t.Any]]:
+    """Return the results in the form of the module's documentation."""
+    return [dict({"path": path}, **dataclasses.asdict(outcome)) for path, outcome in sorted(found.items())]

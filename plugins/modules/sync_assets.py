@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module sync_assets: parameters in, result out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sync_assets
+short_description: Bring one caching server in line with the assets tree of this host
+version_added: 0.1.0
+description:
+  - Copies netboot images to one caching server, in two phases. A squashfs goes first, under a hidden name; it is
+    checked, flushed to disk and renamed. Its marker, the small JSON beside it, follows only then.
+  - Runs on the host that holds the assets tree. The role P(netboot.syncer.netboot_sync#role) delegates it there.
+  - What is not ready is held back and reported, and is no failure. One failing image never keeps others back.
+author:
+  - Netboot Syncer contributors (@netboot-syncer)
+requirements:
+  - paramiko
+  - OpenSSH client and rsync 3.1 or newer on both ends, for differences; SFTP alone works, without them
+options:
+  src:
+    description: The assets tree on this host.
+    type: path
+    default: /srv/netboot/assets
+  dest:
+    description: The assets tree on the caching server, an absolute path.
+    type: str
+    default: /srv/netboot/assets
+  host:
+    description: The address of the caching server.
+    type: str
+    required: true
+  port:
+    description: The port of its SSH server.
+    type: int
+  user:
+    description: The user to log in as.
+    type: str
+  private_key_file:
+    description: The private key, on this host. Without it, the agent and the keys of C(ssh_config) are used.
+    type: path
+  known_hosts_file:
+    description: The known hosts file, on this host. Without it, those of OpenSSH are used.
+    type: path
+  host_key_checking:
+    description: Whether an unknown host key is refused, learned, or not looked at.
+    type: str
+    choices: ['true', accept-new, 'false']
+    default: 'true'
+  include:
+    description: Patterns of what is chosen, relative to the tree; everything where empty. C(**) crosses directories.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description: Patterns of what is left out. Hidden files are never sent.
+    type: list
+    elements: str
+    default: []
+  unmarked_images:
+    description: Patterns of squashfs files that have no marker.
+    type: list
+    elements: str
+    default: []
+  marker_names:
+    description: How the marker of an image may be named; C({stem}) is the name of the squashfs without its suffix.
+    type: list
+    elements: str
+    default: ['{stem}-kernel.json', '{stem}.json', '{stem}.squashfs.json']
+  verify:
+    description: Compare the content of every file, not only its size and time, and repair what differs.
+    type: bool
+    default: false
+  delete:
+    description: Remove what this host no longer has, markers first.
+    type: bool
+    default: false
+  max_delete:
+    description: Refuse to remove anything where more files than this would go.
+    type: int
+    default: 10
+  bandwidth_limit:
+    description: The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second.
+    type: str
+  transport:
+    description: How large files travel.
+    type: str
+    choices: [auto, rsync, sftp]
+    default: auto
+  retries:
+    description: How often a line that broke is tried again.
+    type: int
+    default: 3
+  retry_delay:
+    description: Seconds before the first new try; doubled each time.
+    type: int
+    default: 5
+  stall_timeout:
+    description: Seconds of silence after which a line counts as broken.
+    type: int
+    default: 60
+  lock_timeout:
+    description: Seconds to wait for another run that works on the same caching server.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: Tells what would be done, and does nothing.
+    support: full
+  diff_mode:
+    description: Lists the actions, in order.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Bring a caching server in line
+  netboot.syncer.sync_assets:
+    host: 192.0.2.10
+    user: netboot
+    private_key_file: /etc/netboot/caching-server.pem
+    exclude:
+      - dev/**
+    unmarked_images:
+      - caching-server/*.squashfs
+"""
+
+RETURN = r"""
+images:
+  description: One entry for each image on either side.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path: {description: The squashfs., type: str}
+    state: {description: V(published) V(unchanged) V(repaired) V(withdrawn) V(held_back) or V(failed)., type: str}
+    reason: {description: Why, where there is a reason., type: str}
+    size: {description: Bytes., type: int}
+    sent_bytes: {description: Bytes that crossed the line for it., type: int}
+    basis: {description: The file that a difference was made to., type: str}
+    verified: {description: Whether its content was compared on the caching server., type: bool}
+    seconds: {description: Time spent on it., type: float}
+files:
+  description: The same for all other files.
+  returned: always
+  type: list
+  elements: dict
+actions:
+  description: What was, or would be, done, in order.
+  returned: always
+  type: list
+  elements: dict
+stats:
+  description: Totals.
+  returned: always
+  type: dict
+failures:
+  description: One line for each thing that failed.
+  returned: always
+  type: list
+  elements: str
+transport:
+  description: How large files travelled.
+  returned: always
+  type: str
+"""
+
+import re
+import time
+import traceback
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+PARAMIKO_ERROR: t.Optional[str] = None
+try:
+    import paramiko  # noqa: F401
+except ImportError:
+    PARAMIKO_ERROR = traceback.format_exc()
+
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun, describe
+from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
+
+RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
+
+
+def parse_rate(text: t.Optional[str]) -> int:
+    """Return a rate in bytes per second, 0 for none. Raises :class:`ValueError`."""
+    if not text:
+        return 0
+    found = RATE.match(text.strip())
+    if not found:
+        raise ValueError(f"bandwidth_limit: {text!r} is no rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
+    bits = float(found.group(1)) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found.group(2)]
+    return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)
+
+
+def result(run: SyncRun, started: float) -> t.Dict[str, t.Any]:
+    """Return what the module reports."""
+    states: t.Dict[str, int] = {}
+    for outcome in run.images.values():
+        states[outcome.state] = states.get(outcome.state, 0) + 1
+    return {
+        "changed": run.changed,
+        "images": [dict(one, path=printable(one["path"])) for one in describe(run.images)],
+        "files": [dict(one, path=printable(one["path"])) for one in describe(run.files)],
+        "actions": [dict(one, path=printable(one["path"])) for one in run.actions],
+        "failures": [printable(line) for line in run.failures],
+        "transport": run.transport,
+        "stats": {
+            "sent_bytes": run.sent_bytes,
+            "seconds": round(time.monotonic() - started, 3),
+            "attempts": run.attempts,
+            "images": states,
+        },
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "src": {"type": "path", "default": "/srv/netboot/assets"},
+            "dest": {"type": "str", "default": "/srv/netboot/assets"},
+            "host": {"type": "str", "required": True},
+            "port": {"type": "int"},
+            "user": {"type": "str"},
+            "private_key_file": {"type": "path", "no_log": False},
+            "known_hosts_file": {"type": "path"},
+            "host_key_checking": {"type": "str", "choices": ["true", "accept-new", "false"], "default": "true"},
+            "include": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "unmarked_images": {"type": "list", "elements": "str", "default": []},
+            "marker_names": {
+                "type": "list",
+                "elements": "str",
+                "default": ["{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"],
+            },
+            "verify": {"type": "bool", "default": False},
+            "delete": {"type": "bool", "default": False},
+            "max_delete": {"type": "int", "default": 10},
+            "bandwidth_limit": {"type": "str"},
+            "transport": {"type": "str", "choices": ["auto", "rsync", "sftp"], "default": "auto"},
+            "retries": {"type": "int", "default": 3},
+            "retry_delay": {"type": "int", "default": 5},
+            "stall_timeout": {"type": "int", "default": 60},
+            "lock_timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    if PARAMIKO_ERROR:
+        module.fail_json(msg=missing_required_lib("paramiko"), exception=PARAMIKO_ERROR)
+    p = module.params
+    if not p["dest"].startswith("/") or p["dest"].strip("/") == "":
+        module.fail_json(msg=f"dest: {p['dest']!r} is not the absolute path of a directory below /")
+    if any("{stem}" not in name for name in p["marker_names"]):
+        module.fail_json(msg="marker_names: each needs {stem}, the name of the squashfs without its suffix")
+    try:
+        rules = Rules(
+            selection=Selection(include=p["include"], exclude=p["exclude"]),
+            unmarked_images=tuple(p["unmarked_images"]),
+            marker_names=tuple(p["marker_names"]),
+        )
+        options = Options(
+            src=p["src"],
+            dest=p["dest"],
+            rules=rules,
+            verify=p["verify"],
+            delete=p["delete"],
+            max_delete=p["max_delete"],
+            transport=p["transport"],
+            rate=parse_rate(p["bandwidth_limit"]),
+            retries=p["retries"],
+            retry_delay=p["retry_delay"],
+            lock_timeout=p["lock_timeout"],
+            check_mode=module.check_mode,
+        )
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    address = Address(
+        host=p["host"],
+        port=p["port"],
+        user=p["user"],
+        private_key_file=p["private_key_file"],
+        known_hosts_file=p["known_hosts_file"],
+        host_key_checking=p["host_key_checking"],
+        stall_timeout=p["stall_timeout"],
+    )
+    started = time.monotonic()
+    run = SyncRun(address, options)
+    try:
+        run.run()
+    except SyncError as error:
+        module.fail_json(msg=error.line(host=p["host"]), host=p["host"], path=printable(error.path), **result(run, started))
+    for warning in run.warnings:
+        module.warn(f"{p['host']}: {warning}")
+    found = result(run, started)
+    if module._diff:
+        lines = [f"{one['action']:<9}{one['path']}" + (f" {one['bytes']} bytes" if "bytes" in one else "") for one in found["actions"]]
+        found["diff"] = {"prepared": "\n".join(lines + [""]) if lines else ""}
+    if run.failures:
+        more = f" (and {len(run.failures) - 1} more)" if len(run.failures) > 1 else ""
+        module.fail_json(msg=f"{p['host']}: {found['failures'][0]}{more}", host=p["host"], **found)
+    module.exit_json(**found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks against real OpenSSH and rsync on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.tree import flip_byte
+
+IMAGE = "prod/21-04-09-gnome-master-f1d734e"
+
+
+def test_sync_twice_then_repair(tmp_path: Path) -> None:
+    """Ready images arrive, others are held back; the second run changes nothing; a resync finds a flipped byte."""
+    specs = [SiteSpec("cache-rsync"), SiteSpec("cache-sftp", sftp_only=True)]
+    with Fleet(tmp_path, specs, variables={"netboot_sync_retries": 0}) as fleet:
+        fleet.tree.add_kernel()
+        good = fleet.tree.add_image(IMAGE)
+        unmarked = fleet.tree.add_image("prod/21-04-10-kde-master-0aa1b2c", marker=False)
+        odd = fleet.tree.add_image("prod/21-04-10 it's $(touch x) ä-master-1234567")
+        fleet.ledger.snapshot()
+        first = fleet.run_playbook("sync.yml")
+        assert first.status == 0, first.output
+        for site in fleet.sites.values():
+            for image in (good, odd):
+                there = site.assets / image.path
+                assert there.read_bytes() == image.squashfs.read_bytes()
+                assert (site.assets / image.marker.relative_to(fleet.tree.root)).is_file()
+            assert not (site.assets / unmarked.path).exists()
+            assert [path.name for path in (site.assets / ".netboot-sync").iterdir() if path.name != "lock"] == []
+        second = fleet.run_playbook("sync.yml")
+        assert second.status == 0, second.output
+        assert second.output.count("changed=0") == 2
+        damaged = [site.assets / good.path for site in fleet.sites.values()]
+        for path in damaged:
+            flip_byte(path)
+        repair = fleet.run_playbook("resync.yml")
+        assert repair.status == 0, repair.output
+        assert all(path.read_bytes() == good.squashfs.read_bytes() for path in damaged)
+
+
+def test_unreachable_fails_alone(tmp_path: Path) -> None:
+    """A caching server that is down fails, the other one finishes, and the run says so."""
+    with Fleet(
+        tmp_path, [SiteSpec("cache-up"), SiteSpec("cache-down")], variables={"netboot_sync_retries": 0}
+    ) as fleet:
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        fleet.sites["cache-down"].server.stop()
+        run = fleet.run_playbook("sync.yml")
+        assert run.status != 0
+        assert "refused the connection" in run.output
+        assert (fleet.sites["cache-up"].assets / image.path).is_file()
