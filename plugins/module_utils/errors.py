@@ -9,7 +9,6 @@ Every error says what happened, to which path, and what to do. ``sync_assets`` c
 from __future__ import annotations
 
 import os
-import typing as t
 
 
 def printable(name: str) -> str:

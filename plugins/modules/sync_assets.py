@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Copies netboot images to one caching server, in two phases. A squashfs goes first, under a hidden name; it is
     checked, flushed to disk and renamed. Its marker, the small JSON beside it, follows only then.
-  - Runs on the host that holds the assets tree. The role P(netboot.syncer.netboot_sync#role) delegates it there.
+  - Runs on the host that holds the assets tree. The role C(netboot_sync) delegates it there.
   - What is not ready is held back and reported, and is no failure. One failing image never keeps others back.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
@@ -135,8 +135,8 @@ images:
   elements: dict
   contains:
     path: {description: The squashfs., type: str}
-    state: {description: V(published) V(unchanged) V(repaired) V(withdrawn) V(held_back) or V(failed)., type: str}
-    reason: {description: Why, where there is a reason., type: str}
+    state: {description: "V(published), V(unchanged), V(repaired), V(withdrawn), V(held_back) or V(failed).", type: str}
+    reason: {description: The reason for the state., type: str}
     size: {description: Bytes., type: int}
     sent_bytes: {description: Bytes that crossed the line for it., type: int}
     basis: {description: The file that a difference was made to., type: str}
@@ -174,9 +174,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-PARAMIKO_ERROR: t.Optional[str] = None
+PARAMIKO_ERROR: str | None = None
 try:
-    import paramiko  # noqa: F401
+    import paramiko  # noqa: F401  # pylint: disable=unused-import
 except ImportError:
     PARAMIKO_ERROR = traceback.format_exc()
 
@@ -189,7 +189,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncE
 RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
 
 
-def parse_rate(text: t.Optional[str]) -> int:
+def parse_rate(text: str | None) -> int:
     """Return a rate in bytes per second, 0 for none. Raises :class:`ValueError`."""
     if not text:
         return 0
@@ -200,9 +200,9 @@ def parse_rate(text: t.Optional[str]) -> int:
     return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)
 
 
-def result(run: SyncRun, started: float) -> t.Dict[str, t.Any]:
+def result(run: SyncRun, started: float) -> dict[str, t.Any]:
     """Return what the module reports."""
-    states: t.Dict[str, int] = {}
+    states: dict[str, int] = {}
     for outcome in run.images.values():
         states[outcome.state] = states.get(outcome.state, 0) + 1
     return {
@@ -296,12 +296,17 @@ def main() -> None:
     try:
         run.run()
     except SyncError as error:
-        module.fail_json(msg=error.line(host=p["host"]), host=p["host"], path=printable(error.path), **result(run, started))
+        module.fail_json(
+            msg=error.line(host=p["host"]), host=p["host"], path=printable(error.path), **result(run, started)
+        )
     for warning in run.warnings:
         module.warn(f"{p['host']}: {warning}")
     found = result(run, started)
     if module._diff:
-        lines = [f"{one['action']:<9}{one['path']}" + (f" {one['bytes']} bytes" if "bytes" in one else "") for one in found["actions"]]
+        lines = [
+            f"{one['action']:<9}{one['path']}" + (f" {one['bytes']} bytes" if "bytes" in one else "")
+            for one in found["actions"]
+        ]
         found["diff"] = {"prepared": "\n".join(lines + [""]) if lines else ""}
     if run.failures:
         more = f" (and {len(run.failures) - 1} more)" if len(run.failures) > 1 else ""

@@ -68,10 +68,12 @@ class Supervised:
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the command's end. Returns its exit status; after *timeout* seconds stops it, raises LabError."""
         try:
-            return self.process.wait(timeout)
+            status = self.process.wait(timeout)
         except subprocess.TimeoutExpired as exc:
             self.stop()
             raise LabError(f"still running after {timeout:.0f} s, stopped: {shlex.join(self.command)}") from exc
+        self.stop()  # closes our end of the pipe
+        return status
 
     def stop(self) -> None:
         """End the command and everything that it started. Returns when nothing of it is left."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-import typing as t
 
 FILE = "file"
 DIRECTORY = "directory"
@@ -35,9 +34,9 @@ class Entry:
     size: int = 0
     mtime: int = 0
     target: str = ""
-    identity: t.Tuple[int, ...] = ()
+    identity: tuple[int, ...] = ()
 
-    def looks_like(self, other: t.Optional[Entry]) -> bool:
+    def looks_like(self, other: Entry | None) -> bool:
         """Tell whether both are the same by kind, size, time and target: rsync's quick check."""
         if other is None or self.kind != other.kind:
             return False
@@ -46,7 +45,7 @@ class Entry:
         return self.size == other.size and self.mtime == other.mtime
 
 
-Tree = t.Dict[str, Entry]
+Tree = dict[str, Entry]
 
 
 def is_hidden(path: str) -> bool:
@@ -54,13 +53,13 @@ def is_hidden(path: str) -> bool:
     return any(part.startswith(".") for part in path.split("/"))
 
 
-def parents(path: str) -> t.List[str]:
+def parents(path: str) -> list[str]:
     """Return the directories above a relative path, outermost first."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def link_target(path: str, target: str) -> t.Optional[str]:
+def link_target(path: str, target: str) -> str | None:
     """Return where a symlink leads, relative to the tree, or None where it leaves the tree."""
     if target.startswith("/"):
         return None

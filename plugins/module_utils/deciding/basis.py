@@ -26,7 +26,7 @@ class BuildName:
     """What the name of a build tells: ``21-04-09-gnome-master-f1d734e`` is gnome, master, of 21-04-09."""
 
     date: str
-    family: t.Tuple[str, ...]
+    family: tuple[str, ...]
 
     @property
     def flavour(self) -> str:
@@ -44,7 +44,7 @@ def parse_name(path: str) -> BuildName:
     return BuildName(date=date[-6:], family=tuple(words))
 
 
-def choose(path: str, there: Tree) -> t.Optional[str]:
+def choose(path: str, there: Tree) -> str | None:
     """Return the path on the caching server that ``path`` is best sent as the difference to, or None.
 
     The file's own predecessor under the same name comes first. For an image, then: the same build in another
@@ -73,10 +73,10 @@ def choose(path: str, there: Tree) -> t.Optional[str]:
     return best.path if best else None
 
 
-def _choose_image(path: str, there: Tree) -> t.Optional[str]:
+def _choose_image(path: str, there: Tree) -> str | None:
     wanted = parse_name(path)
     directory, name = posixpath.split(path)
-    best: t.Optional[t.Tuple[t.Tuple[t.Any, ...], str]] = None
+    best: tuple[tuple[t.Any, ...], str] | None = None
     for entry in there.values():
         if entry.kind != FILE or entry.size == 0 or not entry.path.endswith(SQUASHFS_SUFFIX):
             continue

@@ -26,7 +26,7 @@ class Marker:
     """What a marker states. ``version`` names a kernel; ``size`` (bytes) and ``sha256`` are of the squashfs."""
 
     version: str = ""
-    size: t.Optional[int] = None
+    size: int | None = None
     sha256: str = ""
 
 
@@ -56,14 +56,14 @@ def parse(content: bytes) -> Marker:
     return Marker(version=version, size=size, sha256=sha256.lower())
 
 
-def marker_paths(squashfs: str, names: t.Sequence[str] = DEFAULT_NAMES) -> t.List[str]:
+def marker_paths(squashfs: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[str]:
     """Return the paths that a marker of this squashfs may have, the usual one first."""
     directory, name = posixpath.split(squashfs)
     stem = name[: -len(SQUASHFS_SUFFIX)]
     return [posixpath.join(directory, pattern.replace("{stem}", stem)) for pattern in names]
 
 
-def squashfs_paths(path: str, names: t.Sequence[str] = DEFAULT_NAMES) -> t.List[str]:
+def squashfs_paths(path: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[str]:
     """Return the squashfs files that a file of this path would be a marker of, the most special name first."""
     directory, name = posixpath.split(path)
     found = []

@@ -31,9 +31,9 @@ class There:
     """
 
     tree: Tree
-    markers: t.Dict[str, bytes] = dataclasses.field(default_factory=dict)
-    damaged: t.FrozenSet[str] = frozenset()
-    compared: t.FrozenSet[str] = frozenset()
+    markers: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    damaged: frozenset[str] = frozenset()
+    compared: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Plan:
     ``refused`` is why nothing at all may be removed.
     """
 
-    units: t.Tuple[Unit, ...] = ()
-    unchanged: t.Tuple[str, ...] = ()
-    only_there: t.Tuple[str, ...] = ()
-    held_back: t.Dict[str, str] = dataclasses.field(default_factory=dict)
-    impossible: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    units: tuple[Unit, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    only_there: tuple[str, ...] = ()
+    held_back: dict[str, str] = dataclasses.field(default_factory=dict)
+    impossible: dict[str, str] = dataclasses.field(default_factory=dict)
     refused: str = ""
 
 
-def wanted_markers(source: Tree, there: Tree, rules: Rules) -> t.List[str]:
+def wanted_markers(source: Tree, there: Tree, rules: Rules) -> list[str]:
     """Return the markers on the caching server that must be read there, since they are not the netboot server's."""
     return [
         path
@@ -78,11 +78,11 @@ class _Planner:
         self.contents = {path: self._versions(path) for path in self.pairs}
         # The tree as it will be after the units planned so far: a file sent early is the basis of a later one.
         self.later: Tree = dict(there.tree)
-        self.withdrawn: t.Set[str] = set()
-        self.units: t.List[Unit] = []
-        self.unchanged: t.List[str] = []
+        self.withdrawn: set[str] = set()
+        self.units: list[Unit] = []
+        self.unchanged: list[str] = []
         self.held_back = dict(inventory.held_back)
-        self.impossible: t.Dict[str, str] = {}
+        self.impossible: dict[str, str] = {}
 
     def plan(self, *, delete: bool, max_delete: int) -> Plan:
         self._withdraw_broken()
@@ -113,7 +113,7 @@ class _Planner:
     def _fits(self, entry: Entry) -> bool:
         return entry.looks_like(self.there.tree.get(entry.path)) and entry.path not in self.there.damaged
 
-    def _versions(self, path: str) -> t.Tuple[str, ...]:
+    def _versions(self, path: str) -> tuple[str, ...]:
         """Return the kernel versions that a marker on the caching server names; a broken marker names none."""
         entry = self.there.tree[path]
         if path not in self.there.markers and entry.looks_like(self.source.get(path)):
@@ -124,7 +124,7 @@ class _Planner:
             return ()
         return (version,) if version else ()
 
-    def _visible_markers(self, image: str) -> t.List[str]:
+    def _visible_markers(self, image: str) -> list[str]:
         return [path for path, of in sorted(self.pairs.items()) if of == image and path not in self.withdrawn]
 
     def _obstacle(self, path: str) -> str:
@@ -132,7 +132,9 @@ class _Planner:
         for above in parents(path):
             entry = self.there.tree.get(above)
             if entry is not None and entry.kind == SYMLINK:
-                return f"{above} is a symlink on the caching server, and a sync never writes through one; remove it there"
+                return (
+                    f"{above} is a symlink on the caching server, and a sync never writes through one; remove it there"
+                )
             if entry is not None and entry.kind != DIRECTORY:
                 return f"{above} is no directory on the caching server; remove it there"
         entry = self.there.tree.get(path)
@@ -163,15 +165,15 @@ class _Planner:
                 self.withdrawn.add(path)
                 self.units.append(Unit("withdrawal", image, (Withdraw(path, reason),), WITHDRAWN, reason))
 
-    def _kernels_by_need(self) -> t.List[str]:
-        need: t.Dict[str, int] = {version: 0 for version in self.inventory.kernels}
+    def _kernels_by_need(self) -> list[str]:
+        need: dict[str, int] = dict.fromkeys(self.inventory.kernels, 0)
         for image in self.inventory.images:
             for version in image.versions:
                 if version in need:
                     need[version] = max(need[version], image.newest)
         return sorted(need, key=lambda version: (-need[version], version))
 
-    def _kernel(self, version: str, entries: t.Tuple[Entry, ...]) -> None:
+    def _kernel(self, version: str, entries: tuple[Entry, ...]) -> None:
         """Plan one kernel directory as a whole: no client may find the old kernel beside the new initrd."""
         new = [entry for entry in entries if not self._fits(entry)]
         self.unchanged.extend(entry.path for entry in entries if self._fits(entry))
@@ -180,7 +182,7 @@ class _Planner:
             self.impossible.update(blocked)
             return
         regular = [entry for entry in new if entry.kind == FILE]
-        steps: t.List[Step] = []
+        steps: list[Step] = []
         for entry in regular:
             steps += [Send(entry, bases.choose(entry.path, self.later)), Check(entry), Flush(entry)]
             self.later[entry.path] = entry
@@ -195,7 +197,7 @@ class _Planner:
         steps += [Link(entry) for entry in new if entry.kind == SYMLINK]
         self._add("kernel", kernel_directory(version), steps, [entry.path for entry in new])
 
-    def _single(self, kind: str, entry: Entry, confirm: t.Tuple[Entry, ...] = ()) -> None:
+    def _single(self, kind: str, entry: Entry, confirm: tuple[Entry, ...] = ()) -> None:
         if self._fits(entry):
             self.unchanged.append(entry.path)
             return
@@ -203,10 +205,10 @@ class _Planner:
         if obstacle:
             self.impossible[entry.path] = obstacle
             return
-        steps: t.List[Step] = [Confirm(entry.path, confirm)] if confirm else []
+        steps: list[Step] = [Confirm(entry.path, confirm)] if confirm else []
         self._add(kind, entry.path, steps + self._deliver(entry), [entry.path])
 
-    def _deliver(self, entry: Entry) -> t.List[Step]:
+    def _deliver(self, entry: Entry) -> list[Step]:
         if entry.kind == SYMLINK:
             self.later[entry.path] = entry
             return [Link(entry)]
@@ -214,7 +216,7 @@ class _Planner:
         self.later[entry.path] = entry
         return [send, Check(entry), Flush(entry), Publish(entry)]
 
-    def _by_age(self, images: t.Iterable[Image]) -> t.List[Image]:
+    def _by_age(self, images: t.Iterable[Image]) -> list[Image]:
         """The newest first, so that a site on a slow line can boot today's image soon; small ones before large."""
         return sorted(images, key=lambda i: (-i.newest, i.squashfs.size if i.squashfs else 0, i.path))
 
@@ -222,8 +224,7 @@ class _Planner:
         if not image.ready:
             self.held_back[image.path] = image.reason
             return
-        assert image.squashfs is not None
-        whole = self._fits(image.squashfs)
+        whole = image.squashfs is not None and self._fits(image.squashfs)
         new_markers = [m for m in image.markers if not self._fits(m) or m.path in self.withdrawn]
         if whole and not new_markers:
             self.unchanged.append(image.path)
@@ -232,12 +233,12 @@ class _Planner:
         if obstacles:
             self.impossible[image.path] = obstacles[0]
             return
-        steps: t.List[Step] = []
+        steps: list[Step] = []
         if not whole:
             for path in self._visible_markers(image.path):
                 self.withdrawn.add(path)
                 steps.append(Withdraw(path, f"{image.path} is about to change"))
-            steps += self._deliver(image.squashfs)
+            steps += self._deliver(image.squashfs) if image.squashfs else []
             new_markers = list(image.markers)
         if image.markers:
             steps.append(Confirm(image.path, self._promise(image)))
@@ -245,7 +246,7 @@ class _Planner:
                 steps += self._deliver(entry)
         self._add(kind, image.path, steps, [entry.path for entry in image.entries + image.requires])
 
-    def _promise(self, image: Image) -> t.Tuple[Entry, ...]:
+    def _promise(self, image: Image) -> tuple[Entry, ...]:
         """All that the image's markers promise; a symlinked squashfs with the file that it leads to."""
         entries = [image.squashfs] if image.squashfs else []
         entry = image.squashfs
@@ -275,7 +276,7 @@ class _Planner:
 
     # Removals
 
-    def _only_there(self) -> t.List[str]:
+    def _only_there(self) -> list[str]:
         ours = self.inventory.paths
         return sorted(
             path
@@ -305,17 +306,19 @@ class _Planner:
                 self.withdrawn.add(path)
                 self.units.append(Unit("removal", image, (Withdraw(path, reason),), WITHDRAWN, reason))
         for path in sorted(going - set(self.pairs)):
-            self.units.append(Unit("removal", path, (Remove(path),), WITHDRAWN, "the netboot server no longer holds it"))
+            self.units.append(
+                Unit("removal", path, (Remove(path),), WITHDRAWN, "the netboot server no longer holds it")
+            )
         self._remove_directories(going)
         return ""
 
-    def _remove_directories(self, going: t.Set[str]) -> None:
+    def _remove_directories(self, going: set[str]) -> None:
         left = {above for path in self.later if path not in going for above in self._holders(path)}
         emptied = {above for path in going for above in parents(path) if above not in left and above not in self.source}
         for path in sorted(emptied, reverse=True):
             self.units.append(Unit("removal", path, (Remove(path, directory=True),), WITHDRAWN, "it is empty"))
 
-    def _holders(self, path: str) -> t.List[str]:
+    def _holders(self, path: str) -> list[str]:
         return [] if self.later[path].kind == DIRECTORY else parents(path)
 
     # Units

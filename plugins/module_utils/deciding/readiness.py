@@ -11,7 +11,17 @@ import typing as t
 
 from . import marker as markers
 from . import squashfs
-from .assets import DIRECTORY, FILE, SQUASHFS_SUFFIX, SYMLINK, Entry, Tree, kernel_directory, kernel_version_of, link_target
+from .assets import (
+    DIRECTORY,
+    FILE,
+    SQUASHFS_SUFFIX,
+    SYMLINK,
+    Entry,
+    Tree,
+    kernel_directory,
+    kernel_version_of,
+    link_target,
+)
 from .selection import Selection, matches
 
 DEFAULT_POINTERS = ("kernels/latest-kernel-version.json",)
@@ -23,9 +33,9 @@ class Rules:
     """How a tree is to be read. Patterns as in :mod:`.selection`."""
 
     selection: Selection = dataclasses.field(default_factory=Selection)
-    unmarked_images: t.Tuple[str, ...] = ()
-    marker_names: t.Tuple[str, ...] = markers.DEFAULT_NAMES
-    pointers: t.Tuple[str, ...] = DEFAULT_POINTERS
+    unmarked_images: tuple[str, ...] = ()
+    marker_names: tuple[str, ...] = markers.DEFAULT_NAMES
+    pointers: tuple[str, ...] = DEFAULT_POINTERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +46,10 @@ class Evidence:
     those that had to be hashed, ``unreadable`` the reason for each file that could not be read.
     """
 
-    contents: t.Dict[str, bytes] = dataclasses.field(default_factory=dict)
-    superblocks: t.Dict[str, bytes] = dataclasses.field(default_factory=dict)
-    digests: t.Dict[str, str] = dataclasses.field(default_factory=dict)
-    unreadable: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    contents: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    superblocks: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    digests: dict[str, str] = dataclasses.field(default_factory=dict)
+    unreadable: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +60,10 @@ class Image:
     """
 
     path: str
-    squashfs: t.Optional[Entry]
-    markers: t.Tuple[Entry, ...] = ()
-    versions: t.Tuple[str, ...] = ()
-    requires: t.Tuple[Entry, ...] = ()
+    squashfs: Entry | None
+    markers: tuple[Entry, ...] = ()
+    versions: tuple[str, ...] = ()
+    requires: tuple[Entry, ...] = ()
     sha256: str = ""
     reason: str = ""
 
@@ -63,7 +73,7 @@ class Image:
         return not self.reason
 
     @property
-    def entries(self) -> t.Tuple[Entry, ...]:
+    def entries(self) -> tuple[Entry, ...]:
         """The image's own files, markers last."""
         return ((self.squashfs,) if self.squashfs else ()) + self.markers
 
@@ -81,15 +91,15 @@ class Inventory:
     ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
     """
 
-    images: t.Tuple[Image, ...] = ()
-    files: t.Tuple[Entry, ...] = ()
-    kernels: t.Dict[str, t.Tuple[Entry, ...]] = dataclasses.field(default_factory=dict)
-    pointers: t.Tuple[Entry, ...] = ()
-    held_back: t.Dict[str, str] = dataclasses.field(default_factory=dict)
-    pointed: t.Dict[str, str] = dataclasses.field(default_factory=dict)
+    images: tuple[Image, ...] = ()
+    files: tuple[Entry, ...] = ()
+    kernels: dict[str, tuple[Entry, ...]] = dataclasses.field(default_factory=dict)
+    pointers: tuple[Entry, ...] = ()
+    held_back: dict[str, str] = dataclasses.field(default_factory=dict)
+    pointed: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
-    def paths(self) -> t.Set[str]:
+    def paths(self) -> set[str]:
         """All paths that the netboot server holds, held back or not: none of them is ever removed elsewhere."""
         held = {entry.path for entry in self.files + self.pointers} | set(self.held_back)
         for image in self.images:
@@ -100,13 +110,12 @@ class Inventory:
         return held
 
 
-def wanted_contents(tree: Tree, rules: Rules) -> t.List[str]:
+def wanted_contents(tree: Tree, rules: Rules) -> list[str]:
     """Return the paths of all files whose content decides something: markers and JSON pointers."""
     return [
         path
         for path, entry in tree.items()
-        if entry.kind == FILE
-        and (matches(path, rules.pointers) or markers.squashfs_paths(path, rules.marker_names))
+        if entry.kind == FILE and (matches(path, rules.pointers) or markers.squashfs_paths(path, rules.marker_names))
     ]
 
 
@@ -114,11 +123,11 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
     """Sort out a tree. Only what :attr:`Rules.selection` chooses is in the result, and what chosen images require."""
     pairs = pair_markers(tree, rules)
     images = _images(tree, pairs, evidence, rules)
-    held_back: t.Dict[str, str] = {}
-    files: t.List[Entry] = []
-    pointers: t.List[Entry] = []
-    pointed: t.Dict[str, str] = {}
-    kernels: t.Dict[str, t.List[Entry]] = {}
+    held_back: dict[str, str] = {}
+    files: list[Entry] = []
+    pointers: list[Entry] = []
+    pointed: dict[str, str] = {}
+    kernels: dict[str, list[Entry]] = {}
     required = {version for image in images if image.ready for version in image.versions}
     for path, entry in sorted(tree.items()):
         version = kernel_version_of(path)
@@ -156,7 +165,7 @@ def is_image(path: str) -> bool:
     return path.endswith(SQUASHFS_SUFFIX) and posixpath.basename(path) != SQUASHFS_SUFFIX
 
 
-def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> t.Dict[str, str]:
+def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> dict[str, str]:
     """Return for each marker in a tree the squashfs that it belongs to, present or not.
 
     A JSON that can only be a marker, or that lies among images, counts as one even without its squashfs: sent as a
@@ -165,7 +174,7 @@ def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> t.Dict[st
     """
     squashfs_directories = {posixpath.dirname(path) for path in tree if is_image(path)}
     special_names = [name for name in rules.marker_names if name != "{stem}.json"]
-    pairs: t.Dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for path, entry in tree.items():
         candidates = markers.squashfs_paths(path, rules.marker_names)
         if not candidates or entry.kind == DIRECTORY or matches(path, rules.pointers):
@@ -177,8 +186,8 @@ def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> t.Dict[st
     return pairs
 
 
-def _images(tree: Tree, pairs: t.Dict[str, str], evidence: Evidence, rules: Rules) -> t.List[Image]:
-    of_image: t.Dict[str, t.List[Entry]] = {p: [] for p, e in tree.items() if is_image(p) and e.kind != DIRECTORY}
+def _images(tree: Tree, pairs: dict[str, str], evidence: Evidence, rules: Rules) -> list[Image]:
+    of_image: dict[str, list[Entry]] = {p: [] for p, e in tree.items() if is_image(p) and e.kind != DIRECTORY}
     for path, image in pairs.items():
         of_image.setdefault(image, []).append(tree[path])
     images = []
@@ -190,9 +199,9 @@ def _images(tree: Tree, pairs: t.Dict[str, str], evidence: Evidence, rules: Rule
     return images
 
 
-def _image(path: str, found: t.Tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules) -> Image:
+def _image(path: str, found: tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules) -> Image:
     entry = tree.get(path)
-    read, reason = _read_markers(path, found, tree, evidence)
+    read, reason = _read_markers(found, tree, evidence)
     stated = [one for one in read if one.sha256]
     image = Image(
         path=path,
@@ -210,10 +219,8 @@ def _image(path: str, found: t.Tuple[Entry, ...], tree: Tree, evidence: Evidence
     return image
 
 
-def _read_markers(
-    path: str, found: t.Tuple[Entry, ...], tree: Tree, evidence: Evidence
-) -> t.Tuple[t.List[markers.Marker], str]:
-    read = []
+def _read_markers(found: tuple[Entry, ...], tree: Tree, evidence: Evidence) -> tuple[list[markers.Marker], str]:
+    read: list[markers.Marker] = []
     for entry in found:
         name = posixpath.basename(entry.path)
         target = _resolve(entry.path, tree)
@@ -252,8 +259,8 @@ def _squashfs_trouble(
     return ""
 
 
-def _required(image: Image, tree: Tree, evidence: Evidence, rules: Rules) -> t.Tuple[t.Tuple[Entry, ...], str]:
-    requires: t.List[Entry] = []
+def _required(image: Image, tree: Tree, evidence: Evidence, rules: Rules) -> tuple[tuple[Entry, ...], str]:
+    requires: list[Entry] = []
     for version in image.versions:
         directory = kernel_directory(version)
         inside = [e for p, e in sorted(tree.items()) if p.startswith(directory + "/") and e.kind != DIRECTORY]
@@ -275,7 +282,7 @@ def _required(image: Image, tree: Tree, evidence: Evidence, rules: Rules) -> t.T
     return tuple(requires), ""
 
 
-def _resolve(path: str, tree: Tree) -> t.Union[Entry, str]:
+def _resolve(path: str, tree: Tree) -> Entry | str:
     """Return the file that a path leads to, through symlinks; or, in words that follow the name, why there is none."""
     for _unused in range(8):
         entry = tree.get(path)
@@ -304,7 +311,7 @@ def _plain_trouble(entry: Entry, tree: Tree) -> str:
     return ""
 
 
-def _pointed_version(path: str, tree: Tree, evidence: Evidence) -> t.Tuple[str, str]:
+def _pointed_version(path: str, tree: Tree, evidence: Evidence) -> tuple[str, str]:
     """Return the kernel version that a JSON pointer names, and why it is held back where that kernel is not whole."""
     try:
         version = markers.parse(evidence.contents.get(path, b"")).version

@@ -16,7 +16,7 @@ import typing as t
 from .assets import is_hidden, parents
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def compile_pattern(pattern: str) -> t.Pattern[str]:
     """Translate one pattern (``glob.translate`` does this too, but only from Python 3.13 on)."""
     anchored = pattern.strip("/")

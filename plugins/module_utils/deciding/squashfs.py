@@ -10,13 +10,12 @@ little endian; ``s_magic`` is at byte 0, ``s_major`` at byte 28 and ``bytes_used
 from __future__ import annotations
 
 import struct
-import typing as t
 
 SUPERBLOCK_SIZE = 96
 MAGIC = b"hsqs"
 
 
-def trouble(superblock: bytes, size: int) -> t.Optional[str]:
+def trouble(superblock: bytes, size: int) -> str | None:
     """Return why a file of ``size`` bytes that begins with ``superblock`` is no whole squashfs image, or None."""
     if size == 0:
         return "the squashfs is empty: its upload has not begun, or failed"

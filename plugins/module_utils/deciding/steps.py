@@ -29,7 +29,7 @@ class Send:
     """Bring the content of a file to the caching server, under a hidden name; as the difference to ``basis``."""
 
     entry: Entry
-    basis: t.Optional[str] = None
+    basis: str | None = None
     name: t.ClassVar[str] = "send"
 
 
@@ -62,7 +62,7 @@ class Confirm:
     """Look again, right before a name that promises others: unchanged here, complete and the same there."""
 
     path: str
-    entries: t.Tuple[Entry, ...]
+    entries: tuple[Entry, ...]
     name: t.ClassVar[str] = "confirm"
 
 
@@ -101,6 +101,6 @@ class Unit:
 
     kind: str
     path: str
-    steps: t.Tuple[Step, ...]
+    steps: tuple[Step, ...]
     outcome: str
     reason: str = ""

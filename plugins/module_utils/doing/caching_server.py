@@ -13,7 +13,7 @@ import posixpath
 import typing as t
 import uuid
 
-from ..deciding.assets import DIRECTORY, FILE, WORK_DIRECTORY, Entry, Tree, parents
+from ..deciding.assets import DIRECTORY, Entry, Tree, parents
 from ..deciding.marker import MAX_SIZE
 from ..errors import SyncError
 from . import remote_commands, rsync_transport
@@ -35,28 +35,35 @@ class Sent(t.NamedTuple):
     """What a transfer cost: bytes on the wire, and the file that it was the difference to."""
 
     bytes: int
-    basis: t.Optional[str] = None
+    basis: str | None = None
 
 
 class CachingServer:
     """A caching server during one run. Raises :class:`SyncError`; the OS errors of SFTP are translated here."""
 
     def __init__(
-        self, session: Session, source: SourceTree, dest: str, *, transport: str = "auto", rate: int = 0, lock_timeout: int = 60
+        self,
+        session: Session,
+        source: SourceTree,
+        dest: str,
+        *,
+        transport: str = "auto",
+        rate: int = 0,
+        lock_timeout: int = 60,
     ) -> None:
         self._session = session
         self._source = source
         self._sftp: Sftp = session.sftp()
         self.dest = posixpath.normpath(dest)
         self._lock_timeout = lock_timeout
-        self._lock: t.Optional[Lock] = None
+        self._lock: Lock | None = None
         self._area = WorkArea(self._sftp, self.dest, uuid.uuid4().hex[:12])
         self.abilities = remote_commands.probe(session)
-        self.warnings: t.List[str] = []
+        self.warnings: list[str] = []
         self._by_sftp = SftpTransport(self._sftp, self._area, source, rate=rate)
         self._by_rsync = self._choose_rsync(transport, rate)
 
-    def _choose_rsync(self, wanted: str, rate: int) -> t.Optional[RsyncTransport]:
+    def _choose_rsync(self, wanted: str, rate: int) -> RsyncTransport | None:
         if wanted == "sftp":
             return None
         trouble = rsync_transport.why_not(self.abilities, rsync_transport.local_version())
@@ -160,11 +167,11 @@ class CachingServer:
             if entry.kind == DIRECTORY:
                 self._list(path, found)
 
-    def _look(self, full: str) -> t.Optional[Entry]:
+    def _look(self, full: str) -> Entry | None:
         """Return what a path is, or None; an error is never taken for absence."""
         return self._sftp.look(full)
 
-    def look(self, path: str) -> t.Optional[Entry]:
+    def look(self, path: str) -> Entry | None:
         """Return what a path of the tree is just now, or None where it is not there."""
         entry = self._look(self._full(path))
         return entry and Entry(path, entry.kind, entry.size, entry.mtime, entry.target)
@@ -178,11 +185,11 @@ class CachingServer:
         """Tell whether the caching server can hash what it holds."""
         return self.abilities.hashes
 
-    def digests(self, entries: t.Sequence[Entry]) -> t.Dict[str, str]:
+    def digests(self, entries: t.Sequence[Entry]) -> dict[str, str]:
         """Return the SHA-256 of files of the tree: hashed there, or read back where the server cannot."""
         return dict(zip([e.path for e in entries], self._digests([(self._full(e.path), e.size) for e in entries])))
 
-    def _digests(self, files: t.Sequence[t.Tuple[str, int]]) -> t.List[str]:
+    def _digests(self, files: t.Sequence[tuple[str, int]]) -> list[str]:
         if self.hashes:
             return remote_commands.hash_files(self._session, [path for path, _unused in files]) if files else []
         return [self._read_back(path, size) for path, size in files]
@@ -198,7 +205,7 @@ class CachingServer:
 
     # Doing: one call for each step of the protocol
 
-    def send(self, entry: Entry, basis: t.Optional[str]) -> Sent:
+    def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
         small = entry.size < SMALL
         room = None if small else self._room(entry)
@@ -209,11 +216,13 @@ class CachingServer:
                 sent = Sent(*self._by_rsync.send(entry, basis, room))
             self._sftp.set_mode_and_time(self._area.incoming(entry.path), FILE_MODE, entry.mtime)
             return sent
-        except DiskFull as error:
-            raise self._disk_full(entry) from error
+        except DiskFull:
+            trouble = self._disk_full(entry)
+            raise trouble from None
         except OSError as error:
             if self._is_full():
-                raise self._disk_full(entry) from error
+                trouble = self._disk_full(entry)
+                raise trouble from None
             raise SyncError(
                 f"cannot be written on the caching server ({error.strerror or error})",
                 path=entry.path,
@@ -225,7 +234,7 @@ class CachingServer:
         """How many bytes the last transfer sent before it broke."""
         return self._by_rsync.sent_before_cut if self._by_rsync else 0
 
-    def _room(self, entry: Entry) -> t.Optional[int]:
+    def _room(self, entry: Entry) -> int | None:
         """Return how many bytes may be filled beside a new file, or None where the server does not tell."""
         space = self._sftp.space(self.dest)
         if space is None:
@@ -268,7 +277,9 @@ class CachingServer:
         if self._digests([(incoming, entry.size)]) != [self._source.digest(entry)]:
             self._area.drop(entry.path)
             raise SyncError(
-                "what arrived is not what was sent", path=entry.path, remedy="Run the sync again; test the disk and memory."
+                "what arrived is not what was sent",
+                path=entry.path,
+                remedy="Run the sync again; test the disk and memory.",
             )
         return True
 
@@ -280,7 +291,9 @@ class CachingServer:
     def publish(self, entry: Entry) -> None:
         """Rename the hidden file to its final name."""
         self._still_ours()
-        with self._translated(entry.path, "cannot be renamed into place", f"Is its directory on another file system than {self.dest}?"):
+        with self._translated(
+            entry.path, "cannot be renamed into place", f"Is its directory on another file system than {self.dest}?"
+        ):
             self._make_parents(entry.path)
             self._sftp.rename(self._area.incoming(entry.path), self._full(entry.path))
             self._flush_directory(entry.path)
@@ -347,6 +360,8 @@ class _Translation:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, _kind: object, error: t.Optional[BaseException], _trace: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError) and error.errno is not None:
-            raise SyncError(f"{self._what} ({error.strerror or error})", path=self._path, remedy=self._remedy) from error
+            raise SyncError(
+                f"{self._what} ({error.strerror or error})", path=self._path, remedy=self._remedy
+            ) from error

@@ -32,7 +32,7 @@ BEAT = 5  # seconds
 _HOLDER_SIZE = 4096  # bytes
 
 
-def describe_self(run: str) -> t.Dict[str, t.Any]:
+def describe_self(run: str) -> dict[str, t.Any]:
     """Return what another run is told about this one."""
     try:
         user = getpass.getuser()
@@ -66,7 +66,7 @@ class Lock:
         self._me = describe_self(uuid.uuid4().hex)
         self._stop = threading.Event()
         self._lost = threading.Event()
-        self._thread: t.Optional[threading.Thread] = None
+        self._thread: threading.Thread | None = None
 
     def acquire(self) -> None:
         """Wait for the lock. Raises :class:`LockHeld` with the holder when the time is up."""
@@ -98,7 +98,7 @@ class Lock:
         while not self._stop.wait(BEAT):
             try:
                 self._beat()
-            except Exception:  # whatever it was, the lock is not known to be ours any more
+            except Exception:  # noqa: BLE001  # whatever it was, the lock is not known to be ours any more
                 if not self._stop.is_set():
                     self._lost.set()
                     self._session.close()
@@ -191,7 +191,7 @@ class LeaseLock(Lock):
         if self._me["run"].encode("ascii") not in (self._read() or b""):
             raise ConnectionTrouble("the lock was taken over by another run", path=self._path)
 
-    def _read(self) -> t.Optional[bytes]:
+    def _read(self) -> bytes | None:
         try:
             return self._session.sftp().read(self._path, _HOLDER_SIZE + 1)
         except OSError:

@@ -42,13 +42,13 @@ class Abilities(t.NamedTuple):
     """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple."""
 
     shell: bool = False
-    rsync: t.Tuple[int, ...] = ()
+    rsync: tuple[int, ...] = ()
     hashes: bool = False
     locks: bool = False
     joins: bool = False
 
 
-def parse_rsync_version(text: str) -> t.Tuple[int, ...]:
+def parse_rsync_version(text: str) -> tuple[int, ...]:
     """Return the version that ``rsync --version`` printed, or an empty tuple."""
     found = _RSYNC_VERSION.search(text)
     return tuple(int(part or 0) for part in found.groups()) if found else ()
@@ -63,7 +63,7 @@ def probe(session: Session) -> Abilities:
         return Abilities()
     has = {line[4:] for line in lines if line.startswith("has ")}
     return Abilities(
-        shell=True,
+        shell=True,  # noqa: S604  # the name of an ability, no subprocess
         rsync=parse_rsync_version(text) if "rsync" in has else (),
         hashes={"sha256sum", "xargs"} <= has,
         locks={"flock", "timeout", "dd"} <= has,
@@ -71,7 +71,7 @@ def probe(session: Session) -> Abilities:
     )
 
 
-def hash_files(session: Session, paths: t.Sequence[str]) -> t.List[str]:
+def hash_files(session: Session, paths: t.Sequence[str]) -> list[str]:
     """Have the caching server hash files, and return a SHA-256 for each; empty for one that cannot be read."""
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
     _status, output = session.run(_HASH, stdin=names)

@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import typing as t
 
 from ..deciding.assets import FILE, Entry
 from ..errors import ConnectionTrouble, SourceChanged, SyncError, printable
@@ -40,15 +39,18 @@ class DiskFull(SyncError):
     """The caching server ran out of space."""
 
 
-def local_version() -> t.Tuple[int, ...]:
+def local_version() -> tuple[int, ...]:
     """Return the version of rsync on this host, or an empty tuple."""
-    if shutil.which("rsync") is None:
+    program = shutil.which("rsync")
+    if program is None:
         return ()
-    answer = subprocess.run(["rsync", "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     return parse_rsync_version(answer.stdout)
 
 
-def why_not(there: Abilities, here: t.Tuple[int, ...]) -> str:
+def why_not(there: Abilities, here: tuple[int, ...]) -> str:
     """Return why rsync cannot be used between this host and a caching server, with the remedy, or an empty string."""
     oldest = ".".join(str(part) for part in OLDEST[:2])
     for version, where in ((here, "the netboot server"), (there.rsync, "the caching server")):
@@ -56,7 +58,8 @@ def why_not(there: Abilities, here: t.Tuple[int, ...]) -> str:
             return f"no rsync on {where}. Install it there, or set netboot_sync_transport to sftp."
         if version < OLDEST:
             found = ".".join(str(part) for part in version)
-            return f"rsync {found} on {where} is too old. Install {oldest} or newer, or set netboot_sync_transport to sftp."
+            remedy = f"Install {oldest} or newer, or set netboot_sync_transport to sftp."
+            return f"rsync {found} on {where} is too old. {remedy}"
     return ""
 
 
@@ -66,7 +69,15 @@ class RsyncTransport:
     name = "rsync"
 
     def __init__(
-        self, session: Session, sftp: Sftp, area: WorkArea, source: SourceTree, *, dest: str, can_join: bool, rate: int = 0
+        self,
+        session: Session,
+        sftp: Sftp,
+        area: WorkArea,
+        source: SourceTree,
+        *,
+        dest: str,
+        can_join: bool,
+        rate: int = 0,
     ) -> None:
         self._session = session
         self._sftp = sftp
@@ -77,7 +88,7 @@ class RsyncTransport:
         self._rate = rate
         self.sent_before_cut = 0
 
-    def send(self, entry: Entry, basis: t.Optional[str], room: t.Optional[int]) -> t.Tuple[int, t.Optional[str]]:
+    def send(self, entry: Entry, basis: str | None, room: int | None) -> tuple[int, str | None]:
         """Send a file to its hidden name.
 
         ``room`` is how many bytes may be filled beside the file itself. Returns how many bytes crossed the line, both
@@ -88,7 +99,7 @@ class RsyncTransport:
         self._source.confirm(entry)
         return self._run(entry, has_basis), used
 
-    def _prepare(self, entry: Entry, basis: t.Optional[str], room: t.Optional[int]) -> t.Tuple[t.Optional[str], bool]:
+    def _prepare(self, entry: Entry, basis: str | None, room: int | None) -> tuple[str | None, bool]:
         """Put the basis where rsync looks for it. Returns the predecessor that is in it, and whether there is any."""
         partial_size = self._area.gather(entry.path)
         partial = self._area.partial(entry.path)
@@ -120,7 +131,7 @@ class RsyncTransport:
             self._sftp.rename(linked, into)
         return basis, True
 
-    def command(self, entry: Entry, has_basis: bool) -> t.List[str]:
+    def command(self, entry: Entry, has_basis: bool) -> list[str]:
         """Return rsync's arguments. Only names that we chose reach the caching server's command line."""
         address = self._session.address
         incoming = self._area.incoming(entry.path)
@@ -170,9 +181,13 @@ class RsyncTransport:
             return SyncError(f"rsync was ended by signal {-status}", path=entry.path, remedy="Run the sync again.")
         if status in _LINE_BROKE:
             return ConnectionTrouble(
-                f"the transfer broke ({words})", path=entry.path, remedy="What arrived is kept; the next run goes on from there."
+                f"the transfer broke ({words})",
+                path=entry.path,
+                remedy="What arrived is kept; the next run goes on from there.",
             )
-        return SyncError(f"rsync failed ({words})", path=entry.path, remedy="Look at the disk and the log of the caching server.")
+        return SyncError(
+            f"rsync failed ({words})", path=entry.path, remedy="Look at the disk and the log of the caching server."
+        )
 
 
 def _die_with_parent() -> None:

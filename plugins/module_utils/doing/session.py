@@ -32,8 +32,8 @@ class Session:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.settings: Effective = resolve(address)
-        self._client: t.Optional[paramiko.SSHClient] = None
-        self._sftp: t.Optional[Sftp] = None
+        self._client: paramiko.SSHClient | None = None
+        self._sftp: Sftp | None = None
 
     def __enter__(self) -> Session:
         self.connect()
@@ -62,7 +62,7 @@ class Session:
                 hostname=settings.host_key_alias or settings.hostname,
                 port=settings.port,
                 username=settings.user,
-                key_filename=list(settings.identity_files) or None,
+                key_filename=list(settings.identity_files) or None,  # type: ignore[arg-type]
                 allow_agent=not self.address.private_key_file,
                 look_for_keys=False,
                 timeout=self.address.connect_timeout,
@@ -75,8 +75,8 @@ class Session:
             client.close()
             raise self._explain(error, known_hosts) from error
         transport = client.get_transport()
-        assert transport is not None
-        transport.set_keepalive(5)
+        if transport is not None:
+            transport.set_keepalive(5)
         self._client = client
 
     def close(self) -> None:
@@ -95,8 +95,11 @@ class Session:
                     f"no SFTP at {self.where} ({error})",
                     remedy="Enable it in sshd_config: Subsystem sftp internal-sftp.",
                 ) from error
-            assert client is not None
-            client.get_channel().settimeout(self.address.stall_timeout)  # type: ignore[union-attr]
+            if client is None:
+                raise ConnectionTrouble("the connection broke", remedy="The next run goes on from here.")
+            channel = client.get_channel()
+            if channel is not None:
+                channel.settimeout(self.address.stall_timeout)
             self._sftp = Sftp(client)
         return self._sftp
 
@@ -107,7 +110,7 @@ class Session:
         channel.exec_command(shlex.join(["sh", "-c", script, "netboot-sync", *arguments]))
         return channel
 
-    def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout: t.Optional[float] = None) -> t.Tuple[int, bytes]:
+    def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout: float | None = None) -> tuple[int, bytes]:
         """Run one of our scripts to its end and return its exit status and output.
 
         ``timeout`` is how long it may be silent, in seconds; without one it may compute as long as the session lives.
@@ -141,7 +144,7 @@ class Session:
             raise ConnectionTrouble("the connection broke", remedy="The next run goes on from here.")
         return transport
 
-    def _load_known_hosts(self, client: paramiko.SSHClient) -> t.List[str]:
+    def _load_known_hosts(self, client: paramiko.SSHClient) -> list[str]:
         names = list(self.settings.known_hosts_files) if self.address.host_key_checking != "false" else []
         for name in names:
             try:
@@ -192,7 +195,8 @@ class Session:
         if isinstance(error, paramiko.AuthenticationException):
             key = self.address.private_key_file or "the agent's keys"
             return AccessRefused(
-                f"{self.where} does not accept {key}", remedy="Put its public key into the authorized_keys of that user."
+                f"{self.where} does not accept {key}",
+                remedy="Put its public key into the authorized_keys of that user.",
             )
         if isinstance(error, OSError) and error.filename:
             return AccessRefused(
@@ -206,7 +210,9 @@ class Session:
                 f"the name {self.settings.hostname} is not known", remedy="Set netboot_sync_address or ansible_host."
             )
         if isinstance(error, ConnectionRefusedError):
-            return ConnectionTrouble(f"{self.where} refused the connection", remedy="Is sshd running, is the port right?")
+            return ConnectionTrouble(
+                f"{self.where} refused the connection", remedy="Is sshd running, is the port right?"
+            )
         if isinstance(error, (socket.timeout, TimeoutError)):
             return ConnectionTrouble(
                 f"{self.where} did not answer within {self.address.connect_timeout} s",
@@ -214,9 +220,10 @@ class Session:
             )
         if isinstance(error, OSError):
             return ConnectionTrouble(
-                f"{self.where} cannot be reached ({error.strerror or text})", remedy="Is it switched on, does the line stand?"
+                f"{self.where} cannot be reached ({error.strerror or text})",
+                remedy="Is it switched on, does the line stand?",
             )
-        if isinstance(error, ValueError) or "key" in text.lower() and "private" in text.lower():
+        if isinstance(error, ValueError) or ("key" in text.lower() and "private" in text.lower()):
             return AccessRefused(f"the private key is of no use ({text})", remedy="Set netboot_sync_private_key_file.")
         return ConnectionTrouble(f"no SSH session with {self.where} ({text})", remedy="Look at the log of its sshd.")
 
@@ -235,7 +242,7 @@ if paramiko is not None:
 
         def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
             """Append the line. A host that has another key already is not one seen for the first time."""
-            if client._system_host_keys.lookup(hostname):
+            if client._system_host_keys.lookup(hostname):  # type: ignore[attr-defined]
                 raise _UnknownHostKey(hostname)
             directory = os.path.dirname(self._file)
             os.makedirs(directory, mode=0o700, exist_ok=True)

@@ -11,6 +11,7 @@ drops the answers that are outstanding when a file is closed.
 
 from __future__ import annotations
 
+import builtins
 import collections
 import dataclasses
 import errno
@@ -27,7 +28,7 @@ try:
     from paramiko.sftp import int64
     from paramiko.sftp_attr import SFTPAttributes
 except ImportError:  # reported by the module, with missing_required_lib
-    paramiko = None  # type: ignore[assignment]
+    paramiko = None
 
 WRITE_SIZE = 32 * 1024  # bytes in one request; every server takes this much
 WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
@@ -44,12 +45,12 @@ class Space:
 class Sftp:
     """The file operations of one caching server. Raises :class:`OSError` with the server's words."""
 
-    def __init__(self, client: paramiko.SFTPClient) -> None:
+    def __init__(self, client: t.Any) -> None:
         self._client = client
 
     # Looking
 
-    def look(self, path: str) -> t.Optional[Entry]:
+    def look(self, path: str) -> Entry | None:
         """Return what a path is, symlinks not followed, or None where it is not there."""
         try:
             found = self._client.lstat(os.fsencode(path))  # type: ignore[arg-type]
@@ -57,7 +58,7 @@ class Sftp:
             return None
         return self._entry(path, found, path)
 
-    def list(self, directory: str) -> t.List[Entry]:
+    def list(self, directory: str) -> builtins.list[Entry]:
         """Return the entries of a directory, ``path`` being their plain names."""
         _unused, answer = self._request(protocol.CMD_OPENDIR, os.fsencode(directory))
         handle = answer.get_binary()
@@ -71,7 +72,7 @@ class Sftp:
                 for _index in range(answer.get_int()):
                     name = os.fsdecode(answer.get_string())
                     answer.get_string()  # the long form, made for people
-                    attributes = SFTPAttributes._from_msg(answer)
+                    attributes = SFTPAttributes._from_msg(answer)  # type: ignore[attr-defined]
                     if name not in (".", ".."):
                         found.append(self._entry(name, attributes, f"{directory}/{name}"))
         finally:
@@ -92,7 +93,7 @@ class Sftp:
         _unused, answer = self._request(protocol.CMD_READLINK, os.fsencode(path))
         return os.fsdecode(answer.get_string()) if answer.get_int() == 1 else ""
 
-    def space(self, path: str) -> t.Optional[Space]:
+    def space(self, path: str) -> Space | None:
         """Return the room in the file system that holds ``path``, or None where the server does not tell."""
         try:
             _unused, answer = self._request(protocol.CMD_EXTENDED, "statvfs@openssh.com", os.fsencode(path))
@@ -112,7 +113,7 @@ class Sftp:
 
     def blocks(self, path: str, size: int) -> t.Iterator[bytes]:
         """Yield the content of a file of ``size`` bytes."""
-        with self._client.open(os.fsencode(path), "rb") as file:  # type: ignore[arg-type]
+        with self._client.open(os.fsencode(path), "rb") as file:
             file.prefetch(size, max_concurrent_requests=WINDOW)
             while True:
                 block = file.read(WRITE_SIZE)
@@ -183,17 +184,17 @@ class Sftp:
         attributes.st_atime = attributes.st_mtime = mtime
         self._request(protocol.CMD_SETSTAT, os.fsencode(path), attributes)
 
-    def _request(self, kind: int, *arguments: t.Any) -> t.Tuple[int, Message]:
+    def _request(self, kind: int, *arguments: t.Any) -> tuple[int, Message]:
         return _request(self._client, kind, *arguments)
 
 
 class Handle:
     """An open file on the caching server. Writes are pipelined; every answer is read and its error raised."""
 
-    def __init__(self, client: paramiko.SFTPClient, handle: bytes) -> None:
+    def __init__(self, client: t.Any, handle: bytes) -> None:
         self._client = client
         self._handle = handle
-        self._outstanding: t.Deque[int] = collections.deque()
+        self._outstanding: collections.deque[int] = collections.deque()
 
     def write(self, offset: int, data: bytes) -> None:
         """Write at ``offset`` bytes."""
@@ -201,7 +202,9 @@ class Handle:
             if len(self._outstanding) >= WINDOW:
                 self._read_answer()
             block = data[start : start + WRITE_SIZE]
-            number = self._client._async_request(type(None), protocol.CMD_WRITE, self._handle, int64(offset + start), block)
+            number = self._client._async_request(
+                type(None), protocol.CMD_WRITE, self._handle, int64(offset + start), block
+            )
             self._outstanding.append(number)
 
     def drain(self) -> None:
@@ -228,8 +231,9 @@ class Handle:
         _translate(self._client._read_response, self._outstanding.popleft())
 
 
-def _request(client: paramiko.SFTPClient, kind: int, *arguments: t.Any) -> t.Tuple[int, Message]:
-    return _translate(client._request, kind, *arguments)
+def _request(client: t.Any, kind: int, *arguments: t.Any) -> tuple[int, Message]:
+    answer: tuple[int, Message] = _translate(client._request, kind, *arguments)
+    return answer
 
 
 def _translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
@@ -237,6 +241,6 @@ def _translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
     try:
         return call(*arguments)
     except OSError as error:
-        if error.errno is None and type(error) is OSError:
+        if error.errno is None and not isinstance(error, TimeoutError):
             raise OSError(errno.EIO, str(error) or "failure") from error
         raise

@@ -14,7 +14,7 @@ from ..deciding import readiness
 from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, link_target
 from ..deciding.marker import MAX_SIZE
 from ..deciding.squashfs import SUPERBLOCK_SIZE
-from ..errors import SourceChanged, SyncError, printable
+from ..errors import SourceChanged, SyncError
 
 BLOCK = 1024 * 1024  # bytes read at once
 _LARGEST_TIME = 2**32 - 1  # SFTP version 3 has 32 bits for a time
@@ -26,7 +26,7 @@ class SourceTree:
     def __init__(self, root: str) -> None:
         self.root = root
         self.tree: Tree = {}
-        self._digests: t.Dict[t.Tuple[int, ...], str] = {}
+        self._digests: dict[tuple[int, ...], str] = {}
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a relative one."""
@@ -76,7 +76,7 @@ class SourceTree:
                 if entry.kind == DIRECTORY:
                     self._scan(path)
 
-    def look(self, path: str) -> t.Optional[Entry]:
+    def look(self, path: str) -> Entry | None:
         """Return what a path is just now, or None where it is not there."""
         full = self.absolute(path)
         try:
@@ -143,10 +143,10 @@ class SourceTree:
 
     def evidence(self, rules: readiness.Rules, *, digests_of: t.Iterable[str] = ()) -> readiness.Evidence:
         """Read of the files what :func:`readiness.assess` needs; ``digests_of`` names those to hash as well."""
-        contents: t.Dict[str, bytes] = {}
-        superblocks: t.Dict[str, bytes] = {}
-        digests: t.Dict[str, str] = {}
-        unreadable: t.Dict[str, str] = {}
+        contents: dict[str, bytes] = {}
+        superblocks: dict[str, bytes] = {}
+        digests: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
         wanted = [(path, contents, MAX_SIZE + 1) for path in readiness.wanted_contents(self.tree, rules)]
         wanted += [
             (path, superblocks, SUPERBLOCK_SIZE)
@@ -154,27 +154,27 @@ class SourceTree:
             if entry.kind == FILE and readiness.is_image(path)
         ]
         for path, found, limit in wanted:
-            self._try(path, unreadable, lambda e, f=found, n=limit: f.__setitem__(e.path, self.read(e, n)))
+            try:
+                found[path] = self.read(self.tree[path], limit)
+            except (SourceChanged, OSError) as error:
+                unreadable[path] = _why(error)
         for path in digests_of:
-            self._try(path, unreadable, lambda e: digests.__setitem__(e.path, self.digest(e)))
+            try:
+                digests[path] = self.digest(self.tree[path])
+            except (SourceChanged, OSError) as error:
+                unreadable[path] = _why(error)
         for path, entry in self.tree.items():
             if entry.kind == FILE and path not in unreadable and not os.access(self.absolute(path), os.R_OK):
                 unreadable[path] = "no permission to read it on the netboot server"
         return readiness.Evidence(contents, superblocks, digests, unreadable)
 
-    def _try(self, path: str, unreadable: t.Dict[str, str], read: t.Callable[[Entry], None]) -> None:
-        try:
-            read(self.tree[path])
-        except SourceChanged as error:
-            unreadable[path] = error.what
-        except OSError as error:
-            unreadable[path] = f"{error.strerror} ({printable(path)})"
-
     def inventory(self, rules: readiness.Rules, *, hash_all: bool) -> readiness.Inventory:
         """Return what is ready. Where a marker states a SHA-256 and ``hash_all`` is set, the squashfs is hashed."""
         evidence = self.evidence(rules)
         inventory = readiness.assess(self.tree, evidence, rules)
-        stated = [self.file_of(image.path) for image in inventory.images if image.ready and image.sha256] if hash_all else []
+        stated = (
+            [self.file_of(image.path) for image in inventory.images if image.ready and image.sha256] if hash_all else []
+        )
         if not stated:
             return inventory
         return readiness.assess(self.tree, self.evidence(rules, digests_of=[p for p in stated if p]), rules)
@@ -187,3 +187,7 @@ class SourceTree:
                 return path if entry is not None and entry.kind == FILE else ""
             path = link_target(path, entry.target) or ""
         return ""
+
+
+def _why(error: SourceChanged | OSError) -> str:
+    return error.what if isinstance(error, SourceChanged) else str(error.strerror)

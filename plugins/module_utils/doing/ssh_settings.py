@@ -14,7 +14,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import typing as t
 
 from ..errors import SyncError
 
@@ -26,15 +25,15 @@ class Address:
     """What a user says about a caching server. Times are in seconds."""
 
     host: str
-    port: t.Optional[int] = None
-    user: t.Optional[str] = None
-    private_key_file: t.Optional[str] = None
-    known_hosts_file: t.Optional[str] = None
+    port: int | None = None
+    user: str | None = None
+    private_key_file: str | None = None
+    known_hosts_file: str | None = None
     host_key_checking: str = "true"
     connect_timeout: int = 15
     stall_timeout: int = 60
 
-    def ssh_options(self) -> t.List[str]:
+    def ssh_options(self) -> list[str]:
         """Return OpenSSH's options for this address, without the host."""
         options = [
             "-oBatchMode=yes",
@@ -52,7 +51,11 @@ class Address:
         elif self.known_hosts_file:
             options += [f"-oUserKnownHostsFile={_quoted(self.known_hosts_file)}", "-oGlobalKnownHostsFile=/dev/null"]
         if self.private_key_file:
-            options += [f"-oIdentityFile={_quoted(self.private_key_file)}", "-oIdentitiesOnly=yes", "-oIdentityAgent=none"]
+            options += [
+                f"-oIdentityFile={_quoted(self.private_key_file)}",
+                "-oIdentitiesOnly=yes",
+                "-oIdentityAgent=none",
+            ]
         if self.port:
             options.append(f"-oPort={self.port}")
         if self.user:
@@ -76,9 +79,9 @@ class Effective:
 
     hostname: str
     port: int
-    user: t.Optional[str]
-    identity_files: t.Tuple[str, ...] = ()
-    known_hosts_files: t.Tuple[str, ...] = ()
+    user: str | None
+    identity_files: tuple[str, ...] = ()
+    known_hosts_files: tuple[str, ...] = ()
     host_key_alias: str = ""
     proxy_command: str = ""
     bind_address: str = ""
@@ -88,7 +91,11 @@ def resolve(address: Address) -> Effective:
     """Ask OpenSSH what it would do. Without an OpenSSH client, the address is taken as it is (SFTP needs none)."""
     ssh = shutil.which("ssh")
     if ssh is None:
-        files = (address.known_hosts_file,) if address.known_hosts_file else ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+        files = (
+            (address.known_hosts_file,)
+            if address.known_hosts_file
+            else ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+        )
         return Effective(
             hostname=address.host,
             port=address.port or 22,
@@ -108,7 +115,7 @@ def resolve(address: Address) -> Effective:
 
 def _read(output: str, address: Address) -> Effective:
     """Read what ``ssh -G`` printed: a keyword and its value on each line, some keywords more than once."""
-    values: t.Dict[str, t.List[str]] = {}
+    values: dict[str, list[str]] = {}
     for line in output.splitlines():
         keyword, _unused, value = line.partition(" ")
         values.setdefault(keyword.lower(), []).append(value)

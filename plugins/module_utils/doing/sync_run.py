@@ -43,13 +43,13 @@ class Options:
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of one path. ``seconds`` is the time that was spent on it, ``verified`` whether its content was compared."""
+    """What became of one path: ``seconds`` were spent on it, ``verified`` says that its content was compared."""
 
     state: str
     reason: str = ""
     size: int = 0
     sent_bytes: int = 0
-    basis: t.Optional[str] = None
+    basis: str | None = None
     verified: bool = False
     seconds: float = 0.0
 
@@ -61,15 +61,15 @@ class SyncRun:
         self._address = address
         self._options = options
         self._source = SourceTree(options.src)
-        self._server: t.Optional[CachingServer] = None
-        self.images: t.Dict[str, Outcome] = {}
-        self.files: t.Dict[str, Outcome] = {}
-        self.actions: t.List[t.Dict[str, t.Any]] = []
-        self.warnings: t.List[str] = []
-        self.failures: t.List[str] = []
+        self._server: CachingServer | None = None
+        self.images: dict[str, Outcome] = {}
+        self.files: dict[str, Outcome] = {}
+        self.actions: list[dict[str, t.Any]] = []
+        self.warnings: list[str] = []
+        self.failures: list[str] = []
         self.transport = ""
         self.attempts = 0
-        self._compared: t.Set[str] = set()
+        self._compared: set[str] = set()
 
     @property
     def changed(self) -> bool:
@@ -116,7 +116,9 @@ class SyncRun:
 
     @staticmethod
     def _broken() -> ConnectionTrouble:
-        return ConnectionTrouble("the connection broke", remedy="What arrived is kept; the next run goes on from there.")
+        return ConnectionTrouble(
+            "the connection broke", remedy="What arrived is kept; the next run goes on from there."
+        )
 
     def _with(self, session: Session) -> None:
         options = self._options
@@ -144,13 +146,14 @@ class SyncRun:
 
     # Planning
 
-    def _plan(self, server: CachingServer) -> t.Tuple[Inventory, planner.Plan]:
+    def _plan(self, server: CachingServer) -> tuple[Inventory, planner.Plan]:
         options = self._options
         inventory = self._source.inventory(options.rules, hash_all=True)
         tree = server.tree()
         damaged = self._compare(server, inventory, tree) if options.verify else frozenset()
         contents = {
-            path: server.read_marker(tree[path]) for path in planner.wanted_markers(self._source.tree, tree, options.rules)
+            path: server.read_marker(tree[path])
+            for path in planner.wanted_markers(self._source.tree, tree, options.rules)
         }
         there = planner.There(tree, contents, damaged, frozenset(self._compared))
         plan = planner.make_plan(
@@ -158,7 +161,7 @@ class SyncRun:
         )
         return inventory, plan
 
-    def _compare(self, server: CachingServer, inventory: Inventory, tree: t.Dict[str, Entry]) -> t.FrozenSet[str]:
+    def _compare(self, server: CachingServer, inventory: Inventory, tree: dict[str, Entry]) -> frozenset[str]:
         """Compare the content of all that looks the same, and return what differs."""
         ready = {entry.path for image in inventory.images if image.ready for entry in image.entries}
         ours = ready | {e.path for e in inventory.files + inventory.pointers}
@@ -202,7 +205,7 @@ class SyncRun:
 
     # Doing
 
-    def _carry_out(self, server: CachingServer, unit: Unit) -> t.List[str]:
+    def _carry_out(self, server: CachingServer, unit: Unit) -> list[str]:
         """Carry out a unit, and return the paths of which pieces may still be of use."""
         started = time.monotonic()
         outcomes = self._outcomes(unit)
@@ -230,7 +233,7 @@ class SyncRun:
         self._finish(outcomes, state, reason, started)
         return unfinished
 
-    def _outcomes(self, unit: Unit) -> t.Dict[str, Outcome]:
+    def _outcomes(self, unit: Unit) -> dict[str, Outcome]:
         """Return the results that a unit writes to: one of its image, or one for each of its files."""
         image = unit.path.endswith(".squashfs")
         found = self.images if image else self.files
@@ -242,12 +245,12 @@ class SyncRun:
             found.setdefault(path, Outcome(planner.UNCHANGED)).size = entry.size if entry else 0
         return {path: found[path] for path in paths}
 
-    def _finish(self, outcomes: t.Dict[str, Outcome], state: str, reason: str, started: float) -> None:
+    def _finish(self, outcomes: dict[str, Outcome], state: str, reason: str, started: float) -> None:
         for outcome in outcomes.values():
             outcome.state, outcome.reason = state, reason
             outcome.seconds += round(time.monotonic() - started, 3)
 
-    def _add_bytes(self, outcomes: t.Dict[str, Outcome], step: Step, sent: int, basis: t.Optional[str]) -> None:
+    def _add_bytes(self, outcomes: dict[str, Outcome], step: Step, sent: int, basis: str | None) -> None:
         path = step_path(step)
         outcome = outcomes.get(path) or next(iter(outcomes.values()))
         outcome.sent_bytes += sent
@@ -255,7 +258,7 @@ class SyncRun:
             outcome.basis = basis
 
     def _note(self, step: Step) -> None:
-        action: t.Dict[str, t.Any] = {"action": step.name, "path": step_path(step)}
+        action: dict[str, t.Any] = {"action": step.name, "path": step_path(step)}
         if isinstance(step, Send):
             action.update(bytes=step.entry.size, basis=step.basis)
         elif isinstance(step, Withdraw):
@@ -264,7 +267,7 @@ class SyncRun:
             action["target"] = step.entry.target
         self.actions.append(action)
 
-    def _do(self, server: CachingServer, step: Step, unit: Unit, outcomes: t.Dict[str, Outcome]) -> None:
+    def _do(self, server: CachingServer, step: Step, unit: Unit, outcomes: dict[str, Outcome]) -> None:
         """Do one step of the protocol."""
         if isinstance(step, Send):
             sent = server.send(step.entry, step.basis)
@@ -323,6 +326,6 @@ class SyncRun:
                 self._compared.add(entry.path)
 
 
-def describe(found: t.Dict[str, Outcome]) -> t.List[t.Dict[str, t.Any]]:
+def describe(found: dict[str, Outcome]) -> list[dict[str, t.Any]]:
     """Return the results in the form of the module's documentation."""
     return [dict({"path": path}, **dataclasses.asdict(outcome)) for path, outcome in sorted(found.items())]

@@ -18,6 +18,7 @@ Each file in transit has a directory of its own there, named by a hash of its pa
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import typing as t
@@ -114,7 +115,7 @@ class WorkArea:
                 else:
                     self._sftp.remove(full)
 
-    def _list(self, directory: str) -> t.List[Entry]:
+    def _list(self, directory: str) -> list[Entry]:
         try:
             return self._sftp.list(directory)
         except FileNotFoundError:
@@ -128,7 +129,5 @@ class WorkArea:
                 self._remove_all(full)
             else:
                 self._sftp.remove(full)
-        try:
+        with contextlib.suppress(FileNotFoundError):
             self._sftp.remove_directory(directory)
-        except FileNotFoundError:
-            pass

@@ -97,7 +97,7 @@ def test_rate_is_true_in_each_direction(echo: Echo, megabits: int) -> None:
 def test_rate_is_shared_by_all_connections(echo: Echo) -> None:
     with line_to(echo, rate=32e6) as line:
         start = time.monotonic()
-        threads = [threading.Thread(target=there_and_back, args=(line, 500_000)) for _ in range(3)]
+        threads = [threading.Thread(target=there_and_back, args=(line, 500_000)) for _index in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
