@@ -81,10 +81,11 @@ class Site:
 
 @dataclass(frozen=True)
 class PlaybookRun:
-    """How a run of ansible-playbook ended."""
+    """How a run of ansible-playbook ended: exit status, output, and what sync_assets returned for each host."""
 
     status: int
     output: str
+    results: dict[str, dict[str, Any]]
 
 
 class Fleet:
@@ -104,6 +105,7 @@ class Fleet:
         self.key = ClientKey.create(self.directory / "netboot-server" / "ssh" / "id_ed25519")
         self.known_hosts = self.directory / "netboot-server" / "ssh" / "known_hosts"
         self.inventory = self.directory / "hosts.yml"
+        self._results = self.directory / "results.json"
         self.sites = {spec.name: self._site(spec) for spec in specs}
 
     @classmethod
@@ -220,17 +222,24 @@ class Fleet:
     ) -> Supervised:
         """Start ``ansible-playbook playbooks/<playbook>`` with this inventory, from the checkout.
 
-        Its whole process tree ends with ``stop()``. *output* as for subprocess (None: the caller's own); *env* is
-        added to the environment.
+        Its whole process tree ends with ``stop()``; when it has ended by itself, :meth:`results` has what it came to.
+        *output* as for subprocess (None: the caller's own); *env* is added to the environment.
         """
         beside = Path(sys.executable).with_name("ansible-playbook")
         program = str(beside) if beside.exists() else find_program("ansible-playbook", "ansible-core")
+        self._results.unlink(missing_ok=True)
+        ours = {
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callback_plugins")),
+            "ANSIBLE_CALLBACKS_ENABLED": "lab_results",
+            "NETBOOT_LAB_RESULTS": str(self._results),
+        }
         return Supervised(
             [program, f"playbooks/{playbook}", "-i", str(self.inventory), *args],
             stdout=output,
             stderr=output,
             cwd=CHECKOUT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), **(env or {})},
+            env={**os.environ, **ours, **(env or {})},
         )
 
     def run_playbook(
@@ -240,7 +249,13 @@ class Fleet:
         log = self.directory / "ansible-playbook.log"
         with log.open("wb") as output:
             status = self.start_playbook(playbook, *args, output=output, env=env).wait(timeout)
-        return PlaybookRun(status, log.read_text(encoding="utf-8", errors="replace"))
+        return PlaybookRun(status, log.read_text(encoding="utf-8", errors="replace"), self.results())
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """What sync_assets returned for each host in the last run of a playbook; empty if that did not end."""
+        if not self._results.exists():
+            return {}
+        return dict(json.loads(self._results.read_text(encoding="utf-8")))
 
     # -- what watches it ----------------------------------------------------------------------------------------------
 

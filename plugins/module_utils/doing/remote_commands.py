@@ -62,8 +62,8 @@ def probe(session: Session) -> Abilities:
     if "netboot-sync" not in lines:
         return Abilities()
     has = {line[4:] for line in lines if line.startswith("has ")}
-    return Abilities(
-        shell=True,  # noqa: S604  # the name of an ability, no subprocess
+    return Abilities(  # noqa: S604  # an ability, no subprocess
+        shell=True,
         rsync=parse_rsync_version(text) if "rsync" in has else (),
         hashes={"sha256sum", "xargs"} <= has,
         locks={"flock", "timeout", "dd"} <= has,

@@ -28,7 +28,7 @@ try:
     from paramiko.sftp import int64
     from paramiko.sftp_attr import SFTPAttributes
 except ImportError:  # reported by the module, with missing_required_lib
-    paramiko = None
+    paramiko = None  # type: ignore[assignment]
 
 WRITE_SIZE = 32 * 1024  # bytes in one request; every server takes this much
 WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
@@ -53,7 +53,7 @@ class Sftp:
     def look(self, path: str) -> Entry | None:
         """Return what a path is, symlinks not followed, or None where it is not there."""
         try:
-            found = self._client.lstat(os.fsencode(path))  # type: ignore[arg-type]
+            found = self._client.lstat(os.fsencode(path))
         except FileNotFoundError:
             return None
         return self._entry(path, found, path)
