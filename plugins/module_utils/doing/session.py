@@ -182,7 +182,7 @@ class Session:
             return error
         if isinstance(error, paramiko.BadHostKeyException):
             return AccessRefused(
-                f"the host key of {self.where} is not the one that is known: it was reinstalled, or somebody is between",
+                f"the host key of {self.where} is not the known one: it was reinstalled, or somebody is between",
                 remedy=f"Ask its keeper, and only then replace the line in {files}.",
             )
         if isinstance(error, _UnknownHostKey) or "not found in known_hosts" in text:

@@ -25,7 +25,7 @@ description:
 ACTION = "netboot.syncer.sync_assets"
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carries no types
     """Collects during the run, writes at its end."""
 
     CALLBACK_VERSION = 2.0
@@ -34,7 +34,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
+        super().__init__()
         self.results: dict[str, Any] = {}
 
     def _collect(self, result: CallbackTaskResult) -> None:
