@@ -22,13 +22,12 @@ import typing as t
 from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry
 
 try:
-    import paramiko
     from paramiko import sftp as protocol
     from paramiko.message import Message
     from paramiko.sftp import int64
     from paramiko.sftp_attr import SFTPAttributes
 except ImportError:  # reported by the module, with missing_required_lib
-    paramiko = None  # type: ignore[assignment]
+    pass
 
 WRITE_SIZE = 32 * 1024  # bytes in one request; every server takes this much
 WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
