@@ -27,13 +27,12 @@ class There:
     """What is on the caching server.
 
     ``markers`` holds the content of the markers that are not the netboot server's own by size and time, ``damaged``
-    the paths whose content was compared and found to differ, ``compared`` all whose content was compared.
+    the paths whose content was compared and found to differ.
     """
 
     tree: Tree
     markers: dict[str, bytes] = dataclasses.field(default_factory=dict)
     damaged: frozenset[str] = frozenset()
-    compared: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)

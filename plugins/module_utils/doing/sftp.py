@@ -102,12 +102,6 @@ class Sftp:
         _blocks, _free, available = answer.get_int64(), answer.get_int64(), answer.get_int64()
         return Space(available=fragment * available)
 
-    def real_path(self, path: str) -> str:
-        """Return an absolute path without symlinks."""
-        _unused, answer = self._request(protocol.CMD_REALPATH, os.fsencode(path))
-        answer.get_int()
-        return os.fsdecode(answer.get_string())
-
     # Reading and writing
 
     def blocks(self, path: str, size: int) -> t.Iterator[bytes]:
@@ -215,12 +209,6 @@ class Handle:
         """Have the server write the file to disk, after all writes before. Needs ``fsync@openssh.com``."""
         self.drain()
         _request(self._client, protocol.CMD_EXTENDED, "fsync@openssh.com", self._handle)
-
-    def truncate(self, size: int) -> None:
-        """Cut the file to ``size`` bytes."""
-        attributes = SFTPAttributes()
-        attributes.st_size = size
-        _request(self._client, protocol.CMD_FSETSTAT, self._handle, attributes)
 
     def close(self) -> None:
         """Close the file, whatever happened to it before."""

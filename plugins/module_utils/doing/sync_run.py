@@ -61,7 +61,6 @@ class SyncRun:
         self._address = address
         self._options = options
         self._source = SourceTree(options.src)
-        self._server: CachingServer | None = None
         self.images: dict[str, Outcome] = {}
         self.files: dict[str, Outcome] = {}
         self.actions: list[dict[str, t.Any]] = []
@@ -130,7 +129,7 @@ class SyncRun:
             rate=options.rate,
             lock_timeout=options.lock_timeout,
         )
-        self._server, self.transport = server, server.transport
+        self.transport = server.transport
         self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
         try:
             if not options.check_mode:
@@ -155,7 +154,7 @@ class SyncRun:
             path: server.read_marker(tree[path])
             for path in planner.wanted_markers(self._source.tree, tree, options.rules)
         }
-        there = planner.There(tree, contents, damaged, frozenset(self._compared))
+        there = planner.There(tree, contents, damaged)
         plan = planner.make_plan(
             inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
         )
