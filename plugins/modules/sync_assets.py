@@ -33,6 +33,9 @@ options:
     description: The address of the caching server.
     type: str
     required: true
+  name:
+    description: What the caching server is called in messages; O(host) where left out.
+    type: str
   port:
     description: The port of its SSH server.
     type: int
@@ -70,6 +73,12 @@ options:
     type: list
     elements: str
     default: ['{stem}-kernel.json', '{stem}.json', '{stem}.squashfs.json']
+  pointers:
+    description:
+      - Patterns of the JSON files that name a kernel and so go last. Symlinks in the tree always go last.
+    type: list
+    elements: str
+    default: [kernels/latest-kernel-version.json]
   verify:
     description: Compare the content of every file, not only its size and time, and repair what differs.
     type: bool
@@ -156,6 +165,11 @@ stats:
   description: Totals.
   returned: always
   type: dict
+summary:
+  description: The result in one line.
+  returned: always
+  type: str
+  sample: "images: 2 published, 1 held back; 4.2 MB sent for 118.4 MB in 3.1 s"
 failures:
   description: One line for each thing that failed.
   returned: always
@@ -180,6 +194,7 @@ try:
 except ImportError:
     PARAMIKO_ERROR = traceback.format_exc()
 
+from ansible_collections.netboot.syncer.plugins.module_utils import reporting
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
@@ -200,12 +215,12 @@ def parse_rate(text: str | None) -> int:
     return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)
 
 
-def result(run: SyncRun, started: float) -> dict[str, t.Any]:
+def result(run: SyncRun, started: float, *, check_mode: bool) -> dict[str, t.Any]:
     """Return what the module reports."""
     states: dict[str, int] = {}
     for outcome in run.images.values():
         states[outcome.state] = states.get(outcome.state, 0) + 1
-    return {
+    found: dict[str, t.Any] = {
         "changed": run.changed,
         "images": [dict(one, path=printable(one["path"])) for one in describe(run.images)],
         "files": [dict(one, path=printable(one["path"])) for one in describe(run.files)],
@@ -213,12 +228,16 @@ def result(run: SyncRun, started: float) -> dict[str, t.Any]:
         "failures": [printable(line) for line in run.failures],
         "transport": run.transport,
         "stats": {
+            "check_mode": check_mode,
             "sent_bytes": run.sent_bytes,
+            "size": sum(action.get("bytes", 0) for action in run.actions),
             "seconds": round(time.monotonic() - started, 3),
             "attempts": run.attempts,
             "images": states,
         },
     }
+    found["summary"] = reporting.line(found)
+    return found
 
 
 def main() -> None:
@@ -228,6 +247,7 @@ def main() -> None:
             "src": {"type": "path", "default": "/srv/netboot/assets"},
             "dest": {"type": "str", "default": "/srv/netboot/assets"},
             "host": {"type": "str", "required": True},
+            "name": {"type": "str"},
             "port": {"type": "int"},
             "user": {"type": "str"},
             "private_key_file": {"type": "path", "no_log": False},
@@ -241,6 +261,7 @@ def main() -> None:
                 "elements": "str",
                 "default": ["{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"],
             },
+            "pointers": {"type": "list", "elements": "str", "default": ["kernels/latest-kernel-version.json"]},
             "verify": {"type": "bool", "default": False},
             "delete": {"type": "bool", "default": False},
             "max_delete": {"type": "int", "default": 10},
@@ -256,6 +277,7 @@ def main() -> None:
     if PARAMIKO_ERROR:
         module.fail_json(msg=missing_required_lib("paramiko"), exception=PARAMIKO_ERROR)
     p = module.params
+    name = p["name"] or p["host"]
     if not p["dest"].startswith("/") or p["dest"].strip("/") == "":
         module.fail_json(msg=f"dest: {p['dest']!r} is not the absolute path of a directory below /")
     if any("{stem}" not in name for name in p["marker_names"]):
@@ -265,6 +287,7 @@ def main() -> None:
             selection=Selection(include=p["include"], exclude=p["exclude"]),
             unmarked_images=tuple(p["unmarked_images"]),
             marker_names=tuple(p["marker_names"]),
+            pointers=tuple(p["pointers"]),
         )
         options = Options(
             src=p["src"],
@@ -293,24 +316,21 @@ def main() -> None:
     )
     started = time.monotonic()
     run = SyncRun(address, options)
+    stopped: SyncError | None = None
     try:
         run.run()
     except SyncError as error:
-        module.fail_json(
-            msg=error.line(host=p["host"]), host=p["host"], path=printable(error.path), **result(run, started)
-        )
+        stopped = error
     for warning in run.warnings:
-        module.warn(f"{p['host']}: {warning}")
-    found = result(run, started)
+        module.warn(f"{name}: {warning}")
+    found = result(run, started, check_mode=module.check_mode)
     if module._diff:
-        lines = [
-            f"{one['action']:<9}{one['path']}" + (f" {one['bytes']} bytes" if "bytes" in one else "")
-            for one in found["actions"]
-        ]
-        found["diff"] = {"prepared": "\n".join(lines + [""]) if lines else ""}
+        found["diff"] = {"prepared": reporting.actions(name, found)}
+    if stopped is not None:
+        module.fail_json(msg=stopped.line(host=name), host=name, path=printable(stopped.path), **found)
     if run.failures:
         more = f" (and {len(run.failures) - 1} more)" if len(run.failures) > 1 else ""
-        module.fail_json(msg=f"{p['host']}: {found['failures'][0]}{more}", host=p["host"], **found)
+        module.fail_json(msg=f"{name}: {found['failures'][0]}{more}", host=name, **found)
     module.exit_json(**found)
 
 

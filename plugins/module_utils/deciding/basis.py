@@ -49,8 +49,10 @@ def choose(path: str, there: Tree) -> str | None:
 
     The file's own predecessor under the same name comes first. For an image, then: the same build in another
     directory (a tested image moves from ``dev`` to ``prod``); the same flavour and branch, in the same directory before
-    others, the newest of an earlier date before later ones; at last the same flavour on another branch. For any
-    other file: the file of the same name in the newest sibling of its directory, as ``initrd`` has in ``kernels``.
+    others, the newest of an earlier date before later ones; at last the same flavour on another branch of the same
+    directory. An image that shares neither directory nor branch saves nothing, and comparing with it costs a line up.
+    For any other file: the file of the same name in the newest sibling of its directory, as ``initrd`` has in
+    ``kernels``.
     """
     own = there.get(path)
     if own is not None and own.kind == FILE and own.size > 0:
@@ -83,13 +85,15 @@ def _choose_image(path: str, there: Tree) -> str | None:
         other = parse_name(entry.path)
         same_build = posixpath.basename(entry.path) == name
         same_family = other.family == wanted.family
-        if not (same_build or same_family or (wanted.flavour and other.flavour == wanted.flavour)):
+        same_directory = posixpath.dirname(entry.path) == directory
+        same_flavour = wanted.flavour != "" and other.flavour == wanted.flavour
+        if not (same_build or same_family or (same_flavour and same_directory)):
             continue
         earlier = other.date <= wanted.date
         rank = (
             same_build,
             same_family,
-            posixpath.dirname(entry.path) == directory,
+            same_directory,
             earlier,
             # the nearest in time: the newest of the earlier ones, the oldest of the later ones
             other.date if earlier else _mirrored(other.date),

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A result in words: sizes, one line for a caching server, the actions of a diff, the table of a fleet."""
+
+from __future__ import annotations
+
+import typing as t
+
+Result = t.Mapping[str, t.Any]
+
+# How a state is told, for a run that did it and for check mode. What is merely unchanged is told last.
+_STATES = {
+    "published": ("published", "to publish"),
+    "repaired": ("repaired", "to repair"),
+    "withdrawn": ("withdrawn", "to withdraw"),
+    "failed": ("failed", "impossible"),
+    "held_back": ("held back", "held back"),
+    "unchanged": ("unchanged", "unchanged"),
+}
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people, in decimal units, as the rates of lines are."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def line(result: Result) -> str:
+    """Return what a run did for a caching server as one line. In check mode, what it would do."""
+    stats = result["stats"]
+    check = bool(stats["check_mode"])
+    counts = [
+        f"{stats['images'][state]} {words[check]}" for state, words in _STATES.items() if state in stats["images"]
+    ]
+    images = ", ".join(counts) or "none on either side"
+    if check:
+        cost = f"at most {size(stats['size'])} to send" if stats["size"] else "nothing to send"
+    elif stats["size"]:
+        cost = f"{size(stats['sent_bytes'])} sent for {size(stats['size'])} in {stats['seconds']:.1f} s"
+    else:
+        cost = f"nothing sent, {stats['seconds']:.1f} s"
+    return f"images: {images}; {cost}"
+
+
+def actions(host: str, result: Result) -> str:
+    """Return the actions of a run, a line each, in their order, with the bytes that a transfer is about."""
+    lines = [f"--- {host}: {result['summary']}"] if result["actions"] else []
+    for one in result["actions"]:
+        detail = one.get("reason") or one.get("target", "")
+        if "bytes" in one:
+            detail = f"{one['bytes']} bytes" + (f", as the difference to {one['basis']}" if one["basis"] else "")
+        lines.append(f"{one['action']:<9}{one['path']}" + (f"  ({detail})" if detail else ""))
+    return "".join(f"{each}\n" for each in lines)
+
+
+def table(results: t.Mapping[str, Result | None]) -> str:
+    """Return the table of a fleet: per caching server what it came to, then what was held back or failed, and why.
+
+    A host that has no result was never reached by the play.
+    """
+    header = ["caching server", "came out", "published", "unchanged", "held back", "failed", "sent", "of", "time"]
+    rows = [header] + [_row(host, result) for host, result in results.items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines + _reasons(results))
+
+
+def _row(host: str, result: Result | None) -> list[str]:
+    if not result or "stats" not in result:
+        return [host, "FAILED"] + [""] * 7
+    stats = result["stats"]
+    images = stats["images"]
+    came_out = "FAILED" if "msg" in result else "changed" if result.get("changed") else "in line"
+    if stats["check_mode"] and came_out == "changed":
+        came_out = "would change"
+    return [
+        host,
+        came_out,
+        str(images.get("published", 0) + images.get("repaired", 0)),
+        str(images.get("unchanged", 0)),
+        str(images.get("held_back", 0)),
+        str(images.get("failed", 0)),
+        size(stats["sent_bytes"]),
+        size(stats["size"]),
+        f"{stats['seconds']:.1f} s",
+    ]
+
+
+def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
+    """Return a line for each reason; what many caching servers share is told once."""
+    hosts: dict[str, list[str]] = {}
+    for host, result in results.items():
+        for one in [*(result or {}).get("images", ()), *(result or {}).get("files", ())]:
+            if one["state"] == "held_back":
+                hosts.setdefault(f"held back: {one['path']}: {one['reason']}", []).append(host)
+    lines = [
+        text if len(where) == len(results) else f"{text} ({', '.join(where)})" for text, where in sorted(hosts.items())
+    ]
+    for host, result in results.items():
+        failures = list((result or {}).get("failures", ()))
+        if not failures and result and "msg" in result:
+            failures = [result["msg"].removeprefix(f"{host}: ")]
+        lines += [f"failed: {host}: {text}" for text in failures or ([] if result else ["it was never reached"])]
+    return lines
