@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal as size
 
 from tests.lab.client import BootClient, Event
 from tests.lab.fleet import CHECKOUT, Fleet
@@ -75,7 +76,7 @@ class Demo:
                 CACHING_SERVER_IMAGE: "an image that has no JSON",
                 stage.DEV_IMAGE: "untested: for the development server only",
             }.get(name, "with its JSON")
-            self.out.print(f"  {name:<42} {results.size(path.stat().st_size):>9}  {remark}", soft_wrap=True)
+            self.out.print(f"  {name:<42} {size(path.stat().st_size):>9}  {remark}", soft_wrap=True)
         self.say("The caching servers: OpenSSH and HTTP on this machine's loopback")
         for site in self.fleet.sites.values():
             speed = f"a line of {site.spec.rate / 1e6:.0f} Mbit/s" if site.spec.rate else "a fast line"
@@ -106,7 +107,6 @@ class Demo:
         """Show what came of it. Returns the exit status."""
         self.out.print()
         for table in (
-            results.run_table(self.fleet, self.runs),
             results.held_back_table(self.fleet, self.runs[1]),
             results.site_table(self.fleet, self.runs, client),
         ):
@@ -168,9 +168,7 @@ def perform(directory: Path, *, keep: bool) -> int:
     with keeper.turn(directory, role="demo"):
         keeper.clear(directory)
         if (free := shutil.disk_usage(directory).free) < SPACE:
-            raise LabError(
-                f"{directory} has {results.size(free)} free, the demo needs {results.size(SPACE)}: name another --dir"
-            )
+            raise LabError(f"{directory} has {size(free)} free, the demo needs {size(SPACE)}: name another --dir")
         status = 1
         try:
             status = Demo(directory).play()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal as size
 from rich.table import Table
 
 from tests.lab.client import BootClient
@@ -21,15 +22,6 @@ from . import stage
 Results = dict[str, dict[str, Any]]  # inventory name to what sync_assets returned
 
 DELTA_LIMIT = 0.2  # of its size: what the second build may cost; a few percent are usual
-
-
-def size(count: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 @dataclass(frozen=True)
@@ -117,19 +109,4 @@ def held_back_table(fleet: Fleet, run: Run) -> Table:
         table.add_row(
             path.removesuffix(".squashfs"), reason, "all" if len(sites) == len(fleet.sites) else ", ".join(sites)
         )
-    return table
-
-
-def run_table(fleet: Fleet, runs: Iterable[Run]) -> Table:
-    """Per run and site: changed or not, bytes on the wire, seconds."""
-    table = Table(title="What each run cost", title_justify="left")
-    for column in ("run", "site", "changed", "sent", "seconds"):
-        table.add_column(column, justify="right" if column in ("sent", "seconds") else "left")
-    for run in runs:
-        for site in fleet.sites:
-            result = run.results.get(site, {})
-            stats = result.get("stats", {})
-            changed = "yes" if result.get("changed") else "no"
-            table.add_row(run.title, site, changed, size(stats.get("sent_bytes", 0)), f"{stats.get('seconds', 0):.1f}")
-        table.add_section()
     return table
