@@ -36,6 +36,7 @@ class SiteSpec:
         :class:`~tests.lab.line.Line` before it.
     :ivar latency: seconds in each direction.
     :ivar variables: host variables for the inventory.
+    :ivar key_options: what stands before the key in authorized_keys, ``{assets}`` for the site's assets tree.
     :ivar sftp_only: see :class:`~tests.lab.sshd.CachingServer`, as for *hide* and *scripts*.
     """
 
@@ -44,6 +45,7 @@ class SiteSpec:
     latency: float = 0.0
     line: bool = False
     variables: Mapping[str, Any] = field(default_factory=dict)
+    key_options: str = ""
     sftp_only: bool = False
     hide: Sequence[str] = ()
     scripts: Mapping[str, str] = field(default_factory=dict)
@@ -115,9 +117,11 @@ class Fleet:
         return cls(directory, [SiteSpec(**spec) for spec in saved["sites"]], variables=saved["variables"])
 
     def _site(self, spec: SiteSpec) -> Site:
+        directory = self.directory / "sites" / spec.name
+        options = spec.key_options.format(assets=directory / "assets")
         server = CachingServer(
-            self.directory / "sites" / spec.name,
-            authorized=[self.key.public],
+            directory,
+            authorized=[f"{options} {self.key.public}".strip()],
             address=spec.address,
             port=spec.port,
             sftp_only=spec.sftp_only,
