@@ -68,7 +68,7 @@ our_files() {
 
 # The plugins under the name by which they are imported, the rest as it lies.
 check_types() {
-  mypy .collections/ansible_collections/netboot/syncer/plugins scripts tests
+  mypy .collections/ansible_collections/netboot/syncer/plugins scripts tests molecule
 }
 
 check_shell() {
