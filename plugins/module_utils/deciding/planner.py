@@ -73,7 +73,12 @@ class _Planner:
         self.source = source
         self.there = there
         self.rules = rules
-        self.pairs = pair_markers(there.tree, rules, strict=True)
+        # a directory or a pipe under the name of a marker promises nothing to anybody
+        self.pairs = {
+            path: image
+            for path, image in pair_markers(there.tree, rules, strict=True).items()
+            if there.tree[path].kind in (FILE, SYMLINK)
+        }
         self.contents = {path: self._versions(path) for path in self.pairs}
         # The tree as it will be after the units planned so far: a file sent early is the basis of a later one.
         self.later: Tree = dict(there.tree)
@@ -123,8 +128,19 @@ class _Planner:
             return ()
         return (version,) if version else ()
 
-    def _visible_markers(self, image: str) -> list[str]:
-        return [path for path, of in sorted(self.pairs.items()) if of == image and path not in self.withdrawn]
+    def _is_held(self, marker: str) -> bool:
+        """Tell whether the netboot server holds the image of a visible marker as it is here."""
+        image = next((one for one in self.inventory.images if one.path == self.pairs[marker]), None)
+        return image is not None and image.ready and all(self._fits(entry) for entry in image.entries)
+
+    def _withdraw(self, marker: str, reason: str) -> Withdraw:
+        """Plan a withdrawal. Every unit that needs one has it, since another unit may fail before it comes to it."""
+        self.withdrawn.add(marker)
+        return Withdraw(marker, self.pairs[marker], reason)
+
+    def _is_file_there(self, path: str) -> bool:
+        entry = self.there.tree.get(path)
+        return entry is not None and entry.kind in (FILE, SYMLINK)
 
     def _obstacle(self, path: str) -> str:
         """Return why nothing can be put at a path of the caching server, or an empty string."""
@@ -138,7 +154,8 @@ class _Planner:
                 return f"{above} is no directory on the caching server; remove it there"
         entry = self.there.tree.get(path)
         if entry is not None and entry.kind not in (FILE, SYMLINK):
-            return f"it is a {entry.kind} on the caching server; remove it there"
+            kind = "directory" if entry.kind == DIRECTORY else "pipe, a socket or a device"
+            return f"it is a {kind} on the caching server; remove it there"
         return ""
 
     # Phase by phase
@@ -157,12 +174,11 @@ class _Planner:
                 for entry in self.inventory.kernels.get(version, ())
                 if entry.path not in wanted
             ]
-            missing = [name for name in wanted if name not in self.there.tree]
+            missing = [name for name in wanted if not self._is_file_there(name)]
             damaged = [name for name in [path] + wanted if name in self.there.damaged]
             if missing or damaged:
                 reason = f"{missing[0]} is not there" if missing else f"{damaged[0]} is damaged there"
-                self.withdrawn.add(path)
-                self.units.append(Unit("withdrawal", image, (Withdraw(path, reason),), WITHDRAWN, reason))
+                self.units.append(Unit("withdrawal", image, (self._withdraw(path, reason),), WITHDRAWN, reason))
 
     def _kernels_by_need(self) -> list[str]:
         need: dict[str, int] = dict.fromkeys(self.inventory.kernels, 0)
@@ -185,13 +201,13 @@ class _Planner:
         for entry in regular:
             steps += [Send(entry, bases.choose(entry.path, self.later)), Check(entry), Flush(entry)]
             self.later[entry.path] = entry
-        # One replaced file is swapped in one rename. Of several, a client could see a mixture in between.
+        # One replaced file is swapped in one rename. Of several, a client could see a mixture in between; and an image
+        # that the netboot server no longer holds like this was never tested with the new kernel.
         replaced = [entry for entry in new if entry.path in self.there.tree]
-        if len(replaced) > 1 or (replaced and len(new) > 1):
-            for path, versions in sorted(self.contents.items()):
-                if version in versions and path not in self.withdrawn:
-                    self.withdrawn.add(path)
-                    steps.append(Withdraw(path, f"{kernel_directory(version)} is about to change"))
+        swap = len(new) == 1
+        for path, versions in sorted(self.contents.items()):
+            if replaced and version in versions and not (swap and self._is_held(path)):
+                steps.append(self._withdraw(path, f"{kernel_directory(version)} is about to change"))
         steps += [Publish(entry) for entry in regular]
         steps += [Link(entry) for entry in new if entry.kind == SYMLINK]
         self._add("kernel", kernel_directory(version), steps, [entry.path for entry in new])
@@ -234,9 +250,8 @@ class _Planner:
             return
         steps: list[Step] = []
         if not whole:
-            for path in self._visible_markers(image.path):
-                self.withdrawn.add(path)
-                steps.append(Withdraw(path, f"{image.path} is about to change"))
+            for path in self._promising(image.path):
+                steps.append(self._withdraw(path, f"{image.path} is about to change"))
             steps += self._deliver(image.squashfs) if image.squashfs else []
             new_markers = list(image.markers)
         if image.markers:
@@ -288,28 +303,31 @@ class _Planner:
         )
 
     def _remove(self, only_there: t.Sequence[str], max_delete: int) -> str:
-        going = set(only_there)
-        staying = {
-            version
-            for path, versions in self.contents.items()
-            if path not in going and path not in self.withdrawn
-            for version in versions
-        }
-        going = {path for path in going if kernel_version_of(path) not in staying or not kernel_version_of(path)}
+        reason = "the netboot server no longer holds it"
+        gone = set(only_there) | self.withdrawn
+        going = {path for path in only_there if all(marker in gone for marker in self._promising(path))}
         if len(going) > max_delete:
-            return f"{len(going)} files would be removed, but max_delete allows {max_delete}: none was removed"
-        for path in sorted(going):
-            image = self.pairs.get(path)
-            if image is not None:
-                reason = "the netboot server no longer holds it"
-                self.withdrawn.add(path)
-                self.units.append(Unit("removal", image, (Withdraw(path, reason),), WITHDRAWN, reason))
-        for path in sorted(going - set(self.pairs)):
-            self.units.append(
-                Unit("removal", path, (Remove(path),), WITHDRAWN, "the netboot server no longer holds it")
+            return (
+                f"{len(going)} files would be removed, but max_delete allows {max_delete}: none was removed."
+                " Is the netboot server's tree whole? Then raise netboot_sync_max_delete."
             )
+        for path in sorted(going & set(self.pairs)):
+            self.units.append(Unit("removal", self.pairs[path], (self._withdraw(path, reason),), WITHDRAWN, reason))
+        for path in sorted(going - set(self.pairs)):
+            # Where one of its markers could not be withdrawn before, this is tried again, and the file stays with it.
+            steps: list[Step] = [self._withdraw(marker, reason) for marker in self._promising(path)]
+            self.units.append(Unit("removal", path, (*steps, Remove(path)), WITHDRAWN, reason))
         self._remove_directories(going)
         return ""
+
+    def _promising(self, path: str) -> list[str]:
+        """Return the markers on the caching server that promise a path."""
+        version = kernel_version_of(path)
+        return sorted(
+            marker
+            for marker, image in self.pairs.items()
+            if marker != path and (image == path or (version and version in self.contents[marker]))
+        )
 
     def _remove_directories(self, going: set[str]) -> None:
         left = {above for path in self.later if path not in going for above in self._holders(path)}

@@ -17,9 +17,10 @@ from .assets import Entry
 
 @dataclasses.dataclass(frozen=True)
 class Withdraw:
-    """Remove a marker, so that clients take the image from the netboot server."""
+    """Remove a marker, so that clients take its image from the netboot server."""
 
     path: str
+    image: str
     reason: str
     name: t.ClassVar[str] = "withdraw"
 

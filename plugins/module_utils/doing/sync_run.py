@@ -16,7 +16,7 @@ from ..deciding import planner
 from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry
 from ..deciding.readiness import Inventory, Rules
 from ..deciding.steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw, step_path
-from ..errors import AccessRefused, ConnectionTrouble, LockHeld, SourceChanged, SyncError
+from ..errors import ConnectionTrouble, LockHeld, SourceChanged, SyncError
 from .caching_server import CachingServer
 from .session import Session
 from .source_tree import SourceTree
@@ -69,6 +69,7 @@ class SyncRun:
         self.transport = ""
         self.attempts = 0
         self._compared: set[str] = set()
+        self._gone: set[str] = set()  # the markers withdrawn so far
 
     @property
     def changed(self) -> bool:
@@ -93,31 +94,18 @@ class SyncRun:
                 time.sleep(self._options.retry_delay * 2 ** min(self.attempts - 1, 4))
 
     def _attempt(self) -> None:
-        self.failures = []
-        self._compared = set()
         self._source.scan()
         with Session(self._address) as session:
             try:
                 self._with(session)
-            except (LockHeld, AccessRefused):
+            except LockHeld:
                 raise
-            except SyncError:
-                if session.alive():
-                    raise
-                raise self._broken() from None
-            except (EOFError, OSError) as error:
-                raise self._broken() from error
             except Exception as error:
-                # paramiko raises many kinds when a line breaks; a mistake of ours on a line that stands is not hidden.
-                if session.alive():
+                # paramiko raises many kinds when a line breaks
+                trouble = session.in_words(error, self._options.dest)
+                if trouble is None or trouble is error:
                     raise
-                raise self._broken() from error
-
-    @staticmethod
-    def _broken() -> ConnectionTrouble:
-        return ConnectionTrouble(
-            "the connection broke", remedy="What arrived is kept; the next run goes on from there."
-        )
+                raise trouble from error
 
     def _with(self, session: Session) -> None:
         options = self._options
@@ -129,19 +117,27 @@ class SyncRun:
             rate=options.rate,
             lock_timeout=options.lock_timeout,
         )
-        self.transport = server.transport
-        self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
         try:
-            if not options.check_mode:
-                server.open_for_writing()
-            inventory, plan = self._plan(server)
-            self._note_plan(inventory, plan)
-            unfinished = [path for unit in plan.units for path in self._carry_out(server, unit)]
-            if not options.check_mode:
-                server.clean(unfinished)
+            self._serve(server)
         finally:
             if session.alive():
                 server.close()
+
+    def _serve(self, server: CachingServer) -> None:
+        """Do all that is to be done for a caching server that is at hand."""
+        self.failures = []
+        self._compared = set()
+        self._gone = set()
+        self.transport = server.transport
+        self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
+        server.find_destination()
+        if not self._options.check_mode:
+            server.open_for_writing()
+        inventory, plan = self._plan(server)
+        self._note_plan(inventory, plan)
+        unfinished = [path for unit in plan.units for path in self._carry_out(server, unit)]
+        if not self._options.check_mode:
+            server.clean(unfinished)
 
     # Planning
 
@@ -211,24 +207,29 @@ class SyncRun:
         unfinished = [step.entry.path for step in unit.steps if isinstance(step, Send)]
         try:
             for step in unit.steps:
+                if isinstance(step, Withdraw) and step.path in self._gone:
+                    continue
                 self._note(step)
                 if not self._options.check_mode:
-                    self._do(server, step, unit, outcomes)
-                if isinstance(step, Publish):
+                    self._try(server, step, unit, outcomes)
+                if isinstance(step, Withdraw):
+                    self._gone.add(step.path)
+                elif isinstance(step, Publish):
                     unfinished.remove(step.entry.path)
+                    self._gone.discard(step.entry.path)
             state, reason = unit.outcome, unit.reason
-        except SourceChanged as error:
-            self.actions.pop()
-            state, reason = planner.HELD_BACK, error.line()
-        except ConnectionTrouble as error:
-            self.actions.pop()
-            self._add_bytes(outcomes, step, server.cut_bytes, None)
-            self._finish(outcomes, planner.FAILED, error.line(), started)
-            raise
         except SyncError as error:
             self.actions.pop()
+            if isinstance(step, Send):
+                self._add_bytes(outcomes, step, server.unfinished_bytes, None)
             state, reason = planner.FAILED, error.line()
-            self.failures.append(error.line())
+            if isinstance(error, ConnectionTrouble):
+                self._finish(outcomes, state, reason, started)
+                raise
+            if isinstance(error, SourceChanged):
+                state = planner.HELD_BACK
+            else:
+                self.failures.append(reason)
         self._finish(outcomes, state, reason, started)
         return unfinished
 
@@ -262,9 +263,24 @@ class SyncRun:
             action.update(bytes=step.entry.size, basis=step.basis)
         elif isinstance(step, Withdraw):
             action["reason"] = step.reason
+            # Where the image is put in line later in this run, that is what it came to.
+            outcome = self.images.setdefault(step.image, Outcome(planner.WITHDRAWN))
+            outcome.state, outcome.reason = planner.WITHDRAWN, step.reason
         elif isinstance(step, Link):
             action["target"] = step.entry.target
         self.actions.append(action)
+
+    def _try(self, server: CachingServer, step: Step, unit: Unit, outcomes: dict[str, Outcome]) -> None:
+        """Do one step; an error of the session is told in words."""
+        try:
+            self._do(server, step, unit, outcomes)
+        except SyncError:
+            raise
+        except Exception as error:
+            trouble = server.in_words(error, step_path(step))
+            if trouble is None:
+                raise
+            raise trouble from error
 
     def _do(self, server: CachingServer, step: Step, unit: Unit, outcomes: dict[str, Outcome]) -> None:
         """Do one step of the protocol."""

@@ -1,0 +1,288 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A caching server that can be stopped between any two of its steps, and runs that go on one step at a time.
+
+This stands in for ``CachingServer`` over a real session, since no real one can be held at each point of a protocol,
+in every order, thousands of times. Everything above it is the code that users run: the planner, the run, the source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import (
+    DIRECTORY,
+    FILE,
+    SYMLINK,
+    Entry,
+    Tree,
+    is_hidden,
+    parents,
+)
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import Sent
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.errors import LockHeld, SyncError
+
+from .disk import Disk, File
+
+PATIENCE = 30.0  # seconds until a step that does not end is a defect of the model
+
+
+class Crashed(BaseException):
+    """The run was killed where it stood."""
+
+
+class Pace:
+    """Lets a thread go on from one point to the next, and no further."""
+
+    def __init__(self) -> None:
+        self._go = threading.Semaphore(0)
+        self._there = threading.Semaphore(0)
+        self._killed = False
+
+    def point(self) -> None:
+        """Called by the run: wait here until it may go on."""
+        self._there.release()
+        self._go.acquire()
+        if self._killed:
+            raise Crashed
+
+    def end(self) -> None:
+        """Called by the run: there are no more points."""
+        self._there.release()
+
+    def step(self, *, kill: bool = False) -> None:
+        """Called by the one who watches: let the run go on to its next point, or end it where it is."""
+        self._killed = kill
+        self._go.release()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the run is at a point, or has ended."""
+        if not self._there.acquire(timeout=PATIENCE):
+            raise AssertionError("the run comes to no point")
+
+
+class Site:
+    """What stays at a caching server when sessions come and go: its disk, and who holds the lock."""
+
+    def __init__(self) -> None:
+        self.disk = Disk()
+        self.holder: object | None = None
+        self.stuck: set[str] = set()  # names that cannot be changed
+        self.corrupts_after: int | None = None  # after how many more files one arrives damaged
+
+
+class SteppedServer:
+    """The calls of ``CachingServer``, each with a point before everything that it changes."""
+
+    transport = "rsync"
+    unfinished_bytes = 0
+
+    def __init__(self, site: Site, source: SourceTree, pace: Pace, run: str, *, hashes: bool) -> None:
+        self.warnings: list[str] = []
+        self.hashes = hashes
+        self._site = site
+        self._disk = site.disk
+        self._source = source
+        self._pace = pace
+        self._run = run
+
+    def find_destination(self) -> None:
+        """It is there."""
+
+    def open_for_writing(self) -> None:
+        """Take the lock."""
+        self._pace.point()
+        if self._site.holder is not None:
+            raise LockHeld("another run works on this caching server")
+        self._site.holder = self
+
+    def close(self) -> None:
+        """Give the lock back, as the kernel does it for a run that was killed."""
+        if self._site.holder is self:
+            self._site.holder = None
+
+    # Looking
+
+    def tree(self) -> Tree:
+        """All that is not hidden, with the directories above it."""
+        self._pace.point()
+        found: Tree = {}
+        for path in sorted(self._disk.names):
+            if not is_hidden(path):
+                for above in parents(path):
+                    found[above] = Entry(above, DIRECTORY)
+                found[path] = self._entry(path)
+        return found
+
+    def look(self, path: str) -> Entry | None:
+        """One path."""
+        self._pace.point()
+        if path in self._disk.names:
+            return self._entry(path)
+        return Entry(path, DIRECTORY) if any(name.startswith(path + "/") for name in self._disk.names) else None
+
+    def _entry(self, path: str) -> Entry:
+        file = self._disk.names[path]
+        kind = SYMLINK if file.target else FILE
+        return Entry(path, kind, len(file.content), file.mtime, file.target)
+
+    def read_marker(self, entry: Entry) -> bytes:
+        """The content of a marker."""
+        self._pace.point()
+        file = self._disk.names.get(entry.path)
+        return file.content if file else b""
+
+    def digests(self, entries: Sequence[Entry]) -> dict[str, str]:
+        """Hashes of the tree's files."""
+        self._pace.point()
+        found = {}
+        for entry in entries:
+            file = self._disk.names.get(entry.path)
+            found[entry.path] = hashlib.sha256(file.content).hexdigest() if file else ""
+        return found
+
+    # Doing: one call for each step of the protocol
+
+    def _incoming(self, path: str) -> str:
+        return f".netboot-sync/{path}/incoming-{self._run}"
+
+    def send(self, entry: Entry, basis: str | None) -> Sent:
+        """Write a hidden file, half of it at a time."""
+        self._pace.point()
+        content = b"".join(self._source.blocks(entry))
+        file = File(content[: len(content) // 2], entry.mtime)
+        self._disk.put(self._incoming(entry.path), file)
+        self._pace.point()
+        file.content = content
+        if self.hashes and self._site.corrupts_after is not None:
+            if self._site.corrupts_after == 0:
+                file.content = content[:-1] + bytes([content[-1] ^ 1])
+            self._site.corrupts_after = self._site.corrupts_after - 1 if self._site.corrupts_after else None
+        return Sent(len(content), basis)
+
+    def check(self, entry: Entry, *, read_back: bool) -> bool:
+        """Compare the hidden file with the source."""
+        self._pace.point()
+        file = self._disk.names[self._incoming(entry.path)]
+        if len(file.content) != entry.size:
+            raise SyncError("it did not arrive whole", path=entry.path)
+        if not self.hashes and not read_back:
+            self._source.confirm(entry)
+            return False
+        if hashlib.sha256(file.content).hexdigest() != self._source.digest(entry):
+            raise SyncError("what arrived is not what was sent", path=entry.path)
+        return True
+
+    def flush(self, entry: Entry) -> None:
+        """Flush the hidden file."""
+        self._pace.point()
+        self._disk.flush(self._incoming(entry.path))
+
+    def _require(self, path: str) -> None:
+        if path in self._site.stuck:
+            raise SyncError("cannot be changed on the caching server", path=path)
+
+    def publish(self, entry: Entry) -> None:
+        """Rename the hidden file, then flush the directory."""
+        self._pace.point()
+        self._require(entry.path)
+        self._disk.rename(self._incoming(entry.path), entry.path)
+        self._pace.point()
+        self._disk.flush_directory(entry.path)
+
+    def link(self, entry: Entry) -> None:
+        """Put a symlink in its place, then flush the directory."""
+        self._pace.point()
+        self._require(entry.path)
+        self._disk.put(entry.path, File(target=entry.target))
+        self._pace.point()
+        self._disk.flush_directory(entry.path)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, then flush the directory."""
+        self._pace.point()
+        self._require(path)
+        self._disk.remove(path)
+        self._pace.point()
+        self._disk.flush_directory(path)
+
+    def remove_directory(self, path: str) -> None:
+        """Directories are implied here."""
+
+    def clean(self, unfinished: Iterable[str]) -> None:
+        """Remove the hidden files that no later run will use."""
+        self._pace.point()
+        kept = tuple(f".netboot-sync/{path}/" for path in unfinished)
+        for path in [name for name in self._disk.names if is_hidden(name) and not name.startswith(kept)]:
+            self._disk.remove(path)
+
+    @staticmethod
+    def in_words(_error: Exception, _path: str = "") -> None:
+        """There is no line that could break; a mistake stays a mistake."""
+
+
+class SteppedRun(SyncRun):
+    """A run as users have it, but for the session: it goes on one point at a time, in a thread."""
+
+    def __init__(self, site: Site, name: str, options: Options, *, hashes: bool = True) -> None:
+        super().__init__(Address(host="model"), options)
+        self._site = site
+        self._name = name
+        self._hashes = hashes
+        self._pace = Pace()
+        self._error: BaseException | None = None
+        self.alive = True  # whether there is a point at which it waits
+        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+
+    def _attempt(self) -> None:
+        self._source.scan()
+        server: Any = SteppedServer(self._site, self._source, self._pace, self._name, hashes=self._hashes)
+        try:
+            self._serve(server)
+        finally:
+            server.close()
+
+    def _live(self) -> None:
+        try:
+            self.run()
+        except (Crashed, SyncError):
+            pass
+        except BaseException as error:  # noqa: BLE001  # raised again where somebody sees it
+            self._error = error
+        finally:
+            self.alive = False
+            self._pace.end()
+
+    def begin(self) -> None:
+        """Start, and go to the first point."""
+        self._thread.start()
+        self._pace.wait()
+        self._look()
+
+    def step(self) -> None:
+        """Go on to the next point."""
+        self._pace.step()
+        self._look()
+
+    def kill(self) -> None:
+        """End where it is."""
+        if self.alive:
+            self._pace.step(kill=True)
+            self._look()
+
+    def finish(self) -> None:
+        """Go on to the end."""
+        while self.alive:
+            self.step()
+
+    def _look(self) -> None:
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two runs, uploaders, a client, crashes and power cuts, in every order that Hypothesis finds, for small trees.
+
+The steps are those of the code, since it is the code that runs: ``SyncRun`` and the planner, over a caching server that
+stops before each thing it does. The client looks after every single step.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import is_hidden
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from .server import Site, SteppedRun
+from .uploader import KERNEL_FILES, NetbootServer, closure_of, marker_of
+
+IMAGES = ("prod/21-04-09-gnome-master-f1d734e.squashfs", "prod/21-04-10-gnome-master-9c41d0b.squashfs")
+VERSIONS = ("5.8", "5.9")
+RUNS = ("one", "two")
+MOST_STEPS = 500  # of one run; a small tree takes less than a hundred
+
+images = st.sampled_from(IMAGES)
+versions = st.sampled_from(VERSIONS)
+
+
+class Protocol(RuleBasedStateMachine):
+    """What may happen, and what must hold after each of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(prefix="netboot-model-"))
+        self.netboot = NetbootServer(self.directory)
+        self.site = Site()
+        self.runs: dict[str, SteppedRun] = {}
+        self.count = 0
+
+    def teardown(self) -> None:
+        for run in self.runs.values():
+            run.kill()
+        shutil.rmtree(self.directory)
+
+    def options(self, *, verify: bool = False, delete: bool = False) -> Options:
+        return Options(src=str(self.directory), dest="/assets", rules=Rules(), verify=verify, delete=delete, retries=0)
+
+    @initialize()
+    def first_tree(self) -> None:
+        self.netboot.kernel(VERSIONS[0], KERNEL_FILES)
+        self.netboot.upload(IMAGES[0])
+        self.netboot.mark(IMAGES[0], VERSIONS[0], stamp=False)
+
+    # The uploaders
+
+    @rule(image=images, cut=st.sampled_from([0, 0, 0, 30]))
+    def upload(self, image: str, cut: int) -> None:
+        self.netboot.upload(image, cut=cut)
+
+    @rule(image=images, version=versions, stamp=st.booleans())
+    def mark(self, image: str, version: str, stamp: bool) -> None:
+        self.netboot.mark(image, version, stamp=stamp)
+
+    @rule(image=images)
+    def unmark(self, image: str) -> None:
+        self.netboot.remove(marker_of(image))
+
+    @rule(image=images)
+    def remove(self, image: str) -> None:
+        self.netboot.remove(image)
+
+    @rule(version=versions, names=st.sampled_from([KERNEL_FILES, KERNEL_FILES[:1], KERNEL_FILES[1:]]))
+    def build_kernel(self, version: str, names: tuple[str, ...]) -> None:
+        self.netboot.kernel(version, names)
+
+    @rule(image=images, version=versions)
+    def release(self, image: str, version: str) -> None:
+        """Another build under the same name, by somebody who is careful: no marker while the squashfs is not whole."""
+        self.netboot.remove(marker_of(image))
+        self.netboot.upload(image)
+        self.netboot.mark(image, version, stamp=True)
+
+    @rule(version=versions)
+    def release_kernel(self, version: str) -> None:
+        """Another kernel under the same version, and every image released anew with it."""
+        for image in IMAGES:
+            self.netboot.remove(marker_of(image))
+        self.netboot.kernel(version, KERNEL_FILES)
+        for image in IMAGES:
+            self.release(image, version)
+
+    # The runs
+
+    @rule(name=st.sampled_from(RUNS), verify=st.booleans(), delete=st.booleans(), hashes=st.booleans())
+    def begin(self, name: str, verify: bool, delete: bool, hashes: bool) -> None:
+        if name in self.runs and self.runs[name].alive:
+            return
+        self.count += 1
+        options = self.options(verify=verify, delete=delete)
+        self.runs[name] = SteppedRun(self.site, f"{name}{self.count}", options, hashes=hashes)
+        self.runs[name].begin()
+
+    @rule(name=st.sampled_from(RUNS), steps=st.integers(1, 60))
+    def go_on(self, name: str, steps: int) -> None:
+        for _unused in range(steps):
+            if name not in self.runs or not self.runs[name].alive:
+                return
+            self.runs[name].step()
+            self.look()
+
+    @rule(
+        after=st.none() | st.integers(0, 5),
+        change=st.none() | st.integers(1, 40),
+        image=images,
+        version=versions,
+        data=st.data(),
+    )
+    def go_through(self, after: int | None, change: int | None, image: str, version: str, data: st.DataObject) -> None:
+        """A run to its end; a file of it may arrive damaged or not be removable, and another build come meanwhile."""
+        self.recover()
+        if data.draw(st.booleans()):
+            self.release_kernel(version)
+        else:
+            self.remove(image)
+            self.unmark(image)
+        if data.draw(st.booleans()):
+            self.stick(data)
+        self.site.corrupts_after = after
+        self.begin("one", verify=False, delete=data.draw(st.booleans()), hashes=True)
+        for step in range(1, MOST_STEPS):
+            if not self.runs["one"].alive:
+                break
+            if step == change:
+                self.release(image, version)
+            self.runs["one"].step()
+            self.look()
+        self.site.corrupts_after = None
+
+    @rule(data=st.data())
+    def stick(self, data: st.DataObject) -> None:
+        """A name that cannot be changed, as an immutable file or a directory of somebody else."""
+        self.site.stuck.add(data.draw(st.sampled_from(sorted(self.netboot.contents))))
+
+    @rule(name=st.sampled_from(RUNS))
+    def crash(self, name: str) -> None:
+        if name in self.runs:
+            self.runs[name].kill()
+
+    @precondition(lambda self: self.site.disk.names)
+    @rule(data=st.data())
+    def lose_power(self, data: st.DataObject) -> None:
+        for run in self.runs.values():
+            run.kill()
+        self.site.disk.lose_power(lambda most: data.draw(st.integers(0, most)))
+
+    @rule()
+    def recover(self) -> None:
+        """After whatever it was, one plain run brings the caching server in line and leaves nothing behind."""
+        for run in self.runs.values():
+            run.kill()
+        self.site.stuck.clear()
+        self.count += 1
+        run = SteppedRun(self.site, f"recovery{self.count}", self.options())
+        run.begin()
+        run.finish()
+        assert run.failures == []
+        for path, outcome in run.images.items():
+            if outcome.state in ("published", "unchanged", "repaired") and (self.directory / path).exists():
+                for one in (path, marker_of(path)):
+                    assert self.site.disk.names[one].content == (self.directory / one).read_bytes()
+        assert [path for path in self.site.disk.names if is_hidden(path)] == []
+
+    # The client
+
+    @invariant()
+    def look(self) -> None:
+        """Every visible marker's closure is there, and is what the netboot server held for that marker."""
+        seen = {path: file.content for path, file in self.site.disk.names.items() if not is_hidden(path)}
+        for path, content in seen.items():
+            assert content in self.netboot.contents[path], f"{path} is not what the netboot server ever held"
+            if path.endswith(".json"):
+                closure = closure_of(path, seen)
+                assert closure is not None, f"{path} is visible, but what it promises is not there"
+                held = self.netboot.held.get((path, content), set())
+                assert closure in held, (
+                    f"{path} promises what the netboot server never held together: {json.dumps(str(closure))}"
+                )
+
+
+@pytest.mark.timeout(600)
+def test_no_order_of_steps_shows_a_partial_image() -> None:
+    run_state_machine_as_test(
+        Protocol,
+        settings=settings(
+            max_examples=300,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+        ),
+    )

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The netboot server's tree in a real directory, those who change it, and what it has held so far."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import struct
+from pathlib import Path
+
+KERNEL_FILES = ("vmlinuz", "initrd")
+
+
+def squashfs(number: int, *, cut: int = 0) -> bytes:
+    """The bytes of a squashfs as far as its superblock goes, other ones for each number; *cut* bytes short."""
+    size = 96 + 24 + number % 7
+    block = bytearray(struct.pack("<Q", number) * (size // 8 + 1))[:size]
+    block[:4] = b"hsqs"
+    struct.pack_into("<HH", block, 28, 4, 0)
+    struct.pack_into("<Q", block, 40, size)
+    return bytes(block[: size - cut])
+
+
+def marker_of(image: str) -> str:
+    """The marker of a squashfs."""
+    return image.removesuffix(".squashfs") + "-kernel.json"
+
+
+# What a marker promises: the squashfs, and the kernel files by name.
+Closure = tuple[bytes, tuple[tuple[str, bytes], ...]]
+
+
+class NetbootServer:
+    """The tree, and the ledger of all closures that it has held for each marker and its content."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._numbers = itertools.count(1)
+        self._time = 1_600_000_000
+        self.held: dict[tuple[str, bytes], set[Closure]] = {}
+        self.contents: dict[str, set[bytes]] = {}
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file in place, at a later time than all before it."""
+        full = self.root / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.write_bytes(content)
+        self._time += 1
+        os.utime(full, (self._time, self._time))
+        self.note()
+
+    def upload(self, image: str, *, cut: int = 0) -> None:
+        """A new content of a squashfs, or only the beginning of it."""
+        self.write(image, squashfs(next(self._numbers), cut=cut))
+
+    def mark(self, image: str, version: str, *, stamp: bool) -> None:
+        """Write the marker of an image; with *stamp*, one that was never there before."""
+        content: dict[str, object] = {"version": version}
+        if stamp:
+            content["build"] = next(self._numbers)
+        self.write(marker_of(image), json.dumps(content).encode())
+
+    def kernel(self, version: str, names: tuple[str, ...]) -> None:
+        """New contents of a kernel's files, one after the other."""
+        for name in names:
+            self.write(f"kernels/{version}/{name}", f"{name} {next(self._numbers)}".encode())
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        (self.root / path).unlink(missing_ok=True)
+        self.note()
+
+    def note(self) -> None:
+        """Remember what the tree holds now."""
+        files = {str(path.relative_to(self.root)): path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+        for path, content in files.items():
+            self.contents.setdefault(path, set()).add(content)
+            if path.endswith(".json"):
+                closure = closure_of(path, files)
+                if closure is not None:
+                    self.held.setdefault((path, content), set()).add(closure)
+
+
+def closure_of(marker: str, files: dict[str, bytes]) -> Closure | None:
+    """What a marker promises, of the files of a tree; None where not all of it is there."""
+    version = json.loads(files[marker]).get("version", "")
+    image = marker.removesuffix("-kernel.json") + ".squashfs"
+    kernel = [f"kernels/{version}/{name}" for name in KERNEL_FILES] if version else []
+    if any(path not in files for path in [image, *kernel]):
+        return None
+    return files[image], tuple((path, files[path]) for path in kernel)
