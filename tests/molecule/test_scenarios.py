@@ -17,12 +17,13 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str) -> None:
+def test_scenario(scenario: str, tmp_path: Path) -> None:
     """It converges, changes nothing the second time, and leaves what its own tests expect."""
     done = subprocess.run(
         ["molecule", "test", "--scenario-name", scenario],
         cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1"},
+        # Its own directory is named after the checkout's alone: two checkouts of one name would disturb each other.
+        env={**os.environ, "NO_COLOR": "1", "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
