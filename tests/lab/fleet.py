@@ -37,6 +37,7 @@ class SiteSpec:
     :ivar latency: seconds in each direction.
     :ivar variables: host variables for the inventory.
     :ivar key_options: what stands before the key in authorized_keys, ``{assets}`` for the site's assets tree.
+    :ivar traced: whether the system calls of its server are written down, in ``trace`` of its directory.
     :ivar sftp_only: see :class:`~tests.lab.sshd.CachingServer`, as for *hide* and *scripts*.
     """
 
@@ -46,6 +47,7 @@ class SiteSpec:
     line: bool = False
     variables: Mapping[str, Any] = field(default_factory=dict)
     key_options: str = ""
+    traced: bool = False
     sftp_only: bool = False
     hide: Sequence[str] = ()
     scripts: Mapping[str, str] = field(default_factory=dict)
@@ -127,6 +129,7 @@ class Fleet:
             sftp_only=spec.sftp_only,
             hide=spec.hide,
             scripts=spec.scripts,
+            trace=directory / "trace" if spec.traced else None,
         )
         web = AssetsWeb(server.assets, address=server.address, port=spec.web_port)
         line = None

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from . import trace
 from .process import STANDARD_PATH, LabError, Supervised, find_program
 
 START_TIMEOUT = 10.0  # seconds
@@ -80,6 +81,7 @@ class CachingServer:
     :arg sftp_only: offers nothing but SFTP, as a hosting company may do (``ForceCommand internal-sftp``).
     :arg hide: names of commands that sessions do not find, e.g. ``{"rsync"}``.
     :arg scripts: commands that sessions find instead of the real ones: name to text of a script.
+    :arg trace: where strace writes the system calls that change its file system, if they are to be known.
     :arg max_startups: OpenSSH's ``MaxStartups``; the default here never refuses.
     """
 
@@ -93,6 +95,7 @@ class CachingServer:
         sftp_only: bool = False,
         hide: Collection[str] = (),
         scripts: Mapping[str, str] | None = None,
+        trace: Path | None = None,
         max_startups: str = "200:30:400",
     ) -> None:
         self.directory = directory.absolute()
@@ -103,6 +106,7 @@ class CachingServer:
         self.sftp_only = sftp_only
         self.hide = frozenset(hide)
         self.scripts = dict(scripts or {})
+        self.trace = trace
         self.max_startups = max_startups
         self._ssh = self.directory / "ssh"
         self._home = self.directory / "home"
@@ -151,6 +155,8 @@ class CachingServer:
         with log.open("ab") as stream:
             seen = stream.tell()
             command = [find_program("sshd", "openssh-server"), "-D", "-e", "-f", str(self._ssh / "sshd_config")]
+            if self.trace is not None:
+                command = [*trace.strace(self.trace), *command]
             self._server = Supervised(command, stdout=stream, stderr=stream)
         deadline = time.monotonic() + START_TIMEOUT
         while b"Server listening on" not in (text := log.read_bytes()[seen:]):
