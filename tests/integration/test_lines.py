@@ -1,113 +1,137 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Differences, cut lines and two runs at once, over real lines."""
+"""What goes over the line: differences, what was cut, what fell silent."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.lock import KernelLock
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.session import Session
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun
-from ansible_collections.netboot.syncer.plugins.module_utils.errors import LockHeld
 
 from tests.lab import images
 from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.line import Line
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, meanwhile, prepare, sync
 
-FIRST = "prod/21-04-09-gnome-master-f1d734e"
-SECOND = "prod/21-04-10-gnome-master-9c41d0b"
+MB = 1_000_000
+LARGE = "prod/large"
+NEWEST = time.time() + 60  # goes before all else
+WITH_LINE = pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
+CUT_LINE = pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=160e6)], indirect=True, ids=["160-mbit"])
+BOTH_TRANSPORTS = pytest.mark.parametrize("transport", ["rsync", "sftp"])
 
 
-def prepared(fleet: Fleet, *, transport: str = "auto", retries: int = 0) -> SyncRun:
-    site = fleet.sites["cache"]
-    address = Address(
-        host=site.ssh.address,
-        port=site.ssh.port,
-        user=site.server.user,
-        private_key_file=str(fleet.key.private),
-        known_hosts_file=str(fleet.known_hosts),
-    )
-    src, dest = str(fleet.tree.root), str(site.assets)
-    return SyncRun(
-        address,
-        Options(src=src, dest=dest, rules=Rules(), transport=transport, retries=retries, retry_delay=1, lock_timeout=1),
-    )
+@pytest.fixture
+def line(fleet: Fleet) -> Line:
+    found = fleet.sites[SITE].line
+    assert found is not None
+    return found
 
 
 def add_build(fleet: Fleet, name: str, work: Path, *, build: int) -> None:
     root = work / "root"
     if not root.exists():
         root.mkdir(parents=True)
-        images.write_rootfs(root, size=6_000_000)
+        images.write_rootfs(root, size=4 * MB)
     images.upgrade_rootfs(root, build=build)
     fleet.tree.add_image(name, content=images.build_image(work / f"{build}.squashfs", root))
 
 
-def test_second_build_goes_as_the_difference_to_the_first(tmp_path: Path) -> None:
-    with Fleet(tmp_path / "fleet", [SiteSpec("cache")]) as fleet:
-        fleet.tree.add_kernel()
-        add_build(fleet, FIRST, tmp_path / "work", build=1)
-        prepared(fleet).run()
-        add_build(fleet, SECOND, tmp_path / "work", build=2)
-        run = prepared(fleet)
+def test_second_build_goes_as_the_difference_to_the_first(fleet: Fleet, tmp_path: Path) -> None:
+    add_build(fleet, IMAGE, tmp_path / "work", build=1)
+    sync(fleet)
+    add_build(fleet, NEXT, tmp_path / "work", build=2)
+    outcome = sync(fleet).images[f"{NEXT}.squashfs"]
+    assert outcome.basis == f"{IMAGE}.squashfs"
+    assert outcome.sent_bytes < 0.3 * outcome.size
+
+
+@CUT_LINE
+@BOTH_TRANSPORTS
+def test_a_cut_line_is_tried_again_and_goes_on(fleet: Fleet, line: Line, transport: str) -> None:
+    """What arrived is not sent again; SFTP goes on at the last boundary of 8 MiB, which it knows to be on disk."""
+    image = add_large_image(fleet.tree, LARGE, size=24 * MB)
+    line.cut_after(18 * MB)
+    run = prepare(fleet, transport=transport, retries=3)
+    # The planned cut also ends the line, as a real one does for a while; it stands again for the next try.
+    with meanwhile(line.was_cut.is_set, lambda: threading.Timer(0.5, line.restore).start()):
         run.run()
-        outcome = run.images[f"{SECOND}.squashfs"]
-        assert outcome.basis == f"{FIRST}.squashfs"
-        assert outcome.sent_bytes < 0.3 * outcome.size
+    assert run.attempts == 2
+    assert run.failures == []
+    assert is_delivered(fleet, image)
+    assert line.bytes_up < 1.15 * 24 * MB
+    assert 8 * MB < run.images[image.path].sent_bytes < 1.15 * 24 * MB
 
 
-@pytest.mark.parametrize("transport", ["rsync", "sftp"])
-def test_a_cut_line_is_tried_again_and_goes_on(tmp_path: Path, transport: str) -> None:
-    with Fleet(tmp_path / "fleet", [SiteSpec("cache", line=True)]) as fleet:
-        fleet.tree.add_kernel()
-        image = fleet.tree.image(FIRST)
-        fleet.tree.add_image(FIRST)
-        with image.squashfs.open("ab") as file:
-            file.write(os.urandom(24_000_000))
-        line = fleet.sites["cache"].line
-        assert line is not None
-        line.cut_after(18_000_000)
-        run = prepared(fleet, transport=transport, retries=3)
-        # The planned cut also ends the line, as a real one does for a while; it stands again for the next try.
-        timer = threading.Timer(4, line.restore)
-        timer.start()
+@CUT_LINE
+@BOTH_TRANSPORTS
+def test_another_run_goes_on_where_one_was_cut(fleet: Fleet, line: Line, transport: str) -> None:
+    image = add_large_image(fleet.tree, LARGE, size=24 * MB)
+    line.cut_after(18 * MB)
+    run = prepare(fleet, transport=transport)
+    said = complaint(run, fleet.sites[SITE].ssh.address)
+    assert "the next run goes on from there" in said
+    assert run.images[image.path].state == "failed"
+    assert run.images[image.path].sent_bytes > MB
+    assert not list(fleet.sites[SITE].assets.glob(f"{LARGE}*"))
+    line.restore()
+    before = line.bytes_up
+    sync(fleet, transport=transport)
+    assert is_delivered(fleet, image)
+    assert line.bytes_up - before < 10 * MB
+
+
+@WITH_LINE
+@BOTH_TRANSPORTS
+def test_a_line_that_falls_silent(fleet: Fleet, line: Line, transport: str) -> None:
+    """It is given up after stall_timeout, and nobody says that the disk or the permissions were to blame."""
+    image = add_large_image(fleet.tree, LARGE, size=12 * MB)
+    os.utime(image.marker, (NEWEST, NEWEST))
+    run = prepare(fleet, transport=transport, stall_timeout=2)
+    with meanwhile(lambda: line.bytes_up > 4 * MB, line.stall):
+        said = complaint(run, fleet.sites[SITE].ssh.address)
+    for words in (said, run.images[image.path].reason):
+        assert " broke" in words
+        assert "the next run goes on from there" in words
+    line.restore()
+    sync(fleet, transport=transport)
+    assert is_delivered(fleet, image)
+
+
+@WITH_LINE
+def test_a_silent_line_is_told(fleet: Fleet, line: Line) -> None:
+    line.stall()
+    said = complaint(prepare(fleet, connect_timeout=1, stall_timeout=1), fleet.sites[SITE].ssh.address)
+    assert "took the connection, but did not answer as an SSH server" in said
+    assert "Does the line stand" in said
+
+
+def test_a_server_that_is_down_is_told(fleet: Fleet) -> None:
+    fleet.sites[SITE].server.stop()
+    said = complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+    assert "refused the connection" in said
+    assert "Is sshd running" in said
+
+
+@BOTH_TRANSPORTS
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=100e6)], indirect=True, ids=["100-mbit"])
+def test_sessions_killed_there(fleet: Fleet, line: Line, transport: str) -> None:
+    """As when the caching server reboots."""
+    image = add_large_image(fleet.tree, LARGE, size=6 * MB)
+    run = prepare(fleet, transport=transport, retries=1)
+    with meanwhile(lambda: line.bytes_up > 2 * MB, fleet.sites[SITE].server.kill_sessions):
         run.run()
-        timer.cancel()
-        assert run.attempts > 1
-        assert (fleet.sites["cache"].assets / image.path).read_bytes() == image.squashfs.read_bytes()
-        assert line.bytes_up < 1.6 * image.squashfs.stat().st_size
+    assert run.attempts == 2
+    assert is_delivered(fleet, image)
 
 
-def test_a_second_run_says_who_holds_the_lock(tmp_path: Path) -> None:
-    with Fleet(tmp_path / "fleet", [SiteSpec("cache")]) as fleet:
-        fleet.tree.add_kernel()
-        fleet.tree.add_image(FIRST)
-        run = prepared(fleet)
-        run.run()
-        fleet.tree.add_image(SECOND)
-        path = fleet.sites["cache"].assets / ".netboot-sync" / "lock"
-        with Session(run._address) as session:
-            lock = KernelLock(session, str(path), timeout=5)
-            lock.acquire()
-            with pytest.raises(LockHeld, match=f"process {os.getpid()}"):
-                prepared(fleet).run()
-            lock.release()
-        prepared(fleet).run()
-        assert (fleet.sites["cache"].assets / f"{SECOND}.squashfs").is_file()
-
-
-def test_nothing_is_removed_unless_asked_for(tmp_path: Path) -> None:
-    with Fleet(tmp_path / "fleet", [SiteSpec("cache")]) as fleet:
-        fleet.tree.add_kernel()
-        fleet.tree.add_image(FIRST)
-        fleet.tree.add_image(SECOND)
-        prepared(fleet).run()
-        fleet.tree.remove_image(FIRST)
-        prepared(fleet).run()
-        assert (fleet.sites["cache"].assets / f"{FIRST}.squashfs").is_file()
+@BOTH_TRANSPORTS
+def test_a_rate_is_kept(fleet: Fleet, transport: str) -> None:
+    image = add_large_image(fleet.tree, LARGE, size=3 * MB)
+    run = sync(fleet, transport=transport, rate=2 * MB)
+    assert is_delivered(fleet, image)
+    assert run.images[image.path].seconds > 1

@@ -15,12 +15,12 @@ import uuid
 
 from ..deciding.assets import DIRECTORY, Entry, Tree, parents
 from ..deciding.marker import MAX_SIZE
-from ..errors import SyncError
+from ..errors import ConnectionTrouble, SyncError
 from . import remote_commands, rsync_transport
 from .lock import KernelLock, LeaseLock, Lock
 from .rsync_transport import DiskFull, RsyncTransport
 from .session import Session
-from .sftp import Sftp
+from .sftp import Sftp, Space
 from .sftp_transport import SftpTransport
 from .source_tree import SourceTree
 from .work_area import WorkArea
@@ -62,11 +62,14 @@ class CachingServer:
         self.warnings: list[str] = []
         self._by_sftp = SftpTransport(self._sftp, self._area, source, rate=rate)
         self._by_rsync = self._choose_rsync(transport, rate)
+        self._last: SftpTransport | RsyncTransport = self._by_sftp
 
     def _choose_rsync(self, wanted: str, rate: int) -> RsyncTransport | None:
         if wanted == "sftp":
             return None
-        trouble = rsync_transport.why_not(self.abilities, rsync_transport.local_version())
+        trouble = rsync_transport.why_not(
+            self.abilities, rsync_transport.local_version(), has_client=rsync_transport.has_client()
+        )
         if trouble and wanted == "rsync":
             raise SyncError(trouble)
         if trouble:
@@ -91,6 +94,23 @@ class CachingServer:
         return f"{self.dest}/{path}"
 
     # The lock
+
+    def find_destination(self) -> None:
+        """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it."""
+        if self._look(self.dest) is None:
+            # Often a file system that is not mounted; what is written below its mount point would be lost to sight.
+            if self._look(f"{posixpath.dirname(self.dest)}/.") is None:
+                raise SyncError(
+                    "the destination is not there, and neither is the directory above it",
+                    path=self.dest,
+                    remedy="Mount or make it on the caching server, or set netboot_sync_dest.",
+                )
+        elif self._look(f"{self.dest}/.") is None:
+            raise SyncError(
+                "the destination is no directory",
+                path=self.dest,
+                remedy="Move it away on the caching server, or set netboot_sync_dest.",
+            )
 
     def open_for_writing(self) -> None:
         """Make what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
@@ -119,22 +139,22 @@ class CachingServer:
 
     def _unwritable(self, error: OSError) -> SyncError:
         words = error.strerror or str(error)
-        if isinstance(error, FileNotFoundError):
-            return SyncError(
-                "the destination is not there, and neither is the directory above it",
-                path=self.dest,
-                remedy="Mount or make it on the caching server, or set netboot_sync_dest.",
-            )
-        return SyncError(
-            f"the destination cannot be written ({words})",
-            path=self.dest,
-            remedy=f"Give it to {self._session.settings.user or 'the user of the sync'} on the caching server.",
-        )
+        remedy = f"Give it to {self._session.settings.user or 'the user of the sync'} on the caching server."
+        space = self._sftp.space(self.dest)
+        if space is not None and space.read_only:
+            words, remedy = "its file system is read-only", "Mount it writable; if it was, look for disk errors."
+        elif space is not None and _is_full(space):
+            words, remedy = f"its file system is full, {_describe(space)}", "Free some space on the caching server."
+        return SyncError(f"the destination cannot be written ({words})", path=self.dest, remedy=remedy)
 
     def _refuse_symlink(self, path: str) -> None:
         entry = self._look(path)
         if entry is None or entry.kind != DIRECTORY:
             raise SyncError("no directory of ours", path=path, remedy="Remove it on the caching server.")
+
+    def in_words(self, error: Exception, path: str) -> SyncError | None:
+        """See :meth:`Session.in_words`."""
+        return self._session.in_words(error, path)
 
     def _still_ours(self) -> None:
         if self._lock is not None:
@@ -208,6 +228,8 @@ class CachingServer:
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
         small = entry.size < SMALL
+        self._last = self._by_sftp if self._by_rsync is None or small else self._by_rsync
+        self._last.sent = 0
         room = None if small else self._room(entry)
         try:
             if self._by_rsync is None or small:
@@ -217,12 +239,16 @@ class CachingServer:
             self._sftp.set_mode_and_time(self._area.incoming(entry.path), FILE_MODE, entry.mtime)
             return sent
         except DiskFull:
-            trouble = self._disk_full(entry)
-            raise trouble from None
+            full = self._disk_full(entry)
+            raise full from None
         except OSError as error:
-            if self._is_full():
-                trouble = self._disk_full(entry)
-                raise trouble from None
+            trouble = self._session.in_words(error)
+            if isinstance(trouble, ConnectionTrouble):
+                raise trouble from error
+            space = self._sftp.space(self.dest)
+            if space is not None and _is_full(space):
+                full = self._disk_full(entry)
+                raise full from None
             raise SyncError(
                 f"cannot be written on the caching server ({error.strerror or error})",
                 path=entry.path,
@@ -230,9 +256,9 @@ class CachingServer:
             ) from error
 
     @property
-    def cut_bytes(self) -> int:
-        """How many bytes the last transfer sent before it broke."""
-        return self._by_rsync.sent_before_cut if self._by_rsync else 0
+    def unfinished_bytes(self) -> int:
+        """How many bytes the last transfer sent, if it did not come to its end."""
+        return self._last.sent
 
     def _room(self, entry: Entry) -> int | None:
         """Return how many bytes may be filled beside a new file, or None where the server does not tell."""
@@ -249,15 +275,11 @@ class CachingServer:
             raise self._disk_full(entry)
         return room
 
-    def _is_full(self) -> bool:
-        space = self._sftp.space(self.dest)
-        return space is not None and space.available < 1024 * 1024
-
     def _disk_full(self, entry: Entry) -> SyncError:
         """Say what is missing, and give back what the failed transfer took."""
         self._area.drop(entry.path)
         space = self._sftp.space(self.dest)
-        there = f"{space.available} bytes are free" if space else "how much is free is not told"
+        there = _describe(space) if space else "how much is free is not told"
         return SyncError(
             f"not enough space in {self.dest}: {entry.size} bytes and a reserve of {RESERVE} are needed, {there}",
             path=entry.path,
@@ -302,8 +324,8 @@ class CachingServer:
     def link(self, entry: Entry) -> None:
         """Put a symlink in its place, over what is there."""
         self._still_ours()
-        self._area.make(entry.path)
         with self._translated(entry.path, "the symlink cannot be made"):
+            self._area.make(entry.path)
             self._make_parents(entry.path)
             incoming = self._area.incoming(entry.path)
             self._sftp.symlink(entry.target, incoming)
@@ -324,8 +346,8 @@ class CachingServer:
     def remove_directory(self, path: str) -> None:
         """Remove a directory of the tree if it is empty; hidden files that others keep there stay, and it with them."""
         self._still_ours()
-        if not self._sftp.list(self._full(path)):
-            with self._translated(path, "cannot be removed"):
+        with self._translated(path, "cannot be removed"):
+            if not self._sftp.list(self._full(path)):
                 self._sftp.remove_directory(self._full(path))
 
     def clean(self, unfinished: t.Iterable[str]) -> None:
@@ -346,13 +368,23 @@ class CachingServer:
         self._sftp.flush(posixpath.dirname(self._full(path)))
 
     def _translated(self, path: str, what: str, remedy: str = "") -> _Translation:
-        return _Translation(path, what, remedy or f"Look at the permissions below {self.dest} on the caching server.")
+        remedy = remedy or f"Look at the permissions below {self.dest} on the caching server."
+        return _Translation(self._session, path, what, remedy)
+
+
+def _is_full(space: Space) -> bool:
+    return space.available < 1024 * 1024 or space.no_more_files
+
+
+def _describe(space: Space) -> str:
+    return "no more files can be made (no free inodes)" if space.no_more_files else f"{space.available} bytes are free"
 
 
 class _Translation:
     """Turns an SFTP error inside a ``with`` block into one that says what was tried."""
 
-    def __init__(self, path: str, what: str, remedy: str) -> None:
+    def __init__(self, session: Session, path: str, what: str, remedy: str) -> None:
+        self._session = session
         self._path = path
         self._what = what
         self._remedy = remedy
@@ -361,7 +393,10 @@ class _Translation:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError):
+            trouble = self._session.in_words(error)
+            if isinstance(trouble, ConnectionTrouble):
+                raise trouble from error
             raise SyncError(
                 f"{self._what} ({error.strerror or error})", path=self._path, remedy=self._remedy
             ) from error

@@ -14,6 +14,8 @@ only what it has checked itself.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import getpass
 import json
 import os
@@ -130,12 +132,13 @@ class KernelLock(Lock):
         answer = self._line()
         if answer == "busy":
             raise self._held()
+        if answer == "unwritable":
+            raise PermissionError(errno.EACCES, "its lock cannot be made")
         if answer != "locked":
             raise ConnectionTrouble(f"the lock cannot be taken ({answer or 'no answer'})", path=self._path)
-        with_holder = self._session.sftp().create(self._path)
-        with_holder.write(0, self._content())
-        with_holder.drain()
-        with_holder.close()
+        with contextlib.suppress(OSError):
+            # Only for people to read: on a full disk the run goes on without, since it may be what makes room.
+            self._session.sftp().write(self._path, self._content())
         self._channel.settimeout(LEASE)
         self._keep()
 
@@ -162,18 +165,22 @@ class LeaseLock(Lock):
 
     def acquire(self) -> None:
         """See :meth:`Lock.acquire`."""
-        sftp = self._session.sftp()
+        self._own = self._session.new_sftp()
         deadline = time.monotonic() + self._timeout
         seen, seen_since = b"", time.monotonic()
+        absent = 0
         while True:
             try:
-                self._handle = sftp.create(self._path, exclusive=True)
+                self._handle = self._own.create(self._path, exclusive=True)
                 break
             except (FileNotFoundError, PermissionError):
                 raise
             except OSError:
-                pass  # somebody's lock is there; SFTP has no code for that, so it is read
-            content = self._read()
+                # Somebody's lock is there, most likely; SFTP has no code for that, so it is read.
+                content = self._read()
+                absent = absent + 1 if content is None else 0
+                if absent > 1 or (absent and time.monotonic() > deadline):  # nor was one given back just now
+                    raise
             if content is not None and content != seen:
                 seen, seen_since = content, time.monotonic()
             if content is not None and time.monotonic() - seen_since > LEASE and self._take_over(seen):
@@ -182,7 +189,11 @@ class LeaseLock(Lock):
                 raise self._held()
             time.sleep(0.5)
         self._beats = 0
-        self._beat()
+        try:
+            self._beat()
+        except OSError:
+            self._own.remove(self._path)
+            raise
         self._keep()
 
     def require(self) -> None:

@@ -28,8 +28,10 @@ _HASH = """xargs -0 -n 1 sh -c 'sha256sum <"$1" 2>/dev/null || echo missing' net
 _JOIN = """cat -- "$1" "$2" >"$3" """
 
 # Holds the lock until its input ends or falls silent for $2 seconds; answers each byte, so that both ends know.
+# (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that first.)
 HOLD_LOCK = """umask 022
-exec 9>>"$1" || { echo unwritable; exit 1; }
+( : >>"$1" ) 2>/dev/null || { echo unwritable; exit 1; }
+exec 9>>"$1"
 flock -w "$3" 9 || { echo busy; exit 1; }
 echo locked
 while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done

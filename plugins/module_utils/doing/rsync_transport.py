@@ -50,7 +50,12 @@ def local_version() -> tuple[int, ...]:
     return parse_rsync_version(answer.stdout)
 
 
-def why_not(there: Abilities, here: tuple[int, ...]) -> str:
+def has_client() -> bool:
+    """Tell whether this host has OpenSSH's client, which carries rsync; SFTP needs none."""
+    return shutil.which("ssh") is not None
+
+
+def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True) -> str:
     """Return why rsync cannot be used between this host and a caching server, with the remedy, or an empty string."""
     oldest = ".".join(str(part) for part in OLDEST[:2])
     for version, where in ((here, "the netboot server"), (there.rsync, "the caching server")):
@@ -60,6 +65,8 @@ def why_not(there: Abilities, here: tuple[int, ...]) -> str:
             found = ".".join(str(part) for part in version)
             remedy = f"Install {oldest} or newer, or set netboot_sync_transport to sftp."
             return f"rsync {found} on {where} is too old. {remedy}"
+    if not has_client:
+        return "no OpenSSH client on the netboot server. Install it there, or set netboot_sync_transport to sftp."
     return ""
 
 
@@ -86,7 +93,7 @@ class RsyncTransport:
         self._dest = dest
         self._can_join = can_join
         self._rate = rate
-        self.sent_before_cut = 0
+        self.sent = 0  # bytes of the last transfer that did not come to its end
 
     def send(self, entry: Entry, basis: str | None, room: int | None) -> tuple[int, str | None]:
         """Send a file to its hidden name.
@@ -167,7 +174,7 @@ class RsyncTransport:
             written = meter.stop()
         if process.returncode == 0:
             return sum(int(number.replace(",", "")) for number in _NUMBER.findall(output.decode("ascii", "replace")))
-        self.sent_before_cut = written
+        self.sent = written
         raise self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
 
     def _explain(self, status: int, errors: str, entry: Entry) -> SyncError:
@@ -185,6 +192,7 @@ class RsyncTransport:
                 path=entry.path,
                 remedy="What arrived is kept; the next run goes on from there.",
             )
+        self._source.confirm(entry)
         return SyncError(
             f"rsync failed ({words})", path=entry.path, remedy="Look at the disk and the log of the caching server."
         )
@@ -206,7 +214,7 @@ class _Meter:
         self._thread.start()
 
     def _watch(self) -> None:
-        while not self._done.wait(0.2):
+        while not self._done.wait(0.05):
             try:
                 with open(self._path, encoding="ascii") as file:
                     fields = dict(line.split(": ") for line in file.read().splitlines())

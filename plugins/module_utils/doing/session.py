@@ -86,22 +86,26 @@ class Session:
         self._client = self._sftp = None
 
     def sftp(self) -> Sftp:
-        """Return the SFTP side of the session, opened at the first call."""
+        """Return the SFTP side of the session, opened at the first call. It is for one thread."""
         if self._sftp is None:
-            try:
-                client = self._transport().open_sftp_client()
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                raise SyncError(
-                    f"no SFTP at {self.where} ({error})",
-                    remedy="Enable it in sshd_config: Subsystem sftp internal-sftp.",
-                ) from error
-            if client is None:
-                raise ConnectionTrouble("the connection broke", remedy="The next run goes on from here.")
-            channel = client.get_channel()
-            if channel is not None:
-                channel.settimeout(self.address.stall_timeout)
-            self._sftp = Sftp(client)
+            self._sftp = self.new_sftp()
         return self._sftp
+
+    def new_sftp(self) -> Sftp:
+        """Open another SFTP channel. Of two threads at one channel, each would read the answers to the other."""
+        try:
+            client = self._transport().open_sftp_client()
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise SyncError(
+                f"no SFTP at {self.where} ({error})",
+                remedy="Enable it in sshd_config: Subsystem sftp internal-sftp.",
+            ) from error
+        if client is None:
+            raise self.broken()
+        channel = client.get_channel()
+        if channel is not None:
+            channel.settimeout(self.address.stall_timeout)
+        return Sftp(client)
 
     def start(self, script: str, *arguments: str) -> paramiko.Channel:
         """Start one of our constant scripts under ``sh``. Arguments are quoted settings or names that we chose."""
@@ -128,7 +132,7 @@ class Session:
                     break
                 output += block
             if not self.alive():
-                raise ConnectionTrouble("the connection broke", remedy="The next run goes on from here.")
+                raise self.broken()
             return channel.recv_exit_status() if channel.eof_received else -1, output
         finally:
             channel.close()
@@ -138,10 +142,32 @@ class Session:
         transport = self._client.get_transport() if self._client else None
         return bool(transport and transport.is_active())
 
+    @staticmethod
+    def broken() -> ConnectionTrouble:
+        """Return the error for a line that broke."""
+        return ConnectionTrouble(
+            "the connection broke", remedy="What arrived is kept; the next run goes on from there."
+        )
+
+    def in_words(self, error: Exception, path: str = "") -> SyncError | None:
+        """Return what an error of this session means, or None for a mistake of ours, which is not to be hidden."""
+        if isinstance(error, (ConnectionTrouble, AccessRefused)):
+            return error
+        silent = isinstance(error, (EOFError, socket.timeout, TimeoutError, paramiko.SSHException))
+        if silent or not self.alive():
+            return self.broken()
+        if isinstance(error, OSError):
+            return SyncError(
+                f"the caching server refused something ({error.strerror or error})",
+                path=path,
+                remedy="Look at the permissions there.",
+            )
+        return error if isinstance(error, SyncError) else None
+
     def _transport(self) -> paramiko.Transport:
         transport = self._client.get_transport() if self._client else None
         if transport is None or not transport.is_active():
-            raise ConnectionTrouble("the connection broke", remedy="The next run goes on from here.")
+            raise self.broken()
         return transport
 
     def _load_known_hosts(self, client: paramiko.SSHClient) -> list[str]:
@@ -222,6 +248,11 @@ class Session:
             return ConnectionTrouble(
                 f"{self.where} cannot be reached ({error.strerror or text})",
                 remedy="Is it switched on, does the line stand?",
+            )
+        if isinstance(error, EOFError) or "banner" in text or text == "No existing session":
+            return ConnectionTrouble(
+                f"{self.where} took the connection, but did not answer as an SSH server",
+                remedy="Does the line stand, is its sshd overloaded (MaxStartups), is it the right port?",
             )
         if isinstance(error, ValueError) or ("key" in text.lower() and "private" in text.lower()):
             return AccessRefused(f"the private key is of no use ({text})", remedy="Set netboot_sync_private_key_file.")

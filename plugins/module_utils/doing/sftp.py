@@ -31,14 +31,17 @@ except ImportError:  # reported by the module, with missing_required_lib
 
 WRITE_SIZE = 32 * 1024  # bytes in one request; every server takes this much
 WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
+_READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 _KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """Room in a file system, in bytes: what users other than root can still fill."""
+    """Room in a file system: the bytes that users other than root can still fill, and what else stands against it."""
 
     available: int
+    no_more_files: bool = False
+    read_only: bool = False
 
 
 class Sftp:
@@ -100,7 +103,14 @@ class Sftp:
             return None
         _block_size, fragment = answer.get_int64(), answer.get_int64()
         _blocks, _free, available = answer.get_int64(), answer.get_int64(), answer.get_int64()
-        return Space(available=fragment * available)
+        files, _free, files_available = answer.get_int64(), answer.get_int64(), answer.get_int64()
+        _id, flags = answer.get_int64(), answer.get_int64()
+        return Space(
+            available=fragment * available,
+            # a file system that makes inodes as it needs them states no number of them
+            no_more_files=files > 0 and files_available == 0,
+            read_only=bool(flags & _READ_ONLY),
+        )
 
     # Reading and writing
 
@@ -117,6 +127,15 @@ class Sftp:
     def read(self, path: str, size: int) -> bytes:
         """Return the content of a small file of ``size`` bytes."""
         return b"".join(self.blocks(path, size))
+
+    def write(self, path: str, content: bytes) -> None:
+        """Give a small file this content, whether it is there or not."""
+        handle = self.create(path)
+        try:
+            handle.write(0, content)
+            handle.drain()
+        finally:
+            handle.close()
 
     def open(self, path: str, flags: int) -> Handle:
         """Open a file; ``flags`` are the protocol's ``SFTP_FLAG_*``."""

@@ -36,6 +36,7 @@ class SftpTransport:
         self._area = area
         self._source = source
         self._rate = rate
+        self.sent = 0  # bytes of the last transfer so far
 
     def send(self, entry: Entry) -> int:
         """Send a file to its hidden name, and return how many bytes were sent. Raises :class:`OSError`."""
@@ -50,6 +51,7 @@ class SftpTransport:
                 for chunk in _chunks(block):
                     handle.write(offset, chunk)
                     offset += len(chunk)
+                    self.sent = offset - start
                     if offset % SEGMENT == 0:
                         handle.flush()
                     if self._rate:
@@ -58,7 +60,7 @@ class SftpTransport:
         finally:
             handle.close()
         self._sftp.rename(piece, self._area.incoming(entry.path))
-        return offset - start
+        return self.sent
 
 
 def _chunks(block: bytes) -> t.Iterator[bytes]:

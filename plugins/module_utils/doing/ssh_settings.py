@@ -132,7 +132,8 @@ def _read(output: str, address: Address) -> Effective:
     ]
     if address.known_hosts_file and address.host_key_checking != "false":
         known_hosts = [os.path.expanduser(address.known_hosts_file)]
-    identities = [os.path.expanduser(name) for name in values.get("identityfile", [])]
+    # OpenSSH names its defaults whether they are there or not; a key that the user named must be there.
+    identities = [name for name in map(os.path.expanduser, values.get("identityfile", [])) if os.path.exists(name)]
     if address.private_key_file:
         identities = [os.path.expanduser(address.private_key_file)]
     proxy = one("proxycommand")
@@ -147,7 +148,7 @@ def _read(output: str, address: Address) -> Effective:
         hostname=hostname,
         port=port,
         user=one("user") or address.user,
-        identity_files=tuple(name for name in identities if os.path.exists(name)),
+        identity_files=tuple(identities),
         known_hosts_files=tuple(known_hosts),
         host_key_alias=one("hostkeyalias"),
         proxy_command=proxy.replace("%h", hostname).replace("%p", str(port)).replace("%r", one("user")),

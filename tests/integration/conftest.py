@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleets that most tests begin with, and file systems of a chosen size."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, SITE
+
+
+@pytest.fixture
+def spec(request: pytest.FixtureRequest) -> SiteSpec:
+    """The site of the fixture ``fleet``; a test orders another one by ``parametrize("spec", ..., indirect=True)``."""
+    found = getattr(request, "param", SiteSpec(SITE))
+    assert isinstance(found, SiteSpec)
+    return found
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, spec: SiteSpec) -> Iterator[Fleet]:
+    """One caching server, and a netboot server with one kernel and one image."""
+    with Fleet(tmp_path / "fleet", [spec]) as found:
+        found.tree.add_kernel()
+        found.tree.add_image(IMAGE)
+        yield found
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[[Path, str], None]]:
+    """Mounts a tmpfs with the given options on a directory, until the end of the test."""
+    mounted: list[Path] = []
+
+    def do(path: Path, options: str) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], check=True)
+        mounted.append(path)
+
+    yield do
+    for path in mounted:
+        # lazily: the caching server may still be up, with an open directory in it
+        subprocess.run(["umount", "--lazy", str(path)], check=True)

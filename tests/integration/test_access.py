@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nothing can be read or written: one line that names host, path and remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, SITE, complaint, is_delivered, prepare, sync, wait_until
+from tests.lab.sshd import ClientKey
+
+SFTP_ONLY = SiteSpec(SITE, sftp_only=True)
+BOTH_SERVERS = pytest.mark.parametrize("spec", [SiteSpec(SITE), SFTP_ONLY], indirect=True, ids=["shell", "sftp-only"])
+
+
+def refused(fleet: Fleet, **changes: Any) -> str:
+    """What a user reads of a run that is to fail."""
+    return complaint(prepare(fleet, **changes), fleet.sites[SITE].ssh.address)
+
+
+def test_source_missing_or_empty(fleet: Fleet) -> None:
+    shutil.rmtree(fleet.tree.root)
+    line = refused(fleet)
+    assert line.startswith(f"netboot server: {fleet.tree.root}: the assets tree is not there.")
+    assert "netboot_sync_src" in line
+    fleet.tree.root.mkdir()
+    assert "the assets tree is empty. Is its file system mounted?" in refused(fleet)
+
+
+def test_wrong_key(fleet: Fleet, tmp_path: Path) -> None:
+    other = str(ClientKey.create(tmp_path / "other").private)
+    line = refused(fleet, private_key_file=other)
+    assert f"does not accept {other}" in line
+    assert "authorized_keys" in line
+
+
+def test_key_file_missing(fleet: Fleet) -> None:
+    line = refused(fleet, private_key_file="/nowhere/key")
+    assert "/nowhere/key" in line
+    assert "netboot_sync_private_key_file" in line
+
+
+def test_unknown_and_changed_host_key(fleet: Fleet) -> None:
+    known = fleet.known_hosts.read_text(encoding="utf-8")
+    fleet.known_hosts.write_text("", encoding="utf-8")
+    line = refused(fleet)
+    assert "is not known" in line
+    assert "accept-new" in line
+    fleet.known_hosts.write_text(known, encoding="utf-8")
+    fleet.sites[SITE].server.new_host_key()
+    line = refused(fleet)
+    assert "is not the known one" in line
+    assert str(fleet.known_hosts) in line
+
+
+def test_dest_is_made_where_the_directory_above_it_is_there(fleet: Fleet) -> None:
+    fleet.sites[SITE].assets.rmdir()
+    sync(fleet)
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@BOTH_SERVERS
+def test_dest_and_the_directory_above_it_missing(fleet: Fleet, tmp_path: Path) -> None:
+    """A file system that is not mounted looks like this: nothing is written where it belongs."""
+    dest = tmp_path / "not" / "mounted"
+    line = refused(fleet, dest=str(dest))
+    assert f"{dest}: the destination is not there, and neither is the directory above it." in line
+    assert "netboot_sync_dest" in line
+    assert not dest.parent.exists()
+
+
+@BOTH_SERVERS
+def test_dest_is_a_file(fleet: Fleet, tmp_path: Path) -> None:
+    dest = tmp_path / "file"
+    dest.write_text("precious", encoding="utf-8")
+    line = refused(fleet, dest=str(dest))
+    assert f"{dest}: the destination is no directory." in line
+    assert dest.read_text(encoding="utf-8") == "precious"
+
+
+@BOTH_SERVERS
+@pytest.mark.parametrize("begun", [False, True], ids=["new", "synced-before"])
+def test_dest_cannot_be_written(fleet: Fleet, mount: Callable[[Path, str], None], *, begun: bool) -> None:
+    """Root may write wherever permissions forbid it, so for root the file system is read-only."""
+    assets = fleet.sites[SITE].assets
+    root = os.geteuid() == 0
+    if root:
+        mount(assets, "size=8m")
+    if begun:
+        sync(fleet)
+        fleet.tree.add_image("prod/later")
+    read_only = ["mount", "-o", "remount,ro", str(assets)] if root else ["chmod", "-R", "a-w", str(assets)]
+    # a run that has just ended closes its files there a moment later
+    wait_until(lambda: subprocess.run(read_only, check=False).returncode == 0, "nobody writes there any more")
+    try:
+        line = refused(fleet)
+    finally:
+        if not root:
+            subprocess.run(["chmod", "-R", "u+w", str(assets)], check=True)
+    assert f"{assets}: the destination cannot be written" in line
+    assert ("read-only" if root else f"Give it to {fleet.sites[SITE].server.user}") in line
+    assert is_delivered(fleet, fleet.tree.image(IMAGE)) is begun

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is not ready on the netboot server is held back with the reason; the rest arrives, and nothing fails."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from tests.lab.fleet import Fleet
+from tests.lab.runs import IMAGE, SITE, is_delivered, sync
+from tests.lab.tree import KERNEL, AssetsTree
+
+
+def held_back(fleet: Fleet) -> str:
+    """Sync, and return why the image of the fixture is held back; another, good image arrives."""
+    other = fleet.tree.add_image("prod/other", kernel=None)
+    run = sync(fleet)
+    assert is_delivered(fleet, other)
+    assert run.images[f"{IMAGE}.squashfs"].state == "held_back"
+    assert not list(fleet.sites[SITE].assets.glob(f"{IMAGE}*"))
+    return run.images[f"{IMAGE}.squashfs"].reason
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param("", "empty", id="empty"),
+        pytest.param("{", "not JSON", id="no-json"),
+        pytest.param("[]", "not a JSON object", id="no-object"),
+        pytest.param('{"version": "../../etc"}', "plain name", id="version-leaves-kernels"),
+        pytest.param('{"version": "9.9"}', "kernels/9.9/vmlinuz, which is not there", id="no-such-kernel"),
+        pytest.param('{"size": 1}', "its marker states 1", id="wrong-size"),
+        pytest.param('{"sha256": "%s"}' % ("0" * 64), "has not the sha256", id="wrong-sha256"),
+    ],
+)
+def test_bad_marker(fleet: Fleet, content: str, reason: str) -> None:
+    fleet.tree.image(IMAGE).marker.write_text(content, encoding="utf-8")
+    assert reason in held_back(fleet)
+
+
+def cut(tree: AssetsTree) -> None:
+    tree.truncate_image(IMAGE)
+
+
+def without_magic(tree: AssetsTree) -> None:
+    with tree.image(IMAGE).squashfs.open("r+b") as file:
+        file.write(b"\0\0\0\0")
+
+
+def empty_squashfs(tree: AssetsTree) -> None:
+    tree.image(IMAGE).squashfs.write_bytes(b"")
+
+
+def without_squashfs(tree: AssetsTree) -> None:
+    tree.image(IMAGE).squashfs.unlink()
+
+
+def without_marker(tree: AssetsTree) -> None:
+    tree.image(IMAGE).marker.unlink()
+
+
+def without_kernel(tree: AssetsTree) -> None:
+    shutil.rmtree(tree.root / "kernels" / KERNEL)
+
+
+def empty_initrd(tree: AssetsTree) -> None:
+    (tree.root / "kernels" / KERNEL / "initrd").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(cut, "cut short", id="truncated"),
+        pytest.param(without_magic, "not a squashfs image: the magic number is missing", id="no-magic"),
+        pytest.param(empty_squashfs, "the squashfs is empty", id="empty-squashfs"),
+        pytest.param(without_squashfs, "its squashfs is not", id="no-squashfs"),
+        pytest.param(without_marker, "no marker yet", id="no-marker"),
+        pytest.param(without_kernel, f"kernels/{KERNEL}/vmlinuz, which is not there", id="no-kernel-directory"),
+        pytest.param(empty_initrd, f"kernels/{KERNEL}/initrd, which is empty", id="empty-initrd"),
+    ],
+)
+def test_image_not_whole(fleet: Fleet, spoil: Callable[[AssetsTree], None], reason: str) -> None:
+    spoil(fleet.tree)
+    assert reason in held_back(fleet)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        pytest.param("../../etc/passwd", "leaves the tree", id="relative"),
+        pytest.param("/etc/passwd", "leaves the tree", id="absolute"),
+        pytest.param("nothing", "leads nowhere", id="dangling"),
+    ],
+)
+def test_symlink_that_cannot_be_kept(fleet: Fleet, target: str, reason: str) -> None:
+    (fleet.tree.root / "link").symlink_to(target)
+    run = sync(fleet)
+    assert run.files["link"].state == "held_back"
+    assert reason in run.files["link"].reason
+    assert not (fleet.sites[SITE].assets / "link").is_symlink()
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody writes to the netboot server's tree while a run sends it: held back, no failure, the next run delivers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, SITE, actions, add_large_image, is_delivered, meanwhile, prepare, sync
+from tests.lab.tree import AssetsTree, Image
+
+SIZE = 4_000_000
+LARGE = "prod/large"
+SLOW = pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=40e6)], indirect=True, ids=["40-mbit"])
+
+
+def overwrite(_tree: AssetsTree, image: Image) -> None:
+    with image.squashfs.open("r+b") as file:
+        file.seek(SIZE // 2)
+        file.write(b"other")
+
+
+def replace(tree: AssetsTree, image: Image) -> None:
+    again = tree.root / ".upload"
+    again.write_bytes(image.squashfs.read_bytes()[:-5] + b"other")
+    os.replace(again, image.squashfs)
+
+
+def grow(_tree: AssetsTree, image: Image) -> None:
+    with image.squashfs.open("ab") as file:
+        file.write(os.urandom(SIZE))
+
+
+def shrink(_tree: AssetsTree, image: Image) -> None:
+    os.truncate(image.squashfs, SIZE // 2)
+
+
+def remove(_tree: AssetsTree, image: Image) -> None:
+    image.squashfs.unlink()
+
+
+@SLOW
+@pytest.mark.parametrize("transport", ["rsync", "sftp"])
+@pytest.mark.parametrize(
+    ("change", "verb"),
+    [(overwrite, "changed"), (replace, "changed"), (grow, "changed"), (shrink, "changed"), (remove, "vanished")],
+)
+def test_squashfs_while_it_is_sent(
+    fleet: Fleet, transport: str, change: Callable[[AssetsTree, Image], None], verb: str
+) -> None:
+    image = add_large_image(fleet.tree, LARGE, size=SIZE)
+    whole = image.squashfs.read_bytes()
+    line = fleet.sites[SITE].line
+    assert line is not None
+    run = prepare(fleet, transport=transport)
+    with meanwhile(lambda: line.bytes_up > SIZE // 4, lambda: change(fleet.tree, image)):
+        run.run()
+    outcome = run.images[image.path]
+    assert outcome.state == "held_back"
+    assert f"it {verb} on the netboot server while it was sent" in outcome.reason
+    assert outcome.sent_bytes > SIZE // 8
+    assert run.failures == []
+    assert not list(fleet.sites[SITE].assets.glob(f"{LARGE}*"))
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    line.set_rate(None)
+    if change is shrink or change is remove:
+        image.squashfs.write_bytes(whole)
+    sync(fleet, transport=transport)
+    assert is_delivered(fleet, image)
+
+
+@SLOW
+@pytest.mark.parametrize("what", ["marker", "initrd"])
+def test_what_belongs_to_it_while_the_squashfs_is_sent(fleet: Fleet, what: str) -> None:
+    """The squashfs arrives, but nothing promises it: the marker is of another time than the rest."""
+    image = add_large_image(fleet.tree, LARGE, size=SIZE)
+    path = image.marker if what == "marker" else next(fleet.tree.root.glob("kernels/*/initrd"))
+    line = fleet.sites[SITE].line
+    assert line is not None
+    run = prepare(fleet)
+
+    def change() -> None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n")
+
+    with meanwhile(lambda: line.bytes_up > SIZE // 2, change):
+        run.run()
+    assert run.images[image.path].state == "held_back"
+    assert path.name in run.images[image.path].reason
+    assert ("publish", image.path) in actions(run)
+    assert not (fleet.sites[SITE].assets / f"{LARGE}-kernel.json").exists()
+    line.set_rate(None)
+    sync(fleet)
+    assert is_delivered(fleet, image)
+
+
+@SLOW
+def test_published_image_stays_while_its_successor_under_the_same_name_changes(fleet: Fleet) -> None:
+    """A replaced squashfs is withdrawn first; where its successor is held back, no marker speaks of a mixture."""
+    image = add_large_image(fleet.tree, LARGE, size=SIZE)
+    line = fleet.sites[SITE].line
+    assert line is not None
+    line.set_rate(None)
+    sync(fleet)
+    replace(fleet.tree, image)
+    line.set_rate(40e6)
+    sent = line.bytes_up
+    run = prepare(fleet, transport="sftp")
+    with meanwhile(lambda: line.bytes_up > sent + SIZE // 4, lambda: overwrite(fleet.tree, image)):
+        run.run()
+    assert actions(run)[0] == ("withdraw", f"{LARGE}-kernel.json")
+    assert not (fleet.sites[SITE].assets / f"{LARGE}-kernel.json").exists()
+    line.set_rate(None)
+    sync(fleet)
+    assert is_delivered(fleet, image)

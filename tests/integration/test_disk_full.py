@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disk of a caching server is full: the message has figures, smaller images arrive, nothing partial is seen."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.ledger import visible_files
+from tests.lab.runs import IMAGE, SITE, actions, add_large_image, complaint, is_delivered, meanwhile, prepare, sync
+
+pytestmark = pytest.mark.root
+MB = 1_000_000
+RESERVE = 64 * 1024 * 1024
+Mount = Callable[[Path, str], None]
+BOTH_TRANSPORTS = pytest.mark.parametrize("transport", ["rsync", "sftp"])
+
+
+def fill(path: Path, *, leave: int) -> None:
+    """Fill the file system of a file with it, but for *leave* bytes."""
+    space = os.statvfs(path.parent)
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - leave)
+
+
+@BOTH_TRANSPORTS
+def test_what_does_not_fit_is_not_begun(fleet: Fleet, mount: Mount, transport: str) -> None:
+    assets = fleet.sites[SITE].assets
+    mount(assets, f"size={RESERVE + 8 * MB}")
+    large = add_large_image(fleet.tree, "prod/large", size=20 * MB)
+    smaller = add_large_image(fleet.tree, "prod/smaller", size=2 * MB)
+    run = prepare(fleet, transport=transport)
+    line = complaint(run, fleet.sites[SITE].ssh.address)
+    found = re.search(r": prod/large.squashfs: not enough space in (\S+): (\d+) bytes.*, (\d+) bytes are free\.", line)
+    assert found, line
+    assert found[1] == str(assets)
+    assert int(found[2]) == large.squashfs.stat().st_size
+    assert RESERVE < int(found[3]) < RESERVE + 8 * MB
+    assert "netboot_sync_delete" in line
+    assert run.images[large.path].sent_bytes == 0
+    assert is_delivered(fleet, smaller)
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    assert not list(assets.glob("prod/large*"))
+    assert not list((assets / ".netboot-sync").glob("*/*"))
+
+
+@BOTH_TRANSPORTS
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=100e6)], indirect=True, ids=["100-mbit"])
+def test_others_fill_the_disk_meanwhile(fleet: Fleet, mount: Mount, transport: str) -> None:
+    site = fleet.sites[SITE]
+    mount(site.assets, f"size={RESERVE + 16 * MB}")
+    large = add_large_image(fleet.tree, "prod/large", size=12 * MB)
+    os.utime(large.marker)  # the newest goes first
+    run = prepare(fleet, transport=transport)
+    line = site.line
+    assert line is not None
+    junk = site.assets / ".junk"
+    with meanwhile(lambda: line.bytes_up > 3 * MB, lambda: fill(junk, leave=4 * 1024 * 1024)):
+        said = complaint(run, site.ssh.address)
+    assert ": prod/large.squashfs: not enough space in" in said
+    assert run.images[large.path].sent_bytes > MB
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    assert not list(site.assets.glob("prod/large*"))
+    junk.unlink()
+    sync(fleet, transport=transport)
+    assert is_delivered(fleet, large)
+
+
+@pytest.mark.parametrize("options", ["size=1m", "size=100m,nr_inodes=40"], ids=["bytes", "inodes"])
+def test_nothing_at_all_fits(fleet: Fleet, mount: Mount, options: str) -> None:
+    """Asked to delete, a run makes room even so, and the next one has it."""
+    assets = fleet.sites[SITE].assets
+    mount(assets, options)
+    if "inodes" in options:
+        sync(fleet)  # not even the hidden directory can be made without one
+    before = {path: assets.joinpath(path).read_bytes() for path, _unused in visible_files(assets)}
+    image = fleet.tree.add_image("prod/later")
+    for number in range(40):
+        try:
+            (assets / f"junk-{number}").write_bytes(b"j" * 60_000)
+        except OSError:
+            break
+    run = sync(fleet, delete=True, max_delete=100)
+    assert "not enough space" in run.failures[0]
+    assert ("no free inodes" in run.failures[0]) is ("inodes" in options)
+    assert {path: assets.joinpath(path).read_bytes() for path, _unused in visible_files(assets)} == before
+    assert ("remove", "junk-0") in actions(run)
+    sync(fleet)
+    assert is_delivered(fleet, image)
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["sftp-only"])
+def test_not_even_a_lease_fits(fleet: Fleet, mount: Mount) -> None:
+    assets = fleet.sites[SITE].assets
+    mount(assets, "size=1m")
+    fill(assets / ".junk", leave=0)
+    line = complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+    assert f"{assets}: the destination cannot be written (its file system is full, 0 bytes are free)." in line
+    assert "Free some space" in line
+    (assets / ".junk").unlink()
+    sync(fleet, lock_timeout=0)
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was lost or damaged on a caching server: no marker speaks of it, and it is brought back, it alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, is_delivered, meanwhile, sync, wait_until
+from tests.lab.tree import KERNEL, flip_byte
+
+MARKER = f"{IMAGE}-kernel.json"
+SFTP_ONLY = pytest.mark.parametrize("spec", [SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["sftp-only"])
+
+
+@pytest.mark.parametrize("lost", [f"{IMAGE}.squashfs", f"kernels/{KERNEL}/initrd", f"kernels/{KERNEL}/vmlinuz"])
+def test_lost_file_withdraws_the_marker_and_comes_back(fleet: Fleet, lost: str) -> None:
+    sync(fleet)
+    there = fleet.sites[SITE].assets / lost
+    there.unlink()
+    run = sync(fleet)
+    done = actions(run)
+    assert done[0] == ("withdraw", MARKER)
+    assert [path for name, path in done if name == "send"] == [lost, MARKER]
+    assert done.index(("publish", lost)) < done.index(("publish", MARKER))
+    assert there.read_bytes() == (fleet.tree.root / lost).read_bytes()
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+def test_lost_marker_comes_back_alone(fleet: Fleet) -> None:
+    sync(fleet)
+    (fleet.sites[SITE].assets / MARKER).unlink()
+    run = sync(fleet)
+    assert [path for name, path in actions(run) if name == "send"] == [MARKER]
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+def test_lost_kernel_file_that_the_source_lacks_too(fleet: Fleet) -> None:
+    """Nothing can be repaired; the marker goes all the same, and other images stay."""
+    other = fleet.tree.add_image(NEXT, kernel=None)
+    sync(fleet)
+    initrd = f"kernels/{KERNEL}/initrd"
+    (fleet.sites[SITE].assets / initrd).unlink()
+    (fleet.tree.root / initrd).unlink()
+    run = sync(fleet)
+    assert run.images[f"{IMAGE}.squashfs"].state in ("withdrawn", "held_back")
+    assert not (fleet.sites[SITE].assets / MARKER).exists()
+    assert is_delivered(fleet, other)
+
+
+@pytest.mark.parametrize("flipped", [f"{IMAGE}.squashfs", f"kernels/{KERNEL}/initrd", MARKER])
+def test_flipped_byte_under_a_polling_client(fleet: Fleet, flipped: str) -> None:
+    """The marker goes first; only what is damaged is sent; nobody who boots meanwhile sees a mixture."""
+    add_large_image(fleet.tree, NEXT, size=1_000_000)
+    fleet.ledger.snapshot()
+    sync(fleet)
+    assets = fleet.sites[SITE].assets
+    there = assets / flipped
+    image = fleet.tree.image(IMAGE)
+    with fleet.client(full_every=0.2) as client:
+        wait_until(lambda: client.bootable(SITE) == {image.path, f"{NEXT}.squashfs"}, "both images bootable")
+        assert client.violations == []
+        flip_byte(there)
+        wait_until(lambda: {one.kind for one in client.violations} >= {"foreign"}, "the client sees the damage")
+        assert actions(sync(fleet)) == []  # size and time tell nothing of it
+        with meanwhile(lambda: not (assets / MARKER).exists(), client.violations.clear):
+            run = sync(fleet, verify=True)
+        client.check_now()
+        assert client.violations == []
+        assert client.bootable(SITE) == {image.path, f"{NEXT}.squashfs"}
+    done = actions(run)
+    assert done[0][0] == "withdraw"
+    assert done.index(("withdraw", MARKER)) < done.index(("publish", flipped))
+    assert {path for name, path in done if name == "send"} <= {flipped, MARKER, f"{NEXT}-kernel.json"}
+    assert there.read_bytes() == (fleet.tree.root / flipped).read_bytes()
+    states = {path: outcome.state for path, outcome in {**run.files, **run.images}.items()}
+    assert states[image.path if flipped == MARKER else flipped] == "repaired"
+    assert is_delivered(fleet, image)
+    assert actions(sync(fleet, verify=True)) == []
+
+
+def test_all_is_hashed_on_the_caching_server(fleet: Fleet) -> None:
+    run = sync(fleet)
+    assert run.images[f"{IMAGE}.squashfs"].verified
+    assert not sync(fleet).images[f"{IMAGE}.squashfs"].verified
+    assert sync(fleet, verify=True).images[f"{IMAGE}.squashfs"].verified
+
+
+@SFTP_ONLY
+def test_without_a_shell_files_are_read_back_only_if_asked_for(fleet: Fleet) -> None:
+    image = fleet.tree.image(IMAGE)
+    assert not sync(fleet).images[image.path].verified
+    later = fleet.tree.add_image(NEXT)
+    assert sync(fleet, verify=True).images[later.path].verified
+    assert is_delivered(fleet, later)
+    flip_byte(fleet.sites[SITE].assets / image.path)
+    run = sync(fleet, verify=True)
+    assert run.images[image.path].state == "repaired"
+    assert run.images[image.path].verified
+    assert [path for name, path in actions(run) if name == "send"] == [image.path, MARKER]
+    assert is_delivered(fleet, image)
