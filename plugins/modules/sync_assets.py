@@ -215,6 +215,11 @@ def parse_rate(text: str | None) -> int:
     return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)
 
 
+def in_text(one: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a part of the result with file names as JSON and a terminal can take them."""
+    return {key: printable(value) if isinstance(value, str) else value for key, value in one.items()}
+
+
 def result(run: SyncRun, started: float, *, check_mode: bool) -> dict[str, t.Any]:
     """Return what the module reports."""
     states: dict[str, int] = {}
@@ -222,9 +227,9 @@ def result(run: SyncRun, started: float, *, check_mode: bool) -> dict[str, t.Any
         states[outcome.state] = states.get(outcome.state, 0) + 1
     found: dict[str, t.Any] = {
         "changed": run.changed,
-        "images": [dict(one, path=printable(one["path"])) for one in describe(run.images)],
-        "files": [dict(one, path=printable(one["path"])) for one in describe(run.files)],
-        "actions": [dict(one, path=printable(one["path"])) for one in run.actions],
+        "images": [in_text(one) for one in describe(run.images)],
+        "files": [in_text(one) for one in describe(run.files)],
+        "actions": [in_text(one) for one in run.actions],
         "failures": [printable(line) for line in run.failures],
         "transport": run.transport,
         "stats": {
