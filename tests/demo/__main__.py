@@ -141,13 +141,14 @@ def explain(directory: Path) -> None:
     here = "" if directory == DEFAULT_DIRECTORY else f" --dir {shown(directory)}"
     web = fleet.sites[stage.FAST].web
     flip = f"printf X | dd of={squashfs} bs=1 seek=50000000 conv=notrunc status=none"
+    keep_time = f'time=$(stat -c %y {squashfs}) && {flip} && touch -d "$time" {squashfs}'
     commands = [
         ("sync again, all or one", f"{playbook} playbooks/sync.yml -i {inventory}"),
         ("", f"{playbook} playbooks/sync.yml -i {inventory} --limit {stage.FAST}"),
         ("a new image: first the squashfs, then its JSON", f"cp {prod}/{old}.squashfs {prod}/{new}.squashfs"),
         ("", f"cp {prod}/{old}-kernel.json {prod}/{new}-kernel.json"),
         ("see what would be done", f"{playbook} playbooks/sync.yml -i {inventory} --check --diff"),
-        ("damage a copy, then compare every byte and repair", flip),
+        ("damage a copy, its size and time as before; then compare every byte and repair", keep_time),
         ("", f"{playbook} playbooks/resync.yml -i {inventory} --limit {stage.SLOW}"),
         ("what a booting machine sees", f"curl {web.url}/{stage.FIRST_BUILD}-kernel.json"),
         ("stop it and remove its files", f"./dev demo --stop{here}"),
