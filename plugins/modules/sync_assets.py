@@ -197,6 +197,7 @@ except ImportError:
 from ansible_collections.netboot.syncer.plugins.module_utils import reporting
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun, describe
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
@@ -323,9 +324,14 @@ def main() -> None:
     run = SyncRun(address, options)
     stopped: SyncError | None = None
     try:
-        run.run()
+        with Lifeline():
+            run.run()
     except SyncError as error:
         stopped = error
+    except Abandoned:
+        stopped = SyncError(
+            "the run was told to end, or nobody waits for it", remedy="What arrived is kept; run it again."
+        )
     for warning in run.warnings:
         module.warn(f"{name}: {warning}")
     found = result(run, started, check_mode=module.check_mode)

@@ -87,8 +87,11 @@ def complaint(run: SyncRun, host: str) -> str:
     return lines[0]
 
 
-def run_module(fleet: Fleet, site: str = SITE, **parameters: Any) -> Supervised:
-    """Start the module in a process of its own, as Ansible does; *parameters* are its options."""
+def run_module(fleet: Fleet, site: str = SITE, *, output: int | None = None, **parameters: Any) -> Supervised:
+    """Start the module in a process of its own, as Ansible does; *parameters* are its options.
+
+    It writes to the descriptor *output*, or else to ``module.log`` in the fleet's directory.
+    """
     address = dataclasses.asdict(address_of(fleet, site))
     address.pop("connect_timeout")
     arguments = {"src": str(fleet.tree.root), "dest": str(fleet.sites[site].assets), **address, **parameters}
@@ -96,7 +99,8 @@ def run_module(fleet: Fleet, site: str = SITE, **parameters: Any) -> Supervised:
     file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".collections")}
     with (fleet.directory / "module.log").open("wb") as log:
-        return Supervised([sys.executable, "-m", MODULE, str(file)], stdout=log, stderr=log, env=environment)
+        command = [sys.executable, "-m", MODULE, str(file)]
+        return Supervised(command, stdout=log if output is None else output, stderr=log, env=environment)
 
 
 # -- what a test looks at ---------------------------------------------------------------------------------------------

@@ -200,7 +200,8 @@ class RsyncTransport:
 
 def _die_with_parent() -> None:
     """Have the kernel end rsync when the module ends, however that happens."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # Not by SIGTERM: rsync would then try to write out what it has, which takes its time on a slow line.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Meter:

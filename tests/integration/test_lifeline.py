@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that nobody waits for ends within seconds: its transfer, and its lock on the caching server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.process import Supervised
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, run_module, sync, wait_until
+from tests.lab.sshd import CachingServer
+
+RATE = 8e6  # bit/s: what is sent here would take half a minute
+SIZE = 30_000_000
+SECONDS = 10  # after which nothing may be left
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Fleet]:
+    with Fleet(tmp_path / "fleet", [SiteSpec(SITE, rate=RATE)]) as fleet:
+        fleet.tree.add_kernel()
+        add_large_image(fleet.tree, IMAGE, size=SIZE)
+        yield fleet
+
+
+def senders(fleet: Fleet) -> list[int]:
+    """The processes on the netboot server that have to do with this fleet's tree: the module, and its rsync."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        try:
+            command = (directory / "cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if b"rsync" in command and os.fsencode(fleet.tree.root) in command and b"--server" not in command:
+            found.append(int(directory.name))
+    return found
+
+
+def begun(fleet: Fleet) -> bool:
+    line = fleet.sites[SITE].line
+    assert line is not None
+    return line.bytes_up > 1_000_000
+
+
+def no_reader(_module: Supervised, reader: int) -> None:
+    os.close(reader)
+
+
+def killed(number: signal.Signals) -> Callable[[Supervised, int], None]:
+    def act(module: Supervised, reader: int) -> None:
+        os.kill(module.pids()[-1], number)
+        os.close(reader)
+
+    return act
+
+
+@pytest.mark.parametrize("transport", ["rsync", "sftp"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(no_reader, id="nobody-reads"),
+        pytest.param(killed(signal.SIGTERM), id="SIGTERM"),
+        pytest.param(killed(signal.SIGKILL), id="SIGKILL"),
+    ],
+)
+def test_nothing_is_left_of_an_abandoned_run(
+    slow: Fleet, transport: str, end: Callable[[Supervised, int], None]
+) -> None:
+    reader, writer = os.pipe()
+    module = run_module(slow, output=writer, transport=transport)
+    os.close(writer)
+    try:
+        wait_until(lambda: begun(slow), "bytes on the line")
+        end(module, reader)
+        started = time.monotonic()
+        wait_until(lambda: not module.running, "the module's end")
+        wait_until(lambda: not senders(slow), "rsync's end")
+        assert time.monotonic() - started < SECONDS
+    finally:
+        module.stop()
+    line = slow.sites[SITE].line
+    assert line is not None
+    line.rate = None
+    sync(slow, transport=transport, lock_timeout=SECONDS)
+    assert is_delivered(slow, slow.tree.image(IMAGE))
+
+
+def test_controller_that_goes_away_ends_the_module_on_a_netboot_server_elsewhere(slow: Fleet, tmp_path: Path) -> None:
+    with CachingServer(tmp_path / "netboot", authorized=[slow.key.public]) as netboot:
+        with slow.known_hosts.open("a", encoding="utf-8") as file:
+            file.write(netboot.known_hosts_line())
+        inventory = yaml.safe_load(slow.inventory.read_text(encoding="utf-8"))
+        groups = inventory["all"]["children"]
+        login = {key: value for key, value in groups["caching_servers"]["vars"].items() if key.startswith("ansible_")}
+        at = {"ansible_host": netboot.address, "ansible_port": netboot.port, "ansible_user": netboot.user}
+        groups["netboot_server"] = {"hosts": {"netboot": {**login, **at}}}
+        slow.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        with (tmp_path / "log").open("wb") as log:
+            playbook = slow.start_playbook("sync.yml", "-e", "ansible_ssh_args=''", output=log)
+        try:
+            wait_until(lambda: begun(slow), "bytes on the line")
+            assert senders(slow)
+        finally:
+            playbook.stop()
+        started = time.monotonic()
+        wait_until(lambda: not senders(slow), "rsync's end")
+        assert time.monotonic() - started < SECONDS
