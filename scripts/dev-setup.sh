@@ -31,6 +31,11 @@ set_up() {
   exec {lock_fd}>&-
 }
 
+# welcome COMMAND...: the machine has these commands too, if that can be; tests that want one that it lacks are left out.
+welcome() {
+  (prepare_machine "$@") || say "Going on without: tests that want this are left out, and the summary names them (SKIPPED)."
+}
+
 # The same surroundings for every command, whatever the user's shell is set to.
 prepare_shell() {
   if [[ ! -d ${HOME:-} || ! -w $HOME ]]; then
@@ -87,6 +92,13 @@ prepare_machine() {
       apt-get:ssh | apt-get:ssh-keygen) packages+=(openssh-client) ;;
       dnf:ssh | dnf:ssh-keygen) packages+=(openssh-clients) ;;
       *:mksquashfs) packages+=(squashfs-tools) ;;
+      *:bwrap) packages+=(bubblewrap) ;;
+      apt-get:nginx) packages+=(nginx-light) ;;
+      apt-get:ip | apt-get:tc) packages+=(iproute2) ;;
+      dnf:ip) packages+=(iproute) ;;
+      dnf:tc) packages+=(iproute-tc) ;;
+      *:unshare | *:nsenter) packages+=(util-linux) ;;
+      dnf:faketime) packages+=(libfaketime) ;;
       dnf:shellcheck) packages+=(ShellCheck) ;;
       dnf:git) packages+=(git-core) ;;
       *) packages+=("$item") ;;
@@ -114,6 +126,12 @@ prepare_machine() {
   if [[ " ${packages[*]} " == *" openssh-server "* && -d /run/systemd/system ]]; then
     "${become[@]}" systemctl disable --now ssh.service ssh.socket sshd.service >>.cache/packages.log 2>&1 || true
     say "The SSH service that comes with openssh-server is turned off: nothing here needs it."
+  fi
+
+  # The fault laboratory starts web servers of its own, in networks of its own; the package's service opens port 80.
+  if [[ " ${packages[*]} " == *" nginx"* && -d /run/systemd/system ]]; then
+    "${become[@]}" systemctl disable --now nginx.service >>.cache/packages.log 2>&1 || true
+    say "The web service that comes with nginx is turned off: nothing here needs it."
   fi
 
   missing=$(missing_of "$@") || exit 1

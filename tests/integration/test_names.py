@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 
 import pytest
@@ -56,3 +57,50 @@ def test_every_name_arrives_is_repaired_and_goes(fleet: Fleet) -> None:
     assert [path.name for path in assets.iterdir() if path.name in NAMES] == []
     assert sorted((assets / "prod").iterdir()) == [assets / f"{IMAGE}-kernel.json", assets / f"{IMAGE}.squashfs"]
     assert not list(fleet.directory.rglob("pwned"))
+
+
+def hostile_names(count: int) -> list[str]:
+    """File names of all bytes that a file system takes, in a row that is the same each time."""
+    chance = random.Random(20260101)
+    tricky = [
+        b"$",
+        b"`",
+        b";",
+        b"|",
+        b"&",
+        b" ",
+        b"\n",
+        b"\r",
+        b"\t",
+        b"\x1b[2J",
+        b"'",
+        b'"',
+        b"\\",
+        b"*",
+        b"-",
+        b"\xff",
+        b"~",
+        b"%s",
+    ]
+    names: dict[bytes, None] = {}
+    while len(names) < count:
+        parts = [chance.choice(tricky) if chance.random() < 0.5 else chance.randbytes(2) for _unused in range(8)]
+        name = b"".join(parts).replace(b"/", b"").replace(b"\0", b"").lstrip(b".")
+        if name:
+            names[name] = None
+    return [os.fsdecode(name) for name in names]
+
+
+@pytest.mark.timeout(300)
+def test_thousands_of_hostile_names_arrive(fleet: Fleet) -> None:
+    names = hostile_names(2000)
+    directory = fleet.tree.root / "plain"
+    directory.mkdir()
+    for number, name in enumerate(names):
+        (directory / name).write_bytes(b"%d" % number)
+    run = sync(fleet)
+    there = fleet.sites[SITE].assets / "plain"
+    assert sorted(path.name for path in there.iterdir()) == sorted(names)
+    assert all((there / name).read_bytes() == b"%d" % number for number, name in enumerate(names))
+    assert run.failures == []
+    assert not sync(fleet).changed

@@ -24,7 +24,7 @@ from .web import AssetsWeb
 HTTP_TIMEOUT = 20.0  # seconds
 QUICK_LOOK = 0.25  # seconds between two looks at the parts of an image that is known to be whole
 
-Kind = Literal["missing", "short", "different", "broken", "bad marker", "foreign"]
+Kind = Literal["missing", "short", "different", "broken", "bad marker", "foreign", "in place", "withdrawn", "outside"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Violation:
 
     ``missing``, ``short``, ``different``: a marker was visible and that part of its closure was so; ``broken``: the
     squashfs is none, or shorter than its superblock says; ``bad marker``: it cannot be read; ``foreign``: a file
-    under a final name whose content the netboot server never held there.
+    under a final name whose content the netboot server never held there. Seen by others than this client: ``in place``
+    (a file was written under its final name), ``withdrawn`` (without a reason), ``outside`` (of the tree).
     """
 
     site: str

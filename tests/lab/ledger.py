@@ -10,7 +10,8 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 MARKER_SUFFIXES = ("-kernel.json", ".squashfs.json", ".json")
@@ -77,19 +78,26 @@ class Ledger:
         self._held: dict[str, set[str]] = {}
         self._closures: dict[tuple[str, str], list[dict[str, str]]] = {}
         self._squashfs: dict[str, str] = {}
+        self._present: dict[str, tuple[str, int, int, int, int]] = {}  # what the last snapshot found
+        self._changed: dict[str, float] = {}  # when a snapshot found a path new, other than before or gone
 
     def snapshot(self) -> None:
         """Add what the tree holds now."""
         with self._lock:
             now: dict[str, str] = {}
+            present: dict[str, tuple[str, int, int, int, int]] = {}
             for path, found in visible_files(self.root):
                 identity = (path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
                 digest = self._digests.get(identity) or fingerprint(self.root / path)
                 if digest is None:
                     continue
                 self._digests[identity] = now[path] = digest
+                present[path] = identity
                 self._sizes[digest] = found.st_size
                 self._held.setdefault(path, set()).add(digest)
+            at = time.monotonic()
+            self._changed.update((path, at) for path, _identity in self._present.items() ^ present.items())
+            self._present = present
             for path, digest in now.items():
                 squashfs = self._image_of(path)
                 if squashfs is None:
@@ -128,6 +136,16 @@ class Ledger:
         """Whether the netboot server ever held these *parts* (path to digest) together with this marker."""
         with self._lock:
             return dict(parts) in self._closures.get((marker, digest), [])
+
+    def unchanged_since(self, paths: Iterable[str], at: float) -> bool:
+        """Whether the netboot server held all these paths, and held them unchanged, from *at* (monotonic) on."""
+        with self._lock:
+            return all(path in self._present and self._changed[path] <= at for path in paths)
+
+    def present(self) -> dict[str, str]:
+        """What the last snapshot found: path to digest."""
+        with self._lock:
+            return {path: self._digests[identity] for path, identity in self._present.items()}
 
     def smallest(self, path: str) -> int:
         """Size in bytes of the shortest content ever held under this path; 0 if there was none."""

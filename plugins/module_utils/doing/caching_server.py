@@ -15,7 +15,7 @@ import uuid
 
 from ..deciding.assets import DIRECTORY, Entry, Tree, parents
 from ..deciding.marker import MAX_SIZE
-from ..errors import ConnectionTrouble, SyncError
+from ..errors import ConnectionTrouble, SourceChanged, SyncError
 from . import remote_commands, rsync_transport
 from .lock import KernelLock, LeaseLock, Lock
 from .rsync_transport import DiskFull, RsyncTransport
@@ -28,6 +28,7 @@ from .work_area import WorkArea
 FILE_MODE = 0o644  # what a web server of another user may read
 DIRECTORY_MODE = 0o755
 SMALL = 256 * 1024  # bytes; below this, a process of its own costs more than rsync can save
+TINY = 16 * 1024  # bytes; below this, a process that hashes a file there costs more than to read it back
 RESERVE = 64 * 1024 * 1024  # bytes that are never filled: the machine has logs to write
 
 
@@ -210,9 +211,9 @@ class CachingServer:
         return dict(zip([e.path for e in entries], self._digests([(self._full(e.path), e.size) for e in entries])))
 
     def _digests(self, files: t.Sequence[tuple[str, int]]) -> list[str]:
-        if self.hashes:
-            return remote_commands.hash_files(self._session, [path for path, _unused in files]) if files else []
-        return [self._read_back(path, size) for path, size in files]
+        large = [path for path, size in files if size > TINY] if self.hashes else []
+        hashed = dict(zip(large, remote_commands.hash_files(self._session, large) if large else []))
+        return [hashed[path] if path in hashed else self._read_back(path, size) for path, size in files]
 
     def _read_back(self, path: str, size: int) -> str:
         total = hashlib.sha256()
@@ -241,12 +242,19 @@ class CachingServer:
         except DiskFull:
             full = self._disk_full(entry)
             raise full from None
+        except (ConnectionTrouble, SourceChanged):
+            raise
+        except SyncError:
+            # rsync's receiver does not always get to say why it could not write.
+            if self._is_full():
+                full = self._disk_full(entry)
+                raise full from None
+            raise
         except OSError as error:
             trouble = self._session.in_words(error)
             if isinstance(trouble, ConnectionTrouble):
                 raise trouble from error
-            space = self._sftp.space(self.dest)
-            if space is not None and _is_full(space):
+            if self._is_full():
                 full = self._disk_full(entry)
                 raise full from None
             raise SyncError(
@@ -254,6 +262,10 @@ class CachingServer:
                 path=entry.path,
                 remedy=f"Look at {self._area.root} there.",
             ) from error
+
+    def _is_full(self) -> bool:
+        space = self._sftp.space(self.dest)
+        return space is not None and _is_full(space)
 
     @property
     def unfinished_bytes(self) -> int:
@@ -289,12 +301,12 @@ class CachingServer:
     def check(self, entry: Entry, *, read_back: bool) -> bool:
         """Compare what lies under the hidden name with the source. Returns whether the content was compared."""
         incoming = self._area.incoming(entry.path)
+        self._source.confirm(entry)
         found = self._look(incoming)
         if found is None or found.size != entry.size:
             self._area.drop(entry.path)
             raise SyncError("it did not arrive whole", path=entry.path, remedy="Run the sync again.")
         if not self.hashes and not read_back:
-            self._source.confirm(entry)
             return False
         if self._digests([(incoming, entry.size)]) != [self._source.digest(entry)]:
             self._area.drop(entry.path)

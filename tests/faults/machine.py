@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machines that boot at a site: a client that polls one caching server's nginx, inside the site's network.
+
+What counts as a violation, and what does not:
+
+- A marker, then all that it promises, then the marker again. Only if it is the same file before and after (ETag, and
+  inode and times of the file behind it: nginx's ETag is size and whole seconds) was it visible all the time, and only
+  then is anything said. A marker may be withdrawn at any moment, and that is no broken promise.
+- Each part must be what the netboot server held under that name, and all parts together what it held at one time
+  together with this very marker. A part that is swapped by a rename while it is fetched arrives as the old or as the
+  new one; both have to fit.
+- Before something is called foreign, the ledger looks at the netboot server once more: it may have come just now.
+- Damage that the laboratory did itself is known by its digest, and nothing but that very damage is excused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import itertools
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+from tests.lab.client import HTTP_TIMEOUT, BootClient, _Part, _Site
+from tests.lab.ledger import Ledger
+from tests.lab.namespaces import assert_in_network, enter_network
+from tests.lab.web import AssetsWeb
+
+INTERVAL = 0.25  # seconds between two polls
+FULL_EVERY = 30.0  # seconds after which everything is fetched and hashed again, changed or not
+
+
+class BootingMachine(BootClient):
+    """Polls one site.
+
+    :arg network: the site's network; the client's thread lives in there.
+    :arg address: the client's own address.
+    :arg damaged: what the laboratory has damaged: path to the digest of what is there now.
+    :arg own: files of the caching server itself inside the tree, never touched by a sync: path to digest.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        web: AssetsWeb,
+        ledger: Ledger,
+        *,
+        network: str,
+        address: str,
+        damaged: Mapping[str, str],
+        own: Mapping[str, str],
+    ) -> None:
+        super().__init__({name: web}, ledger, interval=INTERVAL, full_every=FULL_EVERY)
+        self.network = network
+        self.damaged = damaged
+        self.own = own
+        self.visible = 0  # how many of the polls found the marker
+        self._moving = itertools.count()
+        site = self._sites[0]
+        site.connection = http.client.HTTPConnection(
+            web.address, web.port, timeout=HTTP_TIMEOUT, source_address=(address, 0)
+        )
+
+    def _watch(self, site: _Site) -> None:
+        enter_network(self.network)
+        super()._watch(site)
+
+    def _ask(self, site: _Site, method: Literal["GET", "HEAD"], path: str, *, keep: bool = False) -> _Part:
+        if site.connection.sock is None:
+            assert_in_network(self.network)
+        full = os.path.join(site.web.root, path)
+        before = _identity(full)
+        part = super()._ask(site, method, path, keep=keep)
+        after = _identity(full)
+        if keep and part.digest is not None:
+            self.visible += 1
+        # a file that was replaced meanwhile is like none seen before or after
+        identity = before if before == after else f"moving {next(self._moving)}"
+        return dataclasses.replace(part, etag=f"{part.etag} {identity}")
+
+    def _held(self, path: str, digest: str) -> bool:
+        return digest in (self.damaged.get(path), self.own.get(path)) or super()._held(path, digest)
+
+    def _promised(self, marker: str, digest: str, parts: Mapping[str, str]) -> bool:
+        # with a damaged part, no state as a whole can fit; each part was looked at by itself
+        excused = any(parts[path] == self.damaged.get(path) for path in parts)
+        return excused or super()._promised(marker, digest, parts)
+
+
+def _identity(path: str) -> str:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return "nothing"
+    return f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"
