@@ -154,9 +154,7 @@ class Session:
         if isinstance(error, (ConnectionTrouble, AccessRefused)):
             return error
         silent = isinstance(error, (EOFError, socket.timeout, TimeoutError, paramiko.SSHException))
-        # paramiko's words for a channel that ended under us; it may be a moment before the transport knows, too
-        closed = isinstance(error, OSError) and str(error) == "Socket is closed"
-        if silent or closed or not self.alive():
+        if silent or not self.alive():
             return self.broken()
         if isinstance(error, OSError):
             return SyncError(

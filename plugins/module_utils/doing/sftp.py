@@ -26,6 +26,7 @@ try:
     from paramiko.message import Message
     from paramiko.sftp import int64
     from paramiko.sftp_attr import SFTPAttributes
+    from paramiko.ssh_exception import SSHException
 except ImportError:  # reported by the module, with missing_required_lib
     pass
 
@@ -247,6 +248,9 @@ def _translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
     try:
         return call(*arguments)
     except OSError as error:
+        if str(error) == "Socket is closed":
+            # paramiko's words for a channel that ended under us: nothing that the server said of a file
+            raise SSHException("the channel is closed") from error
         if error.errno is None and not isinstance(error, TimeoutError):
             raise OSError(errno.EIO, str(error) or "failure") from error
         raise
