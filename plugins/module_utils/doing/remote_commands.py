@@ -37,13 +37,13 @@ echo locked
 while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done
 """
 
-_RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?(\d+)\.(\d+)(?:\.(\d+))?")
+_HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
+_RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
 
 
 class Abilities(t.NamedTuple):
     """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple."""
 
-    shell: bool = False
     rsync: tuple[int, ...] = ()
     hashes: bool = False
     locks: bool = False
@@ -59,13 +59,17 @@ def parse_rsync_version(text: str) -> tuple[int, ...]:
 def probe(session: Session) -> Abilities:
     """Ask a caching server what it offers."""
     _status, output = session.run(_PROBE, timeout=session.address.stall_timeout)
+    return parse_abilities(output)
+
+
+def parse_abilities(output: bytes) -> Abilities:
+    """Return what the answer to the probe says; nothing, where it is no answer of ours."""
     text = output.decode("utf-8", "replace")
     lines = text.splitlines()
     if "netboot-sync" not in lines:
         return Abilities()
     has = {line[4:] for line in lines if line.startswith("has ")}
-    return Abilities(  # noqa: S604  # an ability, no subprocess
-        shell=True,
+    return Abilities(
         rsync=parse_rsync_version(text) if "rsync" in has else (),
         hashes={"sha256sum", "xargs"} <= has,
         locks={"flock", "timeout", "dd"} <= has,
@@ -77,13 +81,18 @@ def hash_files(session: Session, paths: t.Sequence[str]) -> list[str]:
     """Have the caching server hash files, and return a SHA-256 for each; empty for one that cannot be read."""
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
     _status, output = session.run(_HASH, stdin=names)
+    return parse_hashes(output, len(paths))
+
+
+def parse_hashes(output: bytes, count: int) -> list[str]:
+    """Return the hashes in the answer for ``count`` files. Raises :class:`SyncError` for another number."""
     lines = output.decode("ascii", "replace").splitlines()
-    if len(lines) != len(paths):
+    if len(lines) != count:
         raise SyncError(
-            f"asked for {len(paths)} hashes, the caching server answered {len(lines)}",
+            f"asked for {count} hashes, the caching server answered {len(lines)}",
             remedy="Does sha256sum work there?",
         )
-    return [line[:64] if re.match(r"[0-9a-f]{64}\b", line) else "" for line in lines]
+    return [line[:64] if _HASH_LINE.match(line) else "" for line in lines]
 
 
 def join_files(session: Session, first: str, second: str, into: str) -> bool:

@@ -28,7 +28,7 @@ from .source_tree import SourceTree
 from .work_area import BASIS, WorkArea
 
 OLDEST = (3, 1, 0)  # --info and --no-human-readable
-_NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9,]+)$", re.MULTILINE)
+_NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9][0-9,]{0,24})$", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
 # Exit codes of rsync(1) that mean that the line or the other end went away
 _LINE_BROKE = {10, 12, 20, 30, 35, 255}
@@ -173,7 +173,7 @@ class RsyncTransport:
         finally:
             written = meter.stop()
         if process.returncode == 0:
-            return sum(int(number.replace(",", "")) for number in _NUMBER.findall(output.decode("ascii", "replace")))
+            return transferred(output)
         self.sent = written
         raise self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
 
@@ -196,6 +196,12 @@ class RsyncTransport:
         return SyncError(
             f"rsync failed ({words})", path=entry.path, remedy="Look at the disk and the log of the caching server."
         )
+
+
+def transferred(output: bytes) -> int:
+    """Return the bytes that rsync's statistics say were sent and received; 0 where they say nothing."""
+    numbers = _NUMBER.findall(output.decode("ascii", "replace"))
+    return sum(int(number.replace(",", "")) for number in numbers)
 
 
 def _die_with_parent() -> None:
