@@ -52,5 +52,36 @@ def test_unreachable_fails_alone(tmp_path: Path) -> None:
         fleet.sites["cache-down"].server.stop()
         run = fleet.run_playbook("sync.yml")
         assert run.status != 0
-        assert "refused the connection" in run.output
+        # in one line each: when it happens, and again in the table at the end
+        assert run.output.count("cache-down: ") >= 2
+        assert "refused the connection. Is sshd running, is the port right?" in " ".join(run.output.split())
+        assert "Traceback" not in run.output
+        table = run.output[run.output.index("caching server  came out") :]
+        assert "cache-up        changed" in table
+        assert "cache-down      FAILED" in table
         assert (fleet.sites["cache-up"].assets / image.path).is_file()
+
+
+def test_too_few_forks_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """Ansible's default of 5 forks would let the sixth caching server wait; the run says what to set instead."""
+    specs = [SiteSpec("cache-one"), SiteSpec("cache-two")]
+    with Fleet(tmp_path, specs) as fleet:
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        run = fleet.run_playbook("sync.yml", "--forks", "1")
+        assert run.status != 0
+        assert "Set forks to 2 or more" in " ".join(run.output.split())
+        assert run.output.count("fatal:") == 1
+        assert not any((site.assets / image.path).exists() for site in fleet.sites.values())
+        waiting = fleet.run_playbook("sync.yml", "--forks", "1", "-e", "netboot_sync_allow_few_forks=true")
+        assert waiting.status == 0, waiting.output
+        assert all((site.assets / image.path).exists() for site in fleet.sites.values())
+
+
+def test_variables_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
+    with Fleet(tmp_path, [SiteSpec("cache")]) as fleet:
+        fleet.tree.add_kernel()
+        run = fleet.run_playbook("sync.yml", "-e", "netboot_sync_transport=carrier-pigeon")
+        assert run.status != 0
+        assert "netboot_sync_transport" in run.output
+        assert list(fleet.sites["cache"].assets.iterdir()) == []

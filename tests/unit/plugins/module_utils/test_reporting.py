@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results in words: what people read at the end of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.netboot.syncer.plugins.filter.sync_summary import sync_summary
+from ansible_collections.netboot.syncer.plugins.module_utils import reporting
+
+HELD_BACK = {"path": "prod/b.squashfs", "state": "held_back", "reason": "no marker yet"}
+
+
+def result(*, check_mode: bool = False, size: int = 0, sent: int = 0, images: dict[str, int], **more: Any) -> Any:
+    stats = {"check_mode": check_mode, "size": size, "sent_bytes": sent, "seconds": 3.14, "images": images}
+    found = {"changed": bool(size), "stats": stats, "images": [], "files": [], "failures": [], "actions": [], **more}
+    return {**found, "summary": reporting.line(found)}
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        pytest.param(0, "0 B", id="nothing"),
+        pytest.param(999, "999 B", id="bytes"),
+        pytest.param(1000, "1.0 kB", id="decimal"),
+        pytest.param(118_400_000, "118.4 MB", id="an image"),
+        pytest.param(4_000_000_000_000, "4000.0 GB", id="the largest unit"),
+    ],
+)
+def test_size(count: int, text: str) -> None:
+    assert reporting.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        pytest.param(
+            result(images={"published": 1, "unchanged": 3, "held_back": 2}, size=118_400_000, sent=352_700),
+            "images: 1 published, 2 held back, 3 unchanged; 352.7 kB sent for 118.4 MB in 3.1 s",
+            id="a difference",
+        ),
+        pytest.param(
+            result(images={"published": 1, "failed": 1}, size=1000, check_mode=True),
+            "images: 1 to publish, 1 impossible; at most 1.0 kB to send",
+            id="check mode",
+        ),
+        pytest.param(result(images={"unchanged": 4}), "images: 4 unchanged; nothing sent, 3.1 s", id="nothing to do"),
+        pytest.param(
+            result(images={}, check_mode=True), "images: none on either side; nothing to send", id="an empty tree"
+        ),
+    ],
+)
+def test_line(found: Any, text: str) -> None:
+    assert found["summary"] == text
+
+
+def test_actions_tell_order_bytes_and_basis() -> None:
+    actions = [
+        {"action": "withdraw", "path": "prod/a-kernel.json", "reason": "prod/a.squashfs is about to change"},
+        {"action": "send", "path": "prod/a.squashfs", "bytes": 100, "basis": "prod/old.squashfs"},
+        {"action": "send", "path": "prod/a-kernel.json", "bytes": 32, "basis": None},
+        {"action": "publish", "path": "prod/a-kernel.json"},
+        {"action": "link", "path": "prod/latest", "target": "a.squashfs"},
+    ]
+    found = result(images={"published": 1}, size=132, check_mode=True, actions=actions)
+    assert reporting.actions("cache-berlin", found).splitlines() == [
+        "--- cache-berlin: images: 1 to publish; at most 132 B to send",
+        "withdraw prod/a-kernel.json  (prod/a.squashfs is about to change)",
+        "send     prod/a.squashfs  (100 bytes, as the difference to prod/old.squashfs)",
+        "send     prod/a-kernel.json  (32 bytes)",
+        "publish  prod/a-kernel.json",
+        "link     prod/latest  (a.squashfs)",
+    ]
+    assert reporting.actions("cache-berlin", result(images={})) == ""
+
+
+def test_table_of_a_fleet() -> None:
+    down = result(images={}, msg="cache-down: it refused the connection.")
+    hostvars = {
+        "cache-berlin": {"netboot_sync_result": result(images={"repaired": 1, "held_back": 1}, size=10, sent=5)},
+        "cache-down": {"netboot_sync_result": down},
+        "cache-half": {"netboot_sync_result": result(images={"failed": 1}, failures=["a", "b"], msg="cache-half: a")},
+        "cache-lost": {},
+    }
+    hostvars["cache-berlin"]["netboot_sync_result"]["images"] = [HELD_BACK]
+    assert sync_summary(list(hostvars), hostvars).splitlines() == [
+        "caching server  came out  published  unchanged  held back  failed  sent    of   time",
+        "cache-berlin    changed           1          0          1       0   5 B  10 B  3.1 s",
+        "cache-down      FAILED            0          0          0       0   0 B   0 B  3.1 s",
+        "cache-half      FAILED            0          0          0       1   0 B   0 B  3.1 s",
+        "cache-lost      FAILED",
+        "held back: prod/b.squashfs: no marker yet (cache-berlin)",
+        "failed: cache-down: it refused the connection.",
+        "failed: cache-half: a",
+        "failed: cache-half: b",
+        "failed: cache-lost: it was never reached",
+    ]
+
+
+def test_what_all_hold_back_is_told_once() -> None:
+    both = {name: result(images={"held_back": 1}) | {"images": [HELD_BACK]} for name in ("cache-a", "cache-b")}
+    assert reporting.table(both).splitlines()[-1] == "held back: prod/b.squashfs: no marker yet"
