@@ -36,8 +36,9 @@ class SyncError(Exception):
     def line(self, *, host: str = "") -> str:
         """Return the error as one line; ``host`` is used where the error does not name one itself."""
         parts = [part for part in (self.host or host, printable(self.path), self.what) if part]
-        text = ": ".join(parts)
-        return " ".join(f"{text}. {self.remedy}".split() if self.remedy else text.split())
+        text = " ".join(": ".join(parts).split())
+        remedy = " ".join(self.remedy.split())
+        return f"{text.rstrip('.')}. {remedy}" if remedy else text
 
 
 class ConnectionTrouble(SyncError):
@@ -54,3 +55,7 @@ class LockHeld(SyncError):
 
 class SourceChanged(SyncError):
     """A file changed or vanished on the netboot server while it was read: it is held back, no failure."""
+
+
+class Kept(SyncError):
+    """What was to be removed turned out to be of use to somebody: it stays, no failure."""

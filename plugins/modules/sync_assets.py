@@ -54,12 +54,16 @@ options:
     choices: ['true', accept-new, 'false']
     default: 'true'
   include:
-    description: Patterns of what is chosen, relative to the tree; everything where empty. C(**) crosses directories.
+    description:
+      - Patterns of what is chosen, relative to the tree; everything where empty. C(**) crosses directories.
+      - A marker is chosen exactly when its squashfs is. An image brings the kernel that it requires along.
     type: list
     elements: str
     default: []
   exclude:
-    description: Patterns of what is left out. Hidden files are never sent.
+    description:
+      - Patterns of what is left out, removed no more than sent. Hidden files are never sent.
+      - What the marker of an image promises that is left out, but lies on the caching server, is not changed there.
     type: list
     elements: str
     default: []
@@ -203,6 +207,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run impo
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
 
 RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
+FASTEST = 1e15  # bits or bytes per second; what is larger is a slip of the pen, and rsync could not take it
 
 
 def parse_rate(text: str | None) -> int:
@@ -213,6 +218,11 @@ def parse_rate(text: str | None) -> int:
     if not found:
         raise ValueError(f"bandwidth_limit: {text!r} is no rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
     bits = float(found.group(1)) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found.group(2)]
+    if bits == 0:
+        raise ValueError(f"bandwidth_limit: nothing could be sent at {text!r}; leave it out for no limit")
+    if bits > FASTEST:
+        shown = text if len(text) < 40 else f"{text[:20]}...{text[-10:]}"
+        raise ValueError(f"bandwidth_limit: no line is as fast as {shown!r}; leave it out for no limit")
     return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)
 
 
@@ -286,8 +296,6 @@ def main() -> None:
     name = p["name"] or p["host"]
     if not p["dest"].startswith("/") or p["dest"].strip("/") == "":
         module.fail_json(msg=f"dest: {p['dest']!r} is not the absolute path of a directory below /")
-    if any("{stem}" not in name for name in p["marker_names"]):
-        module.fail_json(msg="marker_names: each needs {stem}, the name of the squashfs without its suffix")
     try:
         rules = Rules(
             selection=Selection(include=p["include"], exclude=p["exclude"]),

@@ -24,6 +24,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run impo
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+from paramiko.sftp import SFTP_NO_SUCH_FILE
 
 from tests.lab.sshd import ClientKey
 from tests.lab.tree import AssetsTree
@@ -54,7 +56,7 @@ class Liar(paramiko.SFTPServerInterface):
     lstat = stat
 
     def readlink(self, path: str) -> str | int:
-        return "../" * 20 + "etc/passwd" if "a" in path else paramiko.SFTP_NO_SUCH_FILE
+        return "../" * 20 + "etc/passwd" if "a" in path else SFTP_NO_SUCH_FILE
 
     @staticmethod
     def _attributes(one: tuple[str, int, int, int]) -> paramiko.SFTPAttributes:
@@ -69,13 +71,13 @@ class Door(paramiko.ServerInterface):
     """Lets everybody in."""
 
     def check_auth_publickey(self, _username: str, _key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL
+        return AUTH_SUCCESSFUL
 
     def get_allowed_auths(self, _username: str) -> str:
         return "publickey"
 
     def check_channel_request(self, _kind: str, _number: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
 
 @pytest.fixture(scope="module")

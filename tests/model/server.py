@@ -20,9 +20,11 @@ from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets imp
     SYMLINK,
     Entry,
     Tree,
+    follow,
     is_hidden,
     parents,
 )
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import is_image
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import Sent
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
@@ -282,6 +284,20 @@ class SteppedRun(SyncRun):
         """Go on to the end."""
         while self.alive:
             self.step()
+
+    def ready(self) -> set[str]:
+        """The images that the netboot server held ready when the run began; an alias, where its target was it too."""
+        inventory = self._source.inventory(self._options.rules, hash_all=False)
+        found = {image.path: image for image in inventory.images if image.ready}
+        led_to = {path: [name for entry in one.entries for name in self._trail(entry)] for path, one in found.items()}
+        return {path for path in found if found.keys() >= {name for name in led_to[path] if is_image(name)}}
+
+    def _trail(self, entry: Entry) -> tuple[str, ...]:
+        return follow(entry.path, self._source.tree).names
+
+    def about(self, path: str) -> bool:
+        """Tell whether a path is chosen."""
+        return self._options.rules.selection.has(path)
 
     def _look(self) -> None:
         if self._error is not None:

@@ -25,8 +25,8 @@ def squashfs(number: int, *, cut: int = 0) -> bytes:
 
 
 def marker_of(image: str) -> str:
-    """The marker of a squashfs."""
-    return image.removesuffix(".squashfs") + "-kernel.json"
+    """The marker of a squashfs: by its special name, or by the plain one for what is in development."""
+    return image.removesuffix(".squashfs") + (".json" if image.startswith("dev/") else "-kernel.json")
 
 
 # What a marker promises: the squashfs, and the kernel files by name.
@@ -63,6 +63,14 @@ class NetbootServer:
             content["build"] = next(self._numbers)
         self.write(marker_of(image), json.dumps(content).encode())
 
+    def link(self, path: str, target: str) -> None:
+        """Let a symlink lead to a file of the same directory, in one rename."""
+        full = self.root / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.with_name(".link").symlink_to(target)
+        full.with_name(".link").rename(full)
+        self.note()
+
     def kernel(self, version: str, names: tuple[str, ...]) -> None:
         """New contents of a kernel's files, one after the other."""
         for name in names:
@@ -87,7 +95,7 @@ class NetbootServer:
 def closure_of(marker: str, files: dict[str, bytes]) -> Closure | None:
     """What a marker promises, of the files of a tree; None where not all of it is there."""
     version = json.loads(files[marker]).get("version", "")
-    image = marker.removesuffix("-kernel.json") + ".squashfs"
+    image = marker.removesuffix("-kernel.json").removesuffix(".json") + ".squashfs"
     kernel = [f"kernels/{version}/{name}" for name in KERNEL_FILES] if version else []
     if any(path not in files for path in [image, *kernel]):
         return None

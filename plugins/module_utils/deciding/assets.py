@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-import posixpath
+import typing as t
 
 FILE = "file"
 DIRECTORY = "directory"
@@ -59,12 +59,50 @@ def parents(path: str) -> list[str]:
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def link_target(path: str, target: str) -> str | None:
-    """Return where a symlink leads, relative to the tree, or None where it leaves the tree."""
-    if target.startswith("/"):
-        return None
-    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    return None if resolved == ".." or resolved.startswith("../") else resolved
+class Trail(t.NamedTuple):
+    """Where a path leads: all names on the way, the path itself first, and what is at the end of it.
+
+    ``trouble`` says, in words that follow a name, why there is nothing at the end; ``entry`` is None then.
+    """
+
+    names: tuple[str, ...]
+    entry: Entry | None
+    trouble: str = ""
+
+
+LEAVES = "is a symlink that leaves the tree"
+_MOST_LINKS = 40  # as Linux counts them
+
+
+def follow(path: str, tree: Tree) -> Trail:
+    """Follow a path through the symlinks of a tree, to files and directories, as the kernel of its machine does."""
+    names: list[str] = []
+    at: list[str] = []
+    ahead = path.split("/")
+    while ahead:
+        part = ahead.pop(0)
+        if part == ".." and not at:
+            return Trail(tuple(names), None, LEAVES)
+        if part == "..":
+            at.pop()
+        if part in ("", ".", ".."):
+            continue
+        at.append(part)
+        here = "/".join(at)
+        entry = tree.get(here)
+        if entry is None or (ahead and entry.kind not in (DIRECTORY, SYMLINK)):
+            return Trail((*names, "/".join([here, *ahead])), None, "is not there")
+        if entry.kind == SYMLINK:
+            names.append(here)
+            if entry.target.startswith("/"):
+                return Trail(tuple(names), None, LEAVES)
+            if len(names) > _MOST_LINKS:
+                return Trail(tuple(names), None, "is a symlink in a circle")
+            at.pop()
+            ahead = entry.target.split("/") + ahead
+    if not at:
+        return Trail(tuple(names), Entry("", DIRECTORY))
+    return Trail((*names, "/".join(at)), tree["/".join(at)])
 
 
 def kernel_directory(version: str) -> str:

@@ -30,6 +30,19 @@ class Marker:
     sha256: str = ""
 
 
+def check_names(names: t.Iterable[str]) -> None:
+    """Raise :class:`ValueError` for a name under which no marker could ever be found."""
+    for name in names:
+        if name.count("{stem}") != 1:
+            raise ValueError(
+                f"marker_names: {name!r} needs {{stem}} once; it stands for the name of the squashfs without its suffix"
+            )
+        if "/" in name:
+            raise ValueError(f"marker_names: {name!r} has a /, but a marker lies beside its squashfs")
+        if name.startswith("."):
+            raise ValueError(f"marker_names: {name!r} is hidden, and hidden files are never sent")
+
+
 def parse(content: bytes) -> Marker:
     """Read a marker. Raises :class:`ValueError` with the reason where it is not a valid one."""
     if not content.strip():
@@ -50,7 +63,8 @@ def parse(content: bytes) -> Marker:
     size = data.get("size")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
         raise ValueError("the marker's size is not a number of bytes")
-    sha256 = data.get("sha256", "")
+    sha256 = data.get("sha256")
+    sha256 = "" if sha256 is None else sha256
     if not isinstance(sha256, str) or (sha256 and not _SHA256.match(sha256)):
         raise ValueError("the marker's sha256 is not 64 hexadecimal digits")
     return Marker(version=version, size=size, sha256=sha256.lower())

@@ -9,9 +9,10 @@ import dataclasses
 import typing as t
 
 from . import basis as bases
-from . import marker as markers
-from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, kernel_directory, kernel_version_of, link_target, parents
-from .readiness import KERNEL_FILES, Image, Inventory, Rules, pair_markers
+from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_directory, parents
+from .marker import squashfs_paths
+from .promises import Promise, Promises, There
+from .readiness import KERNEL_FILES, Image, Inventory, Rules
 from .steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw
 
 PUBLISHED = "published"
@@ -23,24 +24,11 @@ FAILED = "failed"
 
 
 @dataclasses.dataclass(frozen=True)
-class There:
-    """What is on the caching server.
-
-    ``markers`` holds the content of the markers that are not the netboot server's own by size and time, ``damaged``
-    the paths whose content was compared and found to differ.
-    """
-
-    tree: Tree
-    markers: dict[str, bytes] = dataclasses.field(default_factory=dict)
-    damaged: frozenset[str] = frozenset()
-
-
-@dataclasses.dataclass(frozen=True)
 class Plan:
     """What is to be done, in order, and what is not, and why.
 
     ``unchanged`` and ``only_there`` list paths; ``held_back`` and ``impossible`` give the reason for each path;
-    ``refused`` is why nothing at all may be removed.
+    ``refused`` is why nothing at all may be removed; ``markers`` names the image of each marker on the caching server.
     """
 
     units: tuple[Unit, ...] = ()
@@ -49,15 +37,7 @@ class Plan:
     held_back: dict[str, str] = dataclasses.field(default_factory=dict)
     impossible: dict[str, str] = dataclasses.field(default_factory=dict)
     refused: str = ""
-
-
-def wanted_markers(source: Tree, there: Tree, rules: Rules) -> list[str]:
-    """Return the markers on the caching server that must be read there, since they are not the netboot server's."""
-    return [
-        path
-        for path in pair_markers(there, rules, strict=True)
-        if there[path].kind == FILE and not there[path].looks_like(source.get(path))
-    ]
+    markers: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def make_plan(
@@ -73,15 +53,10 @@ class _Planner:
         self.source = source
         self.there = there
         self.rules = rules
-        # a directory or a pipe under the name of a marker promises nothing to anybody
-        self.pairs = {
-            path: image
-            for path, image in pair_markers(there.tree, rules, strict=True).items()
-            if there.tree[path].kind in (FILE, SYMLINK)
-        }
-        self.contents = {path: self._versions(path) for path in self.pairs}
+        self.promises = Promises(inventory, source, there, rules)
         # The tree as it will be after the units planned so far: a file sent early is the basis of a later one.
         self.later: Tree = dict(there.tree)
+        self.delivered: set[str] = set()
         self.withdrawn: set[str] = set()
         self.units: list[Unit] = []
         self.unchanged: list[str] = []
@@ -93,14 +68,23 @@ class _Planner:
         for version in self._kernels_by_need():
             self._kernel(version, self.inventory.kernels[version])
         for entry in self.inventory.files:
-            self._single("file", entry)
+            # A plain file here, for want of a squashfs beside it, would there promise an old squashfs anew.
+            promised = [path for path in squashfs_paths(entry.path, self.rules.marker_names) if path in self.there.tree]
+            if promised and (not self._fits(entry) or entry.path in self.withdrawn):
+                self.held_back[entry.path] = (
+                    f"it would be the marker of {promised[0]}, which only the caching server has"
+                )
+            else:
+                self._single("file", entry)
         aliases = [image for image in self.inventory.images if any(e.kind == SYMLINK for e in image.entries)]
         for image in self._by_age(image for image in self.inventory.images if image not in aliases):
             self._image("image", image)
-        for image in self._by_age(aliases):
-            self._image("pointer", image)
-        for entry in self.inventory.pointers:
-            self._pointer(entry)
+        pointers: list[Image | Entry] = [*self._by_age(aliases), *self.inventory.pointers]
+        for one in sorted(pointers, key=self._depth):  # what leads to another one comes after it
+            if isinstance(one, Image):
+                self._image("pointer", one)
+            else:
+                self._pointer(one)
         only_there = self._only_there()
         refused = self._remove(only_there, max_delete) if delete else ""
         return Plan(
@@ -110,6 +94,7 @@ class _Planner:
             held_back=self.held_back,
             impossible=self.impossible,
             refused=refused,
+            markers=self.promises.images,
         )
 
     # What is there already
@@ -117,30 +102,32 @@ class _Planner:
     def _fits(self, entry: Entry) -> bool:
         return entry.looks_like(self.there.tree.get(entry.path)) and entry.path not in self.there.damaged
 
-    def _versions(self, path: str) -> tuple[str, ...]:
-        """Return the kernel versions that a marker on the caching server names; a broken marker names none."""
-        entry = self.there.tree[path]
-        if path not in self.there.markers and entry.looks_like(self.source.get(path)):
-            return next((i.versions for i in self.inventory.images if path in {m.path for m in i.markers}), ())
-        try:
-            version = markers.parse(self.there.markers.get(path, b"{}")).version
-        except ValueError:
-            return ()
-        return (version,) if version else ()
+    def _will_fit(self, entry: Entry) -> bool:
+        if entry.kind == DIRECTORY:
+            below = entry.path + "/"
+            return entry.path in self.later or any(path.startswith(below) for path in self.later)
+        return entry.path in self.delivered or self._fits(entry)
 
-    def _is_held(self, marker: str) -> bool:
-        """Tell whether the netboot server holds the image of a visible marker as it is here."""
-        image = next((one for one in self.inventory.images if one.path == self.pairs[marker]), None)
-        return image is not None and image.ready and all(self._fits(entry) for entry in image.entries)
+    def _is_held(self, promise: Promise) -> bool:
+        """Tell whether the netboot server holds the image of a visible marker, and this marker, as they are here."""
+        image = next((one for one in self.inventory.images if one.path == promise.image), None)
+        return (
+            image is not None
+            and image.ready
+            and promise.marker in {entry.path for entry in image.markers}
+            and all(self._fits(entry) for entry in (*image.entries, *self._led_to(image)))
+        )
 
-    def _withdraw(self, marker: str, reason: str) -> Withdraw:
+    def _withdraw(self, promise: Promise, reason: str) -> Withdraw:
         """Plan a withdrawal. Every unit that needs one has it, since another unit may fail before it comes to it."""
-        self.withdrawn.add(marker)
-        return Withdraw(marker, self.pairs[marker], reason)
+        self.withdrawn.add(promise.marker)
+        if promise.marker not in self.delivered:
+            self.later.pop(promise.marker, None)
+        return Withdraw(promise.marker, promise.image, reason)
 
-    def _is_file_there(self, path: str) -> bool:
-        entry = self.there.tree.get(path)
-        return entry is not None and entry.kind in (FILE, SYMLINK)
+    def _hide(self, path: str) -> list[Step]:
+        """Plan to withdraw all markers that promise a path which is about to change."""
+        return [self._withdraw(one, f"{path} is about to change") for one in self.promises.of(path) if one.chosen]
 
     def _obstacle(self, path: str) -> str:
         """Return why nothing can be put at a path of the caching server, or an empty string."""
@@ -156,29 +143,29 @@ class _Planner:
         if entry is not None and entry.kind not in (FILE, SYMLINK):
             kind = "directory" if entry.kind == DIRECTORY else "pipe, a socket or a device"
             return f"it is a {kind} on the caching server; remove it there"
+        # A marker that is not chosen can neither be withdrawn nor renewed (promise 7), so what it promises stays as it
+        # is (promise 1), even where that keeps a chosen image waiting. What is damaged or lost is no promise kept: it
+        # is best replaced by what the netboot server holds.
+        others = [one for one in self.promises.of(path) if not one.chosen]
+        if others and entry is not None and path not in self.there.damaged:
+            return f"{others[0].marker} on the caching server promises it, and that image is not chosen; choose both"
         return ""
 
     # Phase by phase
 
     def _withdraw_broken(self) -> None:
         """Withdraw every marker whose promise is not kept on the caching server, before all else."""
-        for path, image in sorted(self.pairs.items()):
-            if not self.rules.selection.has(image):
-                continue
-            wanted = [image] + [
-                f"{kernel_directory(version)}/{name}" for version in self.contents[path] for name in KERNEL_FILES
-            ]
-            wanted += [
-                entry.path
-                for version in self.contents[path]
-                for entry in self.inventory.kernels.get(version, ())
-                if entry.path not in wanted
-            ]
-            missing = [name for name in wanted if not self._is_file_there(name)]
-            damaged = [name for name in [path] + wanted if name in self.there.damaged]
-            if missing or damaged:
-                reason = f"{missing[0]} is not there" if missing else f"{damaged[0]} is damaged there"
-                self.units.append(Unit("withdrawal", image, (self._withdraw(path, reason),), WITHDRAWN, reason))
+        for promise in self.promises.all:
+            damaged = [name for name in promise.names if name in self.there.damaged]
+            reason = promise.trouble or (f"{damaged[0]} is damaged there" if damaged else "")
+            if reason and promise.chosen:
+                self._add_withdrawal("withdrawal", promise, reason)
+
+    def _add_withdrawal(self, kind: str, promise: Promise, reason: str) -> None:
+        # An image that keeps another marker is not withdrawn with this one.
+        alone = list(self.promises.images.values()).count(promise.image) == 1
+        path = promise.image if alone else promise.marker
+        self.units.append(Unit(kind, path, (self._withdraw(promise, reason),), WITHDRAWN, reason))
 
     def _kernels_by_need(self) -> list[str]:
         need: dict[str, int] = dict.fromkeys(self.inventory.kernels, 0)
@@ -201,13 +188,14 @@ class _Planner:
         for entry in regular:
             steps += [Send(entry, bases.choose(entry.path, self.later)), Check(entry), Flush(entry)]
             self.later[entry.path] = entry
-        # One replaced file is swapped in one rename. Of several, a client could see a mixture in between; and an image
-        # that the netboot server no longer holds like this was never tested with the new kernel.
-        replaced = [entry for entry in new if entry.path in self.there.tree]
-        swap = len(new) == 1
-        for path, versions in sorted(self.contents.items()):
-            if replaced and version in versions and not (swap and self._is_held(path)):
-                steps.append(self._withdraw(path, f"{kernel_directory(version)} is about to change"))
+        self.delivered.update(entry.path for entry in new)
+        touched = [one for entry in new for one in self.promises.of(entry.path)]
+        for promise in dict.fromkeys(sorted(touched, key=lambda one: one.marker)):
+            # One file is swapped in one rename. Of several, a client could see a mixture in between; and an image that
+            # the netboot server no longer holds like this was never tested with the new kernel.
+            swap = touched.count(promise) == 1 and promise.marker not in self.withdrawn and self._is_held(promise)
+            if promise.chosen and not swap:
+                steps.append(self._withdraw(promise, f"{kernel_directory(version)} is about to change"))
         steps += [Publish(entry) for entry in regular]
         steps += [Link(entry) for entry in new if entry.kind == SYMLINK]
         self._add("kernel", kernel_directory(version), steps, [entry.path for entry in new])
@@ -221,9 +209,10 @@ class _Planner:
             self.impossible[entry.path] = obstacle
             return
         steps: list[Step] = [Confirm(entry.path, confirm)] if confirm else []
-        self._add(kind, entry.path, steps + self._deliver(entry), [entry.path])
+        self._add(kind, entry.path, steps + self._hide(entry.path) + self._deliver(entry), [entry.path])
 
     def _deliver(self, entry: Entry) -> list[Step]:
+        self.delivered.add(entry.path)
         if entry.kind == SYMLINK:
             self.later[entry.path] = entry
             return [Link(entry)]
@@ -235,60 +224,76 @@ class _Planner:
         """The newest first, so that a site on a slow line can boot today's image soon; small ones before large."""
         return sorted(images, key=lambda i: (-i.newest, i.squashfs.size if i.squashfs else 0, i.path))
 
+    def _depth(self, one: Image | Entry) -> int:
+        entries = one.entries if isinstance(one, Image) else (one,)
+        return max((len(follow(entry.path, self.source).names) for entry in entries), default=0)
+
     def _image(self, kind: str, image: Image) -> None:
         if not image.ready:
             self.held_back[image.path] = image.reason
+            return
+        if not self._can_promise(image.path, self._led_to(image)):
             return
         whole = image.squashfs is not None and self._fits(image.squashfs)
         new_markers = [m for m in image.markers if not self._fits(m) or m.path in self.withdrawn]
         if whole and not new_markers:
             self.unchanged.append(image.path)
             return
-        obstacles = [reason for entry in image.entries for reason in [self._obstacle(entry.path)] if reason]
+        if not self._can_promise(image.path, image.requires):
+            return
+        changing = new_markers if whole else image.entries
+        obstacles = [reason for entry in changing for reason in [self._obstacle(entry.path)] if reason]
         if obstacles:
             self.impossible[image.path] = obstacles[0]
             return
         steps: list[Step] = []
-        if not whole:
-            for path in self._promising(image.path):
-                steps.append(self._withdraw(path, f"{image.path} is about to change"))
-            steps += self._deliver(image.squashfs) if image.squashfs else []
+        if image.squashfs is not None and not whole:
+            steps += self._hide(image.path) + self._deliver(image.squashfs)
             new_markers = list(image.markers)
         if image.markers:
             steps.append(Confirm(image.path, self._promise(image)))
             for entry in new_markers:
-                steps += self._deliver(entry)
+                steps += self._hide(entry.path) + self._deliver(entry)
         self._add(kind, image.path, steps, [entry.path for entry in image.entries + image.requires])
 
+    def _led_to(self, image: Image) -> tuple[Entry, ...]:
+        """Return what the image's own files lead to, where they are symlinks."""
+        own = {entry.path for entry in image.entries}
+        names = [name for entry in image.entries for name in follow(entry.path, self.source).names]
+        return tuple(self.source[name] for name in dict.fromkeys(names) if name not in own and name in self.source)
+
     def _promise(self, image: Image) -> tuple[Entry, ...]:
-        """All that the image's markers promise; a symlinked squashfs with the file that it leads to."""
-        entries = [image.squashfs] if image.squashfs else []
-        entry = image.squashfs
-        while entry is not None and entry.kind == SYMLINK and len(entries) < 9:
-            target = link_target(entry.path, entry.target)
-            entry = self.source.get(target) if target else None
-            if entry is not None:
-                entries.append(entry)
-        return tuple(entries) + image.requires
+        """All that the image's markers promise; a symlink with the file that it leads to."""
+        return ((image.squashfs,) if image.squashfs else ()) + self._led_to(image) + image.requires
+
+    def _can_promise(self, path: str, entries: t.Sequence[Entry]) -> bool:
+        """Tell whether all that a name is to promise will be there by then; where it will not, note why."""
+        impossible = [entry.path for entry in entries if entry.path in self.impossible]
+        lacking = [entry.path for entry in entries if not self._will_fit(entry)]
+        if impossible:
+            self.impossible[path] = f"it requires {impossible[0]}: {self.impossible[impossible[0]]}"
+        elif lacking:
+            self.held_back[path] = f"it names {lacking[0]}, which this caching server does not get"
+        return not (impossible or lacking)
 
     def _pointer(self, entry: Entry) -> None:
         """Plan what names other assets: only where those are, or will be by then."""
         if entry.kind == SYMLINK:
-            target = link_target(entry.path, entry.target) or ""
-            wanted = [self.source[target]] if target in self.source else []
+            names = follow(entry.path, self.source).names[1:]
+            wanted = [self.source[name] for name in names]
         else:
             version = self.inventory.pointed.get(entry.path, "")
             directory = kernel_directory(version)
             wanted = [self.source[f"{directory}/{name}"] for name in KERNEL_FILES] if version else []
             wanted += [e for e in self.inventory.kernels.get(version, ()) if e not in wanted]
-        for one in wanted:
-            below = one.path + "/"
-            if one.path not in self.later and not any(path.startswith(below) for path in self.later):
-                self.held_back[entry.path] = f"it names {one.path}, which this caching server does not get"
-                return
-        self._single("pointer", entry, tuple(wanted))
+        if self._can_promise(entry.path, wanted):
+            self._single("pointer", entry, tuple(wanted))
 
     # Removals
+
+    def _is_chosen(self, path: str) -> bool:
+        """Tell whether the run is about a path on the caching server; about a marker, it is as about its squashfs."""
+        return self.rules.selection.has(self.promises.images.get(path, path))
 
     def _only_there(self) -> list[str]:
         ours = self.inventory.paths
@@ -296,7 +301,7 @@ class _Planner:
             path
             for path, entry in self.there.tree.items()
             if entry.kind != DIRECTORY
-            and self.rules.selection.has(path)
+            and self._is_chosen(path)
             and path not in ours
             and path not in self.source
             and path not in self.withdrawn
@@ -304,39 +309,42 @@ class _Planner:
 
     def _remove(self, only_there: t.Sequence[str], max_delete: int) -> str:
         reason = "the netboot server no longer holds it"
-        gone = set(only_there) | self.withdrawn
-        going = {path for path in only_there if all(marker in gone for marker in self._promising(path))}
+        # What a marker promises goes only if that marker goes too, or is renewed: then it promises what is in line.
+        going = set(only_there)
+        while True:
+            gone = going | self.withdrawn | self.delivered
+            staying = {path for path in going if any(one.marker not in gone for one in self.promises.of(path))}
+            if not staying:
+                break
+            going -= staying
+        if all(entry.kind == DIRECTORY for entry in self.source.values()):
+            return "the netboot server's tree is empty: nothing was removed. Is its file system mounted?"
         if len(going) > max_delete:
             return (
                 f"{len(going)} files would be removed, but max_delete allows {max_delete}: none was removed."
                 " Is the netboot server's tree whole? Then raise netboot_sync_max_delete."
             )
-        for path in sorted(going & set(self.pairs)):
-            self.units.append(Unit("removal", self.pairs[path], (self._withdraw(path, reason),), WITHDRAWN, reason))
-        for path in sorted(going - set(self.pairs)):
-            # Where one of its markers could not be withdrawn before, this is tried again, and the file stays with it.
-            steps: list[Step] = [self._withdraw(marker, reason) for marker in self._promising(path)]
-            self.units.append(Unit("removal", path, (*steps, Remove(path)), WITHDRAWN, reason))
+        for promise in self.promises.all:
+            if promise.marker in going:
+                self._add_withdrawal("removal", promise, reason)
+        for path in sorted(going - set(self.promises.images)):
+            promises = self.promises.of(path)
+            # Where a marker could not be withdrawn before, this is tried again, and the file stays with it. Where one
+            # could not be renewed, the old one may still be seen: the file stays until it is.
+            steps: list[Step] = [self._withdraw(one, reason) for one in promises if one.marker not in self.delivered]
+            after = tuple(one.marker for one in promises if one.marker in self.delivered)
+            self.units.append(Unit("removal", path, (*steps, Remove(path)), WITHDRAWN, reason, after))
         self._remove_directories(going)
         return ""
 
-    def _promising(self, path: str) -> list[str]:
-        """Return the markers on the caching server that promise a path."""
-        version = kernel_version_of(path)
-        return sorted(
-            marker
-            for marker, image in self.pairs.items()
-            if marker != path and (image == path or (version and version in self.contents[marker]))
-        )
-
     def _remove_directories(self, going: set[str]) -> None:
-        left = {above for path in self.later if path not in going for above in self._holders(path)}
-        emptied = {above for path in going for above in parents(path) if above not in left and above not in self.source}
-        for path in sorted(emptied, reverse=True):
-            self.units.append(Unit("removal", path, (Remove(path, directory=True),), WITHDRAWN, "it is empty"))
-
-    def _holders(self, path: str) -> list[str]:
-        return [] if self.later[path].kind == DIRECTORY else parents(path)
+        """Plan to remove what is empty by then, be it of this run or of one that was cut off; the deepest first."""
+        left = set(self.later) - going
+        for path in sorted((p for p, e in self.there.tree.items() if e.kind == DIRECTORY), reverse=True):
+            needed = path in self.source or not self._is_chosen(path)
+            if not needed and not any(other.startswith(path + "/") for other in left):
+                left.discard(path)
+                self.units.append(Unit("removal", path, (Remove(path, directory=True),), WITHDRAWN, "it is empty"))
 
     # Units
 

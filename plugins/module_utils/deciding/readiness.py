@@ -14,15 +14,16 @@ from . import squashfs
 from .assets import (
     DIRECTORY,
     FILE,
+    LEAVES,
     SQUASHFS_SUFFIX,
     SYMLINK,
     Entry,
     Tree,
+    follow,
     kernel_directory,
     kernel_version_of,
-    link_target,
 )
-from .selection import Selection, matches
+from .selection import Selection, check_patterns, matches
 
 DEFAULT_POINTERS = ("kernels/latest-kernel-version.json",)
 KERNEL_FILES = ("vmlinuz", "initrd")
@@ -30,12 +31,20 @@ KERNEL_FILES = ("vmlinuz", "initrd")
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """How a tree is to be read. Patterns as in :mod:`.selection`."""
+    """How a tree is to be read. Patterns as in :mod:`.selection`; raises :class:`ValueError` for what is none.
+
+    A marker is chosen exactly when its squashfs is, whatever the patterns say of its own name.
+    """
 
     selection: Selection = dataclasses.field(default_factory=Selection)
     unmarked_images: tuple[str, ...] = ()
     marker_names: tuple[str, ...] = markers.DEFAULT_NAMES
     pointers: tuple[str, ...] = DEFAULT_POINTERS
+
+    def __post_init__(self) -> None:
+        """Check what a user wrote."""
+        check_patterns((*self.unmarked_images, *self.pointers))
+        markers.check_names(self.marker_names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +98,8 @@ class Inventory:
 
     ``files`` are plain files, ``kernels`` the files of each kernel version, ``pointers`` what goes last and
     ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
+    ``stated`` tells of every marker in the tree, chosen or not, the version that it names; nothing where it names none,
+    and it is left out where it could not be read.
     """
 
     images: tuple[Image, ...] = ()
@@ -97,6 +108,7 @@ class Inventory:
     pointers: tuple[Entry, ...] = ()
     held_back: dict[str, str] = dataclasses.field(default_factory=dict)
     pointed: dict[str, str] = dataclasses.field(default_factory=dict)
+    stated: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def paths(self) -> set[str]:
@@ -111,12 +123,21 @@ class Inventory:
 
 
 def wanted_contents(tree: Tree, rules: Rules) -> list[str]:
-    """Return the paths of all files whose content decides something: markers and JSON pointers."""
-    return [
-        path
-        for path, entry in tree.items()
-        if entry.kind == FILE and (matches(path, rules.pointers) or markers.squashfs_paths(path, rules.marker_names))
-    ]
+    """Return all files whose content decides something: what markers and JSON pointers are, or lead to."""
+    return _files(
+        tree,
+        (path for path in tree if matches(path, rules.pointers) or markers.squashfs_paths(path, rules.marker_names)),
+    )
+
+
+def wanted_superblocks(tree: Tree) -> list[str]:
+    """Return all files that are squashfs images, or that a symlink with the name of one leads to."""
+    return _files(tree, (path for path in tree if is_image(path)))
+
+
+def _files(tree: Tree, paths: t.Iterable[str]) -> list[str]:
+    found = (follow(path, tree).entry for path in paths)
+    return sorted({entry.path for entry in found if entry is not None and entry.kind == FILE})
 
 
 def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
@@ -143,13 +164,19 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         elif entry.kind == SYMLINK:
             pointers.append(entry)
         elif matches(path, rules.pointers):
-            pointed[path], reason = _pointed_version(path, tree, evidence)
+            pointed[path], reason = _pointed_version(path, tree, evidence, pairs)
             if reason:
                 held_back[path] = reason
             else:
                 pointers.append(entry)
         else:
             files.append(entry)
+    for version in sorted(kernels):
+        # A kernel goes as a whole or not at all: half of it would cost the images there their markers, for nothing.
+        inside, reason = _kernel(version, tree, evidence, pairs)
+        reason = reason or _left_out(inside, rules)
+        if reason:
+            held_back.update((entry.path, f"its kernel is not whole: {reason}") for entry in kernels.pop(version))
     return Inventory(
         images=tuple(images),
         files=tuple(files),
@@ -157,7 +184,16 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         pointers=tuple(pointers),
         held_back=held_back,
         pointed=pointed,
+        stated={path: version_stated(content) for path, content in evidence.contents.items()},
     )
+
+
+def version_stated(content: bytes) -> str:
+    """Return the kernel version that the content of a marker names; a broken marker names none."""
+    try:
+        return markers.parse(content).version
+    except ValueError:
+        return ""
 
 
 def is_image(path: str) -> bool:
@@ -195,11 +231,13 @@ def _images(tree: Tree, pairs: dict[str, str], evidence: Evidence, rules: Rules)
         if rules.selection.has(path):
             order = {name: i for i, name in enumerate(markers.marker_paths(path, rules.marker_names))}
             found.sort(key=lambda entry: (order.get(entry.path, len(order)), entry.path))
-            images.append(_image(path, tuple(found), tree, evidence, rules))
+            images.append(_image(path, tuple(found), tree, evidence, rules, pairs))
     return images
 
 
-def _image(path: str, found: tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules) -> Image:
+def _image(
+    path: str, found: tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules, pairs: dict[str, str]
+) -> Image:
     entry = tree.get(path)
     read, reason = _read_markers(found, tree, evidence)
     stated = [one for one in read if one.sha256]
@@ -214,7 +252,7 @@ def _image(path: str, found: tuple[Entry, ...], tree: Tree, evidence: Evidence, 
     if not image.reason:
         image = dataclasses.replace(image, reason=_squashfs_trouble(image, read, tree, evidence, rules))
     if not image.reason:
-        requires, reason = _required(image, tree, evidence, rules)
+        requires, reason = _required(image, tree, evidence, rules, pairs)
         image = dataclasses.replace(image, requires=requires, reason=reason)
     return image
 
@@ -259,66 +297,77 @@ def _squashfs_trouble(
     return ""
 
 
-def _required(image: Image, tree: Tree, evidence: Evidence, rules: Rules) -> tuple[tuple[Entry, ...], str]:
+def _required(
+    image: Image, tree: Tree, evidence: Evidence, rules: Rules, pairs: dict[str, str]
+) -> tuple[tuple[Entry, ...], str]:
     requires: list[Entry] = []
     for version in image.versions:
-        directory = kernel_directory(version)
-        inside = [e for p, e in sorted(tree.items()) if p.startswith(directory + "/") and e.kind != DIRECTORY]
-        for name in KERNEL_FILES:
-            target = _resolve(f"{directory}/{name}", tree)
-            if isinstance(target, str):
-                return (), f"it requires {directory}/{name}, which {target}"
-            if target.size == 0:
-                return (), f"it requires {directory}/{name}, which is empty"
-        for entry in inside:
-            if rules.selection.excludes(entry.path):
-                return (), f"it requires {entry.path}, which the exclude patterns leave out"
-            reason = evidence.unreadable.get(entry.path) or _plain_trouble(entry, tree)
-            if reason:
-                return (), f"it requires {entry.path}: {reason}"
-            if entry.kind == SYMLINK and kernel_version_of(link_target(entry.path, entry.target) or "") != version:
-                return (), f"it requires {entry.path}, a symlink that leaves its kernel directory"
+        inside, reason = _kernel(version, tree, evidence, pairs)
+        reason = reason or _left_out(inside, rules)
+        if reason:
+            return (), f"it requires {reason}"
         requires.extend(inside)
     return tuple(requires), ""
 
 
+def _kernel(version: str, tree: Tree, evidence: Evidence, pairs: dict[str, str]) -> tuple[list[Entry], str]:
+    """Return all that belongs to a kernel, and why it is not whole: in words that begin with the path."""
+    directory = kernel_directory(version)
+    above = tree.get(directory)
+    if above is not None and above.kind == SYMLINK:
+        return [], f"{directory}, which is a symlink and not the kernel's own directory"
+    for name in KERNEL_FILES:
+        target = _resolve(f"{directory}/{name}", tree)
+        if isinstance(target, str):
+            return [], f"{directory}/{name}, which {target}"
+        if target.size == 0:
+            return [], f"{directory}/{name}, which is empty"
+    inside = [e for p, e in sorted(tree.items()) if e.kind != DIRECTORY and kernel_part(p, pairs) == version]
+    for entry in inside:
+        reason = evidence.unreadable.get(entry.path) or _plain_trouble(entry, tree)
+        if reason:
+            return [], f"{entry.path}: {reason}"
+        if any(kernel_version_of(name) != version for name in follow(entry.path, tree).names):
+            return [], f"{entry.path}, a symlink that leaves its kernel directory"
+    return inside, ""
+
+
+def _left_out(inside: t.Sequence[Entry], rules: Rules) -> str:
+    excluded = [entry.path for entry in inside if rules.selection.excludes(entry.path)]
+    return f"{excluded[0]}, which the exclude patterns leave out" if excluded else ""
+
+
+def kernel_part(path: str, pairs: t.Mapping[str, str]) -> str:
+    """Return the version of the kernel that a path is a part of, or an empty string.
+
+    An image that lies in the directory of a kernel, or its marker, is on its own and no part of it.
+    """
+    return "" if is_image(path) or path in pairs else kernel_version_of(path)
+
+
 def _resolve(path: str, tree: Tree) -> Entry | str:
     """Return the file that a path leads to, through symlinks; or, in words that follow the name, why there is none."""
-    for _unused in range(8):
-        entry = tree.get(path)
-        if entry is None:
-            return "is not there"
-        if entry.kind == FILE:
-            return entry
-        if entry.kind != SYMLINK:
-            return "is no file"
-        target = link_target(entry.path, entry.target)
-        if target is None:
-            return "is a symlink that leaves the tree"
-        path = target
-    return "is a symlink in a circle"
+    trail = follow(path, tree)
+    if trail.entry is None:
+        return trail.trouble
+    return trail.entry if trail.entry.kind == FILE else "is no file"
 
 
 def _plain_trouble(entry: Entry, tree: Tree) -> str:
     if entry.kind == SYMLINK:
-        target = link_target(entry.path, entry.target)
-        if target is None:
-            return "a symlink that leaves the tree"
-        if target not in tree and target != ".":
-            return "a symlink that leads nowhere"
+        trail = follow(entry.path, tree)
+        if trail.entry is None:
+            return "a symlink that leaves the tree" if trail.trouble == LEAVES else "a symlink that leads nowhere"
     elif entry.kind != FILE:
         return "neither a file nor a directory nor a symlink"
     return ""
 
 
-def _pointed_version(path: str, tree: Tree, evidence: Evidence) -> tuple[str, str]:
+def _pointed_version(path: str, tree: Tree, evidence: Evidence, pairs: dict[str, str]) -> tuple[str, str]:
     """Return the kernel version that a JSON pointer names, and why it is held back where that kernel is not whole."""
     try:
         version = markers.parse(evidence.contents.get(path, b"")).version
     except ValueError as error:
         return "", str(error).replace("the marker", "the pointer")
-    for name in KERNEL_FILES if version else ():
-        target = _resolve(f"{kernel_directory(version)}/{name}", tree)
-        if isinstance(target, str):
-            return version, f"it names {kernel_directory(version)}/{name}, which {target}"
-    return version, ""
+    reason = _kernel(version, tree, evidence, pairs)[1] if version else ""
+    return version, f"it names {reason}" if reason else ""

@@ -18,8 +18,16 @@ from .assets import is_hidden, parents
 
 @functools.cache
 def compile_pattern(pattern: str) -> t.Pattern[str]:
-    """Translate one pattern (``glob.translate`` does this too, but only from Python 3.13 on)."""
-    anchored = pattern.strip("/")
+    """Translate one pattern (``glob.translate`` does this too, but only from Python 3.13 on).
+
+    Raises :class:`ValueError` for what is none, or could never match.
+    """
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    if not parts:
+        raise ValueError(f"not a pattern: {pattern!r} (it names nothing in the tree; everything is **)")
+    if ".." in parts:
+        raise ValueError(f"not a pattern: {pattern!r} (it leads above the tree with ..)")
+    anchored = "/".join(parts)
     if "/" not in pattern.rstrip("/"):
         anchored = f"**/{anchored}"
     out = ""
@@ -36,10 +44,20 @@ def compile_pattern(pattern: str) -> t.Pattern[str]:
         elif anchored[i] == "[" and anchored.find("]", i + 2) > 0:
             end = anchored.find("]", i + 2)
             body = anchored[i + 1 : end].replace("\\", "\\\\")
-            out, i = out + "[" + ("^" + body[1:] if body[0] == "!" else body) + "]", end + 1
+            # a set stays within a name as well, negated or with a range that spans the slash
+            out, i = out + "(?!/)[" + ("^" + body[1:] if body[0] == "!" else body) + "]", end + 1
         else:
             out, i = out + re.escape(anchored[i]), i + 1
-    return re.compile(out + r"\Z", re.DOTALL)
+    try:
+        return re.compile(out + r"\Z", re.DOTALL)
+    except re.error as error:
+        raise ValueError(f"not a pattern: {pattern!r} ({error})") from error
+
+
+def check_patterns(patterns: t.Iterable[str]) -> None:
+    """Raise :class:`ValueError` with the first that is no pattern."""
+    for pattern in patterns:
+        compile_pattern(pattern)
 
 
 def matches(path: str, patterns: t.Iterable[str]) -> bool:
@@ -54,11 +72,7 @@ class Selection:
     def __init__(self, *, include: t.Sequence[str] = (), exclude: t.Sequence[str] = ()) -> None:
         self.include = tuple(include)
         self.exclude = tuple(exclude)
-        for pattern in self.include + self.exclude:
-            try:
-                compile_pattern(pattern)
-            except re.error as error:
-                raise ValueError(f"not a pattern: {pattern!r} ({error})") from error
+        check_patterns(self.include + self.exclude)
 
     def has(self, path: str) -> bool:
         """Tell whether the path is chosen."""

@@ -17,7 +17,11 @@ from .assets import Entry
 
 @dataclasses.dataclass(frozen=True)
 class Withdraw:
-    """Remove a marker, so that clients take its image from the netboot server."""
+    """Remove a marker, so that clients take its image from the netboot server.
+
+    It is for the marker that the run found. One that the run itself has withdrawn or renewed by then is left alone: a
+    renewed marker promises only what is in line already, and so nothing of what its unit changes.
+    """
 
     path: str
     image: str
@@ -97,7 +101,9 @@ class Unit:
     """Steps that belong together: where one fails, the rest of its unit is left out and the next unit tried.
 
     ``kind`` is ``withdrawal``, ``kernel``, ``file``, ``image``, ``pointer`` or ``removal``. ``outcome`` is the state
-    to report when all went well. ``path`` is the squashfs for an image and the directory for a kernel.
+    to report when all went well. ``path`` is the squashfs for an image and the directory for a kernel. ``after`` names
+    the markers that the same run must have renewed before: where one was not, the old one may still be visible, and
+    the unit is left out.
     """
 
     kind: str
@@ -105,3 +111,4 @@ class Unit:
     steps: tuple[Step, ...]
     outcome: str
     reason: str = ""
+    after: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import stat
 import typing as t
 
 from ..deciding import readiness
-from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, link_target
+from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, follow
 from ..deciding.marker import MAX_SIZE
 from ..deciding.squashfs import SUPERBLOCK_SIZE
 from ..errors import SourceChanged, SyncError
@@ -148,11 +148,7 @@ class SourceTree:
         digests: dict[str, str] = {}
         unreadable: dict[str, str] = {}
         wanted = [(path, contents, MAX_SIZE + 1) for path in readiness.wanted_contents(self.tree, rules)]
-        wanted += [
-            (path, superblocks, SUPERBLOCK_SIZE)
-            for path, entry in self.tree.items()
-            if entry.kind == FILE and readiness.is_image(path)
-        ]
+        wanted += [(path, superblocks, SUPERBLOCK_SIZE) for path in readiness.wanted_superblocks(self.tree)]
         for path, found, limit in wanted:
             try:
                 found[path] = self.read(self.tree[path], limit)
@@ -172,21 +168,11 @@ class SourceTree:
         """Return what is ready. Where a marker states a SHA-256 and ``hash_all`` is set, the squashfs is hashed."""
         evidence = self.evidence(rules)
         inventory = readiness.assess(self.tree, evidence, rules)
-        stated = (
-            [self.file_of(image.path) for image in inventory.images if image.ready and image.sha256] if hash_all else []
-        )
-        if not stated:
+        stated = [follow(image.path, self.tree).entry for image in inventory.images if image.ready and image.sha256]
+        if not (stated and hash_all):
             return inventory
-        return readiness.assess(self.tree, self.evidence(rules, digests_of=[p for p in stated if p]), rules)
-
-    def file_of(self, path: str) -> str:
-        """Return the file that a path of the tree leads to, through symlinks; empty where there is none."""
-        for _unused in range(8):
-            entry = self.tree.get(path)
-            if entry is None or entry.kind != SYMLINK:
-                return path if entry is not None and entry.kind == FILE else ""
-            path = link_target(path, entry.target) or ""
-        return ""
+        digests_of = [entry.path for entry in stated if entry is not None]
+        return readiness.assess(self.tree, self.evidence(rules, digests_of=digests_of), rules)
 
 
 def _why(error: SourceChanged | OSError) -> str:

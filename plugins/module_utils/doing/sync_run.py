@@ -14,9 +14,10 @@ import typing as t
 
 from ..deciding import planner
 from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry
+from ..deciding.promises import There, wanted_markers
 from ..deciding.readiness import Inventory, Rules
 from ..deciding.steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw, step_path
-from ..errors import ConnectionTrouble, LockHeld, SourceChanged, SyncError
+from ..errors import ConnectionTrouble, Kept, LockHeld, SourceChanged, SyncError
 from .caching_server import CachingServer
 from .session import Session
 from .source_tree import SourceTree
@@ -70,6 +71,8 @@ class SyncRun:
         self.attempts = 0
         self._compared: set[str] = set()
         self._gone: set[str] = set()  # the markers withdrawn so far
+        self._put: set[str] = set()  # the final names that were put up so far
+        self._visible: dict[str, set[str]] = {}  # the markers that are visible now, by image
 
     @property
     def changed(self) -> bool:
@@ -128,6 +131,8 @@ class SyncRun:
         self.failures = []
         self._compared = set()
         self._gone = set()
+        self._put = set()
+        self._visible = {}
         self.transport = server.transport
         self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
         server.find_destination()
@@ -148,9 +153,9 @@ class SyncRun:
         damaged = self._compare(server, inventory, tree) if options.verify else frozenset()
         contents = {
             path: server.read_marker(tree[path])
-            for path in planner.wanted_markers(self._source.tree, tree, options.rules)
+            for path in wanted_markers(inventory, self._source.tree, tree, options.rules)
         }
-        there = planner.There(tree, contents, damaged)
+        there = There(tree, contents, damaged)
         plan = planner.make_plan(
             inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
         )
@@ -197,6 +202,8 @@ class SyncRun:
             self.failures.append(f"{path}: {reason}")
         if plan.refused:
             self.failures.append(plan.refused)
+        for marker, image in plan.markers.items():
+            self._visible.setdefault(image, set()).add(marker)
 
     # Doing
 
@@ -204,20 +211,25 @@ class SyncRun:
         """Carry out a unit, and return the paths of which pieces may still be of use."""
         started = time.monotonic()
         outcomes = self._outcomes(unit)
+        old = [marker for marker in unit.after if marker not in self._put]
+        if old:
+            self._finish(outcomes, planner.UNCHANGED, f"kept, since {old[0]} could not be renewed", started)
+            return []
         unfinished = [step.entry.path for step in unit.steps if isinstance(step, Send)]
         try:
             for step in unit.steps:
-                if isinstance(step, Withdraw) and step.path in self._gone:
+                if isinstance(step, Withdraw) and (step.path in self._gone or step.path in self._put):
                     continue
                 self._note(step)
                 if not self._options.check_mode:
                     self._try(server, step, unit, outcomes)
-                if isinstance(step, Withdraw):
-                    self._gone.add(step.path)
-                elif isinstance(step, Publish):
+                if isinstance(step, Publish):
                     unfinished.remove(step.entry.path)
-                    self._gone.discard(step.entry.path)
+                self._remember(step, unit)
             state, reason = unit.outcome, unit.reason
+        except Kept as error:
+            self.actions.pop()
+            state, reason = planner.UNCHANGED, error.what
         except SyncError as error:
             self.actions.pop()
             if isinstance(step, Send):
@@ -232,6 +244,21 @@ class SyncRun:
                 self.failures.append(reason)
         self._finish(outcomes, state, reason, started)
         return unfinished
+
+    def _remember(self, step: Step, unit: Unit) -> None:
+        """Keep account of what a client can see; an image is withdrawn with its last marker."""
+        if isinstance(step, Withdraw):
+            self._gone.add(step.path)
+            visible = self._visible.get(step.image, set())
+            visible.discard(step.path)
+            if not visible:
+                # Where the image is put in line later in this run, that is what it came to.
+                outcome = self.images.setdefault(step.image, Outcome(planner.WITHDRAWN))
+                outcome.state, outcome.reason = planner.WITHDRAWN, step.reason
+        elif isinstance(step, (Publish, Link)):
+            self._put.add(step.entry.path)
+            if step.entry.path != unit.path:
+                self._visible.setdefault(unit.path, set()).add(step.entry.path)
 
     def _outcomes(self, unit: Unit) -> dict[str, Outcome]:
         """Return the results that a unit writes to: one of its image, or one for each of its files."""
@@ -263,9 +290,6 @@ class SyncRun:
             action.update(bytes=step.entry.size, basis=step.basis)
         elif isinstance(step, Withdraw):
             action["reason"] = step.reason
-            # Where the image is put in line later in this run, that is what it came to.
-            outcome = self.images.setdefault(step.image, Outcome(planner.WITHDRAWN))
-            outcome.state, outcome.reason = planner.WITHDRAWN, step.reason
         elif isinstance(step, Link):
             action["target"] = step.entry.target
         self.actions.append(action)
@@ -311,6 +335,8 @@ class SyncRun:
         elif isinstance(step, Remove):
             if step.directory:
                 server.remove_directory(step.path)
+                if server.look(step.path) is not None:
+                    raise Kept("there are hidden files in it on the caching server", path=step.path)
             else:
                 server.remove(step.path)
 

@@ -10,6 +10,7 @@ import dataclasses
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding import assets
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import (
+    DIRECTORY,
     FILE,
     OTHER,
     SYMLINK,
@@ -57,24 +58,65 @@ def test_parents(path: str, above: list[str]) -> None:
     assert assets.parents(path) == above
 
 
+TREE = {
+    entry.path: entry
+    for entry in [
+        Entry("dev", DIRECTORY),
+        Entry("dev/x", DIRECTORY),
+        Entry("dev/a", FILE),
+        Entry("dev/x/a", FILE),
+        Entry("a", FILE),
+        Entry("..a", FILE),
+        Entry("pipe", OTHER),
+    ]
+}
+
+
 @pytest.mark.parametrize(
-    ("path", "target", "leads_to"),
+    ("links", "names", "kind"),
     [
-        pytest.param("dev/a", "b", "dev/b", id="sibling"),
-        pytest.param("dev/a", "./b", "dev/b", id="sibling-with-dot"),
-        pytest.param("dev/a", "../prod/b", "prod/b", id="another-directory"),
-        pytest.param("dev/a", "x/../b", "dev/b", id="detour"),
-        pytest.param("dev/a", "..", ".", id="the-tree-itself"),
-        pytest.param("a", "..b", "..b", id="name-that-begins-with-dots"),
-        pytest.param("a", "..", None, id="above-the-tree"),
-        pytest.param("dev/a", "../../b", None, id="beside-the-tree"),
-        pytest.param("dev/a", "../../assets/b", None, id="out-and-perhaps-in-again"),
-        pytest.param("dev/a", "/etc/passwd", None, id="absolute"),
-        pytest.param("dev/a", "x/../../../b", None, id="detour-that-leaves"),
+        pytest.param({}, ["dev/l"], None, id="not-there"),
+        pytest.param({"dev/l": "a"}, ["dev/l", "dev/a"], FILE, id="sibling"),
+        pytest.param({"dev/l": "./a"}, ["dev/l", "dev/a"], FILE, id="sibling-with-dot"),
+        pytest.param({"dev/l": "../a"}, ["dev/l", "a"], FILE, id="another-directory"),
+        pytest.param({"dev/l": "x/../a"}, ["dev/l", "dev/a"], FILE, id="detour"),
+        pytest.param({"dev/l": ".."}, ["dev/l"], DIRECTORY, id="the-tree-itself"),
+        pytest.param({"dev/l": "../..a"}, ["dev/l", "..a"], FILE, id="name-that-begins-with-dots"),
+        pytest.param({"dev/l": "../pipe"}, ["dev/l", "pipe"], OTHER, id="pipe"),
+        pytest.param({"dev/l": "m", "dev/m": "a"}, ["dev/l", "dev/m", "dev/a"], FILE, id="two-links"),
+        pytest.param({"dev/l": "m/a", "dev/m": "x"}, ["dev/l", "dev/m", "dev/x/a"], FILE, id="linked-directory"),
+        pytest.param(
+            {"dev/l": "m/../a", "dev/m": "x"}, ["dev/l", "dev/m", "dev/a"], FILE, id="above-a-linked-directory"
+        ),
+        pytest.param({"dev/l": "b"}, ["dev/l", "dev/b"], None, id="nowhere"),
+        pytest.param({"dev/l": "y/b"}, ["dev/l", "dev/y/b"], None, id="nowhere-in-a-directory-that-is-missing"),
+        pytest.param({"dev/l": "a/b"}, ["dev/l", "dev/a/b"], None, id="below-a-file"),
     ],
 )
-def test_link_target(path: str, target: str, leads_to: str | None) -> None:
-    assert assets.link_target(path, target) == leads_to
+def test_follow(links: dict[str, str], names: list[str], kind: str | None) -> None:
+    tree = TREE | {path: Entry(path, SYMLINK, target=target) for path, target in links.items()}
+    trail = assets.follow("dev/l", tree)
+    assert list(trail.names) == names
+    assert (trail.entry.kind if trail.entry else None) == kind
+    assert trail.trouble == ("" if kind else "is not there")
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "trouble"),
+    [
+        pytest.param("l", "..", assets.LEAVES, id="above-the-tree"),
+        pytest.param("dev/l", "../../b", assets.LEAVES, id="beside-the-tree"),
+        pytest.param("dev/l", "../../assets/a", assets.LEAVES, id="out-and-perhaps-in-again"),
+        pytest.param("dev/l", "/etc/passwd", assets.LEAVES, id="absolute"),
+        pytest.param("dev/l", "x/../../../b", assets.LEAVES, id="detour-that-leaves"),
+        pytest.param("dev/l", "l", "is a symlink in a circle", id="itself"),
+        pytest.param("dev/l", "../dev/l", "is a symlink in a circle", id="circle"),
+    ],
+)
+def test_symlink_that_leads_to_nothing(path: str, target: str, trouble: str) -> None:
+    trail = assets.follow(path, TREE | {path: Entry(path, SYMLINK, target=target)})
+    assert trail.entry is None
+    assert trail.trouble == trouble
 
 
 @pytest.mark.parametrize(

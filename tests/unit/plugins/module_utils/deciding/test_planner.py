@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding import planner, steps
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import DIRECTORY, OTHER, Entry
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import parse
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.promises import wanted_markers
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules, pair_markers
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
@@ -98,9 +99,9 @@ def test_order_of_all() -> None:
         "image prod/new.squashfs",
         "image dev/middle.squashfs",
         "image prod/old.squashfs",
+        f"pointer {LATEST}",
         "pointer prod/current.squashfs",
         "pointer boot/default",
-        f"pointer {LATEST}",
         "removal prod/gone.squashfs",
         "removal dev/broken.squashfs",
         "removal kernels/5.7/initrd",
@@ -172,7 +173,7 @@ def test_nothing_to_do() -> None:
             id="squashfs-of-another-size-with-a-second-marker",
         ),
         pytest.param(
-            lambda a: a.drop(IMAGE).link(IMAGE, "b"),
+            lambda a: a.drop(IMAGE).link(IMAGE, "b").file("prod/b"),
             [f"withdraw {MARKER}"] + delivery(IMAGE) + [f"confirm {IMAGE}"] + delivery(MARKER),
             id="squashfs-that-is-a-symlink-there",
         ),
@@ -210,8 +211,8 @@ def test_confirmed_is_all_that_the_marker_promises() -> None:
 
 
 def test_symlinked_image_promises_what_it_leads_to() -> None:
-    source = Assets().image("prod/a", None).link("prod/now.squashfs", "then.squashfs")
-    source.link("prod/then.squashfs", "a.squashfs").marker("prod/now.json", {})
+    source = Assets().image("prod/a", None).link("prod/now.squashfs", "then.squashfs").marker("prod/now.json", {})
+    source.link("prod/then.squashfs", "a.squashfs").marker("prod/then.json", {})
     (confirm,) = [
         step for step in unit(make_plan(source, Assets()), "prod/now.squashfs").steps if isinstance(step, steps.Confirm)
     ]
@@ -300,11 +301,9 @@ def test_symlinks_of_a_kernel_come_last() -> None:
         pytest.param(lambda a: a.drop(f"kernels/{KERNEL}"), f"{VMLINUZ} is not there", id="kernel-directory"),
         pytest.param(lambda a: a.drop(VMLINUZ), f"{VMLINUZ} is not there", id="kernel"),
         pytest.param(lambda a: a.drop(INITRD), f"{INITRD} is not there", id="initrd"),
-        pytest.param(
-            lambda a: a.drop(f"kernels/{KERNEL}/config"),
-            f"kernels/{KERNEL}/config is not there",
-            id="what-else-the-kernel-directory-holds",
-        ),
+        pytest.param(lambda a: a.file(IMAGE, b""), f"{IMAGE} is empty", id="squashfs-empty"),
+        pytest.param(lambda a: a.file(INITRD, b""), f"{INITRD} is empty", id="initrd-empty"),
+        pytest.param(lambda a: a.drop(IMAGE).link(IMAGE, "b"), "prod/b is not there", id="squashfs-symlink-to-nowhere"),
     ],
 )
 def test_marker_without_its_closure_is_withdrawn_first(lose: Change, reason: str) -> None:
@@ -323,7 +322,7 @@ def test_marker_without_its_closure_is_withdrawn_first(lose: Change, reason: str
 def test_only_files_keep_a_promise(path: str, kind: str) -> None:
     plan = make_plan(usual(), usual().drop(path).put(Entry(path, kind)))
     assert actions(plan.units[0]) == [f"withdraw {MARKER}"]
-    assert list(plan.impossible) == [path]
+    assert sorted(plan.impossible) == sorted({path, IMAGE})
 
 
 @pytest.mark.parametrize(
@@ -366,7 +365,14 @@ def test_markers_that_must_be_read_there() -> None:
     source = usual().image("prod/b").image("prod/c")
     there = source.copy().marker("prod/b-kernel.json", {}).image("prod/d").drop("prod/c.squashfs")
     there.link("prod/e-kernel.json", "d-kernel.json").file("README.json").latest()
-    assert planner.wanted_markers(source.tree, there.tree, Rules()) == ["prod/b-kernel.json", "prod/d-kernel.json"]
+    there.link("prod/f-kernel.json", "f.txt").file("prod/f.txt", b"{}")
+    wanted = ["prod/b-kernel.json", "prod/d-kernel.json", "prod/f.txt"]
+    assert wanted_markers(source.inventory(), source.tree, there.tree, Rules()) == wanted
+
+
+def test_marker_that_could_not_be_read_here_is_read_there() -> None:
+    inventory = usual().inventory(unreadable={MARKER: "Permission denied"})
+    assert wanted_markers(inventory, usual().tree, usual().tree, Rules()) == [MARKER]
 
 
 # -- verify -------------------------------------------------------------------------------------------------------
@@ -576,9 +582,12 @@ def test_obstacle(put: Change, failed: str, reason: str) -> None:
     source.file("README").file("INSTALL").link("now", "INSTALL")
     everything = units(make_plan(source, Assets()))
     plan = make_plan(source, put(Assets()))
+    prevented = {failed}
+    if failed.startswith("kernels/"):
+        prevented = {f"kernels/{KERNEL}", IMAGE}
+        assert plan.impossible.pop(IMAGE) == f"it requires {failed}: {reason}"
     assert plan.impossible == {failed: reason}
-    prevented = f"kernels/{KERNEL}" if failed.startswith("kernels/") else failed
-    assert units(plan) == [one for one in everything if not one.endswith(f" {prevented}")]  # all else is tried
+    assert units(plan) == [one for one in everything if one.split()[1] not in prevented]  # all else is tried
 
 
 def test_files_and_symlinks_take_each_others_place() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding import planner, readiness, steps
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding import planner, promises, readiness, steps
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import (
     DIRECTORY,
     FILE,
@@ -105,19 +105,21 @@ class Assets:
                 self.content.pop(gone, None)
         return self
 
-    def evidence(self, *, unreadable: Mapping[str, str] | None = None) -> Evidence:
+    def evidence(self, rules: Rules | None = None, *, unreadable: Mapping[str, str] | None = None) -> Evidence:
         """What is read of the files; of those in *unreadable* nothing is."""
         hidden = dict(unreadable or {})
         seen = {path: content for path, content in self.content.items() if path not in hidden}
+        wanted = readiness.wanted_contents(self.tree, rules or Rules())
+        images = [path for path in readiness.wanted_superblocks(self.tree) if path in seen]
         return Evidence(
-            contents={path: content for path, content in seen.items() if path.endswith(".json")},
-            superblocks={p: content[:SUPERBLOCK_SIZE] for p, content in seen.items() if readiness.is_image(p)},
-            digests={p: hashlib.sha256(content).hexdigest() for p, content in seen.items() if readiness.is_image(p)},
+            contents={path: seen[path] for path in wanted if path in seen},
+            superblocks={path: seen[path][:SUPERBLOCK_SIZE] for path in images},
+            digests={path: hashlib.sha256(seen[path]).hexdigest() for path in images},
             unreadable=hidden,
         )
 
     def inventory(self, rules: Rules | None = None, *, unreadable: Mapping[str, str] | None = None) -> Inventory:
-        return readiness.assess(self.tree, self.evidence(unreadable=unreadable), rules or Rules())
+        return readiness.assess(self.tree, self.evidence(rules, unreadable=unreadable), rules or Rules())
 
 
 def make_plan(
@@ -131,9 +133,10 @@ def make_plan(
 ) -> planner.Plan:
     """Plan as a run does: only those markers of the caching server are read that look different."""
     rules = rules or Rules()
-    read = {path: there.content[path] for path in planner.wanted_markers(source.tree, there.tree, rules)}
-    known = planner.There(there.tree, read, damaged)
-    return planner.make_plan(source.inventory(rules), source.tree, known, rules, delete=delete, max_delete=max_delete)
+    inventory = source.inventory(rules)
+    wanted = promises.wanted_markers(inventory, source.tree, there.tree, rules)
+    known = promises.There(there.tree, {path: there.content[path] for path in wanted}, damaged)
+    return planner.make_plan(inventory, source.tree, known, rules, delete=delete, max_delete=max_delete)
 
 
 class StepFailed(Exception):
@@ -148,14 +151,26 @@ class Server:
         self._source = source
         self._staged: dict[str, list[str]] = {}
 
-    def carry_out(self, plan: planner.Plan) -> Iterator[tuple[steps.Unit, steps.Step]]:
-        """Do all that is planned; yield after each step. A unit whose step fails is left, and the next one tried."""
+    def carry_out(self, plan: planner.Plan, *, failing: str = "") -> Iterator[tuple[steps.Unit, steps.Step]]:
+        """Do all that is planned; yield after each step. A unit whose step fails is left, and the next one tried.
+
+        *failing* is a path that cannot be put up.
+        """
+        put: set[str] = set()
         for unit in plan.units:
+            if not put.issuperset(unit.after):
+                continue
             for step in unit.steps:
+                if isinstance(step, steps.Withdraw) and step.path in put:
+                    continue
                 try:
+                    if isinstance(step, (steps.Publish, steps.Link)) and step.entry.path == failing:
+                        raise StepFailed(failing)
                     self.do(step)
                 except StepFailed:
                     break
+                if isinstance(step, (steps.Publish, steps.Link)):
+                    put.add(step.entry.path)
                 yield unit, step
 
     def do(self, step: steps.Step) -> None:

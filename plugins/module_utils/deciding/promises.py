@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which markers on the caching server promise what: the one place that is asked before anything there is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .assets import FILE, SYMLINK, Entry, Trail, Tree, follow, kernel_directory
+from .readiness import KERNEL_FILES, Inventory, Rules, kernel_part, pair_markers, version_stated
+
+
+@dataclasses.dataclass(frozen=True)
+class There:
+    """What is on the caching server.
+
+    ``markers`` holds the content of the files that :func:`wanted_markers` names, ``damaged`` the paths whose content
+    was compared and found to differ.
+    """
+
+    tree: Tree
+    markers: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    damaged: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Promise:
+    """What a marker on the caching server says to a client that sees it.
+
+    ``image`` is the squashfs that it belongs to, ``chosen`` tells whether the run is about it. ``names`` are all names
+    that the client comes by: the marker, its images, the kernels of ``versions``, and where symlinks among them lead.
+    ``trouble`` is why the promise is not kept, or empty.
+    """
+
+    marker: str
+    image: str
+    chosen: bool
+    versions: tuple[str, ...]
+    names: tuple[str, ...]
+    trouble: str
+
+
+def wanted_markers(inventory: Inventory, source: Tree, there: Tree, rules: Rules) -> list[str]:
+    """Return the files that must be read on the caching server, since what a marker there states is not known here."""
+    found = (follow(path, there).entry for path in _images_of(source, there, rules))
+    return sorted({e.path for e in found if e is not None and e.kind == FILE and not _is_known(e, inventory, source)})
+
+
+def _is_known(entry: Entry, inventory: Inventory, source: Tree) -> bool:
+    return entry.path in inventory.stated and entry.looks_like(source.get(entry.path))
+
+
+def _images_of(source: Tree, there: Tree, rules: Rules) -> dict[str, tuple[str, ...]]:
+    """Return for each marker on the caching server its squashfs: as the netboot server pairs it, then as it is there.
+
+    The netboot server's word counts as well, since a ``<stem>.json`` without its squashfs tells nothing by itself. A
+    directory or a pipe under the name of a marker promises nothing to anybody.
+    """
+    both = (pair_markers(source, rules), pair_markers(there, rules, strict=True))
+    return {
+        path: tuple(dict.fromkeys(pairs[path] for pairs in both if path in pairs))
+        for path, entry in sorted(there.items())
+        if entry.kind in (FILE, SYMLINK) and any(path in pairs for pairs in both)
+    }
+
+
+class Promises:
+    """All that the markers on a caching server promise, as they were found."""
+
+    def __init__(self, inventory: Inventory, source: Tree, there: There, rules: Rules) -> None:
+        self._inventory = inventory
+        self._source = source
+        self._there = there
+        self._rules = rules
+        images = _images_of(source, there.tree, rules)
+        self.images = {path: found[0] for path, found in images.items()}
+        self.all = [self._promise(path, found) for path, found in images.items()]
+
+    def of(self, path: str) -> list[Promise]:
+        """Return the promises, of other markers than itself, that a change of this path would touch.
+
+        Of a kernel directory, every file that is there counts, since all of it belongs to what was delivered; of those
+        that are not there only the kernel and the initrd, since a marker says of no other that it must be there.
+        """
+        version = kernel_part(path, self.images) if path in self._there.tree else ""
+        return [
+            one
+            for one in self.all
+            if one.marker != path and (path in one.names or (version and version in one.versions))
+        ]
+
+    def _promise(self, marker: str, images: tuple[str, ...]) -> Promise:
+        trail = follow(marker, self._there.tree)
+        version = self._version(trail.entry)
+        paths = images + tuple(f"{kernel_directory(version)}/{name}" for name in KERNEL_FILES if version)
+        trails = [follow(path, self._there.tree) for path in paths]
+        # A marker that is a symlink to nowhere is not seen; it promises what it will when something comes there.
+        trouble = [_trouble(one) for one in trails if trail.entry is not None]
+        return Promise(
+            marker=marker,
+            image=images[0],
+            chosen=all(self._rules.selection.has(image) for image in images),
+            versions=(version,) if version else (),
+            names=tuple(dict.fromkeys(name for one in (trail, *trails) for name in one.names)),
+            trouble=next((text for text in trouble if text), ""),
+        )
+
+    def _version(self, file: Entry | None) -> str:
+        if file is None or file.kind != FILE:
+            return ""
+        if file.path in self._there.markers:
+            return version_stated(self._there.markers[file.path])
+        return self._inventory.stated.get(file.path, "")
+
+
+def _trouble(trail: Trail) -> str:
+    if trail.entry is None:
+        return f"{trail.names[-1]} {trail.trouble}"
+    if trail.entry.kind != FILE:
+        return f"{trail.names[-1]} is no file"
+    # What is ready is never empty: this is what a power cut or a full disk leaves.
+    return f"{trail.names[-1]} is empty" if trail.entry.size == 0 else ""
