@@ -192,7 +192,7 @@ class Line:
         """Bytes that went over it so far, both directions, headers included. Only from a thread in the near network."""
         device = self.ends[0][1]
         for row in Path("/proc/thread-self/net/dev").read_text(encoding="ascii").splitlines():
-            name, _, figures = row.partition(":")
+            name, _unused, figures = row.partition(":")
             if name.strip() == device:
                 fields = figures.split()
                 return int(fields[0]) + int(fields[8])
