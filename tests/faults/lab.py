@@ -378,6 +378,8 @@ class Lane:
             for directory, folders, names in os.walk(start):
                 if start == self.host.disk and directory == str(start):
                     folders.remove("assets")
+                # what is mounted there is this machine's own, and read-only
+                folders[:] = [folder for folder in folders if not os.path.ismount(os.path.join(directory, folder))]
                 for name in names + [folder for folder in folders if os.path.islink(os.path.join(directory, folder))]:
                     path = Path(directory, name)
                     with contextlib.suppress(OSError):

@@ -228,12 +228,22 @@ class Host:
         command("mount", "--rbind", "/dev", str(self.root / "dev"))
         for name in ("run", "tmp"):
             command("mount", "-t", "tmpfs", "-o", "mode=1777", name, str(self.root / name))
+        for place in (Path(sys.prefix), Path(sys.base_prefix)):
+            self._bring_along(place)
         (self.root / "srv" / "netboot").mkdir(parents=True, exist_ok=True)
         (self.root / "run" / "sshd").mkdir(mode=0o755)
         # what root's shell does on this machine at a login is no part of a lab's host
         for name in (".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshenv", ".cshrc"):
             (self.root / "root" / name).unlink(missing_ok=True)
         command("mount", "--bind", str(self.disk), str(self.root / "srv" / "netboot"))
+
+    def _bring_along(self, place: Path) -> None:
+        """Show a directory of this machine under its own name where the overlay does not: below /tmp, or mounted."""
+        within = self.root / place.relative_to("/")
+        if not within.exists():
+            within.mkdir(parents=True)
+            command("mount", "--bind", str(place), str(within))
+            command("mount", "-o", "remount,bind,ro", str(within))
 
     # -- its disk
 

@@ -18,12 +18,14 @@ CALLS = (
     "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat"
 )
 
-_LINE = re.compile(r"\d+ +(?P<call>\w+)\((?P<arguments>.*)\) += (?P<result>\d+)(?:<(?P<opened>.*)>)?$")
+_LINE = re.compile(r"(?P<pid>\d+) +(?P<call>\w+)\((?P<arguments>.*)\) += (?P<result>\d+)(?:<(?P<opened>.*)>)?$")
 _UNFINISHED = re.compile(r"(?P<pid>\d+) +(?P<begin>\w+\(.*) <unfinished \.\.\.>$")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. \w+ resumed>(?P<end>.*)$")
 # A name, with the directory that it is relative to where the call gives one: 1</directory>, "name"
 _NAME = re.compile(r'(?:(?:\d+|AT_FDCWD)<(?P<directory>[^>]*)>, )?"(?P<name>(?:[^"\\]|\\.)*)"')
 _DESCRIPTOR = re.compile(r"\d+<(?P<path>/[^>]*)>")
+# Calls such as rename name no directory; the process was in the one that its last openat shows
+_WORKING_DIRECTORY = re.compile(r"(?P<pid>\d+) .*?\bAT_FDCWD<(?P<directory>[^>]*)>")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,11 @@ def events(trace: Path, below: Path) -> list[Event]:
     """All changes below a directory, in their order. Calls that failed are left out."""
     found = []
     begun: dict[str, str] = {}
+    directories: dict[str, str] = {}
     for line in trace.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        working = _WORKING_DIRECTORY.match(line)
+        if working:
+            directories[working["pid"]] = working["directory"]
         unfinished = _UNFINISHED.match(line)
         if unfinished:
             begun[unfinished["pid"]] = unfinished["begin"]
@@ -56,13 +62,13 @@ def events(trace: Path, below: Path) -> list[Event]:
         resumed = _RESUMED.match(line)
         call = _LINE.match(f"{resumed['pid']} {begun.pop(resumed['pid'], '')}{resumed['end']}" if resumed else line)
         if call:
-            found += list(_events(call))
+            found += list(_events(call, directories.get(call["pid"], "")))
     return [event for event in found if event.path == str(below) or event.path.startswith(f"{below}/")]
 
 
-def _events(call: re.Match[str]) -> Iterator[Event]:
+def _events(call: re.Match[str], working: str) -> Iterator[Event]:
     name, arguments = call["call"].removesuffix("2").removesuffix("at"), call["arguments"]
-    names = [os.path.join(found["directory"] or "", found["name"]) for found in _NAME.finditer(arguments)]
+    names = [os.path.join(found["directory"] or working, found["name"]) for found in _NAME.finditer(arguments)]
     descriptor = _DESCRIPTOR.match(arguments)
     if name in ("open", "creat"):
         if name == "creat" or "O_CREAT" in arguments:
