@@ -185,10 +185,8 @@ transport:
   type: str
 """
 
-import re
 import time
 import traceback
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -198,136 +196,21 @@ try:
 except ImportError:
     PARAMIKO_ERROR = traceback.format_exc()
 
-from ansible_collections.netboot.syncer.plugins.module_utils import reporting
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
+from ansible_collections.netboot.syncer.plugins.module_utils import parameters, reporting, results
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun, describe
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
-
-RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
-FASTEST = 1e15  # bits or bytes per second; what is larger is a slip of the pen, and rsync could not take it
-
-
-def parse_rate(text: str | None) -> int:
-    """Return a rate in bytes per second, 0 for none. Raises :class:`ValueError`."""
-    if not text:
-        return 0
-    found = RATE.match(text.strip())
-    if not found:
-        raise ValueError(f"bandwidth_limit: {text!r} is no rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
-    bits = float(found.group(1)) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found.group(2)]
-    if bits == 0:
-        raise ValueError(f"bandwidth_limit: nothing could be sent at {text!r}; leave it out for no limit")
-    if bits > FASTEST:
-        shown = text if len(text) < 40 else f"{text[:20]}...{text[-10:]}"
-        raise ValueError(f"bandwidth_limit: no line is as fast as {shown!r}; leave it out for no limit")
-    return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)
-
-
-def in_text(one: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return a part of the result with file names as JSON and a terminal can take them."""
-    return {key: printable(value) if isinstance(value, str) else value for key, value in one.items()}
-
-
-def result(run: SyncRun, started: float, *, check_mode: bool) -> dict[str, t.Any]:
-    """Return what the module reports."""
-    states: dict[str, int] = {}
-    for outcome in run.images.values():
-        states[outcome.state] = states.get(outcome.state, 0) + 1
-    found: dict[str, t.Any] = {
-        "changed": run.changed,
-        "images": [in_text(one) for one in describe(run.images)],
-        "files": [in_text(one) for one in describe(run.files)],
-        "actions": [in_text(one) for one in run.actions],
-        "failures": [printable(line) for line in run.failures],
-        "transport": run.transport,
-        "stats": {
-            "check_mode": check_mode,
-            "sent_bytes": run.sent_bytes,
-            "size": sum(action.get("bytes", 0) for action in run.actions),
-            "seconds": round(time.monotonic() - started, 3),
-            "attempts": run.attempts,
-            "images": states,
-        },
-    }
-    found["summary"] = reporting.line(found)
-    return found
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "src": {"type": "path", "default": "/srv/netboot/assets"},
-            "dest": {"type": "str", "default": "/srv/netboot/assets"},
-            "host": {"type": "str", "required": True},
-            "name": {"type": "str"},
-            "port": {"type": "int"},
-            "user": {"type": "str"},
-            "private_key_file": {"type": "path", "no_log": False},
-            "known_hosts_file": {"type": "path"},
-            "host_key_checking": {"type": "str", "choices": ["true", "accept-new", "false"], "default": "true"},
-            "include": {"type": "list", "elements": "str", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "unmarked_images": {"type": "list", "elements": "str", "default": []},
-            "marker_names": {
-                "type": "list",
-                "elements": "str",
-                "default": ["{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"],
-            },
-            "pointers": {"type": "list", "elements": "str", "default": ["kernels/latest-kernel-version.json"]},
-            "verify": {"type": "bool", "default": False},
-            "delete": {"type": "bool", "default": False},
-            "max_delete": {"type": "int", "default": 10},
-            "bandwidth_limit": {"type": "str"},
-            "transport": {"type": "str", "choices": ["auto", "rsync", "sftp"], "default": "auto"},
-            "retries": {"type": "int", "default": 3},
-            "retry_delay": {"type": "int", "default": 5},
-            "stall_timeout": {"type": "int", "default": 60},
-            "lock_timeout": {"type": "int", "default": 60},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=parameters.ARGUMENTS, supports_check_mode=True)
     if PARAMIKO_ERROR:
         module.fail_json(msg=missing_required_lib("paramiko"), exception=PARAMIKO_ERROR)
-    p = module.params
-    name = p["name"] or p["host"]
-    if not p["dest"].startswith("/") or p["dest"].strip("/") == "":
-        module.fail_json(msg=f"dest: {p['dest']!r} is not the absolute path of a directory below /")
     try:
-        rules = Rules(
-            selection=Selection(include=p["include"], exclude=p["exclude"]),
-            unmarked_images=tuple(p["unmarked_images"]),
-            marker_names=tuple(p["marker_names"]),
-            pointers=tuple(p["pointers"]),
-        )
-        options = Options(
-            src=p["src"],
-            dest=p["dest"],
-            rules=rules,
-            verify=p["verify"],
-            delete=p["delete"],
-            max_delete=p["max_delete"],
-            transport=p["transport"],
-            rate=parse_rate(p["bandwidth_limit"]),
-            retries=p["retries"],
-            retry_delay=p["retry_delay"],
-            lock_timeout=p["lock_timeout"],
-            check_mode=module.check_mode,
-        )
+        name, address, options = parameters.read_site(module.params, check_mode=module.check_mode)
     except ValueError as error:
         module.fail_json(msg=str(error))
-    address = Address(
-        host=p["host"],
-        port=p["port"],
-        user=p["user"],
-        private_key_file=p["private_key_file"],
-        known_hosts_file=p["known_hosts_file"],
-        host_key_checking=p["host_key_checking"],
-        stall_timeout=p["stall_timeout"],
-    )
     started = time.monotonic()
     run = SyncRun(address, options)
     stopped: SyncError | None = None
@@ -342,7 +225,7 @@ def main() -> None:
         )
     for warning in run.warnings:
         module.warn(f"{name}: {warning}")
-    found = result(run, started, check_mode=module.check_mode)
+    found = results.result(run, time.monotonic() - started, check_mode=module.check_mode)
     if module._diff:
         found["diff"] = {"prepared": reporting.actions(name, found)}
     if stopped is not None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.modules.sync_assets import parse_rate
+from ansible_collections.netboot.syncer.plugins.module_utils.parameters import parse_rate
 
 
 @pytest.mark.parametrize(

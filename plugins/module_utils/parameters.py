@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user says of one caching server: the options of the modules, and what a run makes of them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .deciding.readiness import Rules
+from .deciding.selection import Selection
+from .doing.ssh_settings import Address
+from .doing.sync_run import Options
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "src": {"type": "path", "default": "/srv/netboot/assets"},
+    "dest": {"type": "str", "default": "/srv/netboot/assets"},
+    "host": {"type": "str", "required": True},
+    "name": {"type": "str"},
+    "port": {"type": "int"},
+    "user": {"type": "str"},
+    "private_key_file": {"type": "path", "no_log": False},
+    "known_hosts_file": {"type": "path"},
+    "host_key_checking": {"type": "str", "choices": ["true", "accept-new", "false"], "default": "true"},
+    "include": {"type": "list", "elements": "str", "default": []},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "unmarked_images": {"type": "list", "elements": "str", "default": []},
+    "marker_names": {
+        "type": "list",
+        "elements": "str",
+        "default": ["{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"],
+    },
+    "pointers": {"type": "list", "elements": "str", "default": ["kernels/latest-kernel-version.json"]},
+    "verify": {"type": "bool", "default": False},
+    "delete": {"type": "bool", "default": False},
+    "max_delete": {"type": "int", "default": 10},
+    "bandwidth_limit": {"type": "str"},
+    "transport": {"type": "str", "choices": ["auto", "rsync", "sftp"], "default": "auto"},
+    "retries": {"type": "int", "default": 3},
+    "retry_delay": {"type": "int", "default": 5},
+    "stall_timeout": {"type": "int", "default": 60},
+    "lock_timeout": {"type": "int", "default": 60},
+}
+
+RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
+FASTEST = 1e15  # bits or bytes per second; what is larger is a slip of the pen, and rsync could not take it
+
+
+class Site(t.NamedTuple):
+    """A caching server as a module knows it: its name in messages, how it is reached, and what it is to hold."""
+
+    name: str
+    address: Address
+    options: Options
+
+
+def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
+    """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for what makes no sense."""
+    p = parameters
+    if not p["dest"].startswith("/") or p["dest"].strip("/") == "":
+        raise ValueError(f"dest: {p['dest']!r} is not the absolute path of a directory below /")
+    rules = Rules(
+        selection=Selection(include=p["include"], exclude=p["exclude"]),
+        unmarked_images=tuple(p["unmarked_images"]),
+        marker_names=tuple(p["marker_names"]),
+        pointers=tuple(p["pointers"]),
+    )
+    options = Options(
+        src=p["src"],
+        dest=p["dest"],
+        rules=rules,
+        verify=p["verify"],
+        delete=p["delete"],
+        max_delete=p["max_delete"],
+        transport=p["transport"],
+        rate=parse_rate(p["bandwidth_limit"]),
+        retries=p["retries"],
+        retry_delay=p["retry_delay"],
+        lock_timeout=p["lock_timeout"],
+        check_mode=check_mode,
+    )
+    address = Address(
+        host=p["host"],
+        port=p["port"],
+        user=p["user"],
+        private_key_file=p["private_key_file"],
+        known_hosts_file=p["known_hosts_file"],
+        host_key_checking=p["host_key_checking"],
+        stall_timeout=p["stall_timeout"],
+    )
+    return Site(p["name"] or p["host"], address, options)
+
+
+def parse_rate(text: str | None) -> int:
+    """Return a rate in bytes per second, 0 for none. Raises :class:`ValueError`."""
+    if not text:
+        return 0
+    found = RATE.match(text.strip())
+    if not found:
+        raise ValueError(f"bandwidth_limit: {text!r} is no rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
+    bits = float(found.group(1)) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found.group(2)]
+    if bits == 0:
+        raise ValueError(f"bandwidth_limit: nothing could be sent at {text!r}; leave it out for no limit")
+    if bits > FASTEST:
+        shown = text if len(text) < 40 else f"{text[:20]}...{text[-10:]}"
+        raise ValueError(f"bandwidth_limit: no line is as fast as {shown!r}; leave it out for no limit")
+    return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)

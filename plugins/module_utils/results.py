@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules report of a run, in the form of their documentation."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import reporting
+from .doing.sync_run import SyncRun, describe
+from .errors import printable
+
+
+def in_text(one: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a part of the result with file names as JSON and a terminal can take them."""
+    return {key: printable(value) if isinstance(value, str) else value for key, value in one.items()}
+
+
+def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of a run that took so many seconds."""
+    states: dict[str, int] = {}
+    for outcome in run.images.values():
+        states[outcome.state] = states.get(outcome.state, 0) + 1
+    found: dict[str, t.Any] = {
+        "changed": run.changed,
+        "images": [in_text(one) for one in describe(run.images)],
+        "files": [in_text(one) for one in describe(run.files)],
+        "actions": [in_text(one) for one in run.actions],
+        "failures": [printable(line) for line in run.failures],
+        "transport": run.transport,
+        "stats": {
+            "check_mode": check_mode,
+            "sent_bytes": run.sent_bytes,
+            "size": sum(action.get("bytes", 0) for action in run.actions),
+            "seconds": round(seconds, 3),
+            "attempts": run.attempts,
+            "images": states,
+        },
+    }
+    found["summary"] = reporting.line(found)
+    return found
