@@ -22,7 +22,9 @@ options:
     elements: str
     required: true
   hostvars:
-    description: The variable C(hostvars), in which the role left C(netboot_sync_result) for each of them.
+    description:
+      - The variable C(hostvars), in which the role left C(netboot_sync_result) for each of them, or
+        C(netboot_sync_survey) where that found that there was nothing to do.
     type: dict
     required: true
 """
@@ -47,7 +49,12 @@ from ansible_collections.netboot.syncer.plugins.module_utils import reporting
 
 def sync_summary(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> str:
     """Return the table."""
-    return reporting.table({host: hostvars[host].get("netboot_sync_result") for host in hosts})
+    return reporting.table({host: _result(host, hostvars[host]) for host in hosts})
+
+
+def _result(host: str, variables: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
+    surveyed = variables.get("netboot_sync_survey", {}).get("sites", {})
+    return variables.get("netboot_sync_result") or surveyed.get(host)
 
 
 class FilterModule:

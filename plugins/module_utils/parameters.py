@@ -11,7 +11,7 @@ import typing as t
 from .deciding.readiness import Rules
 from .deciding.selection import Selection
 from .doing.ssh_settings import Address
-from .doing.sync_run import Options
+from .doing.sync_run import Options, Site
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "src": {"type": "path", "default": "/srv/netboot/assets"},
@@ -45,14 +45,6 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
 FASTEST = 1e15  # bits or bytes per second; what is larger is a slip of the pen, and rsync could not take it
-
-
-class Site(t.NamedTuple):
-    """A caching server as a module knows it: its name in messages, how it is reached, and what it is to hold."""
-
-    name: str
-    address: Address
-    options: Options
 
 
 def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:

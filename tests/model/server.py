@@ -287,7 +287,7 @@ class SteppedRun(SyncRun):
 
     def ready(self) -> set[str]:
         """The images that the netboot server held ready when the run began; an alias, where its target was it too."""
-        inventory = self._source.inventory(self._options.rules, hash_all=False)
+        inventory = self._source.inventory(self._options.rules, lambda _image: False)
         found = {image.path: image for image in inventory.images if image.ready}
         led_to = {path: [name for entry in one.entries for name in self._trail(entry)] for path, one in found.items()}
         return {path for path in found if found.keys() >= {name for name in led_to[path] if is_image(name)}}

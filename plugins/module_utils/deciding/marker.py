@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import posixpath
 import re
@@ -77,7 +78,8 @@ def marker_paths(squashfs: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[
     return [posixpath.join(directory, pattern.replace("{stem}", stem)) for pattern in names]
 
 
-def squashfs_paths(path: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[str]:
+@functools.lru_cache(maxsize=100_000)  # asked for each path of each tree, and of many caching servers the same
+def squashfs_paths(path: str, names: tuple[str, ...] = DEFAULT_NAMES) -> tuple[str, ...]:
     """Return the squashfs files that a file of this path would be a marker of, the most special name first."""
     directory, name = posixpath.split(path)
     found = []
@@ -86,4 +88,4 @@ def squashfs_paths(path: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[st
         if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after):
             stem = name[len(before) : len(name) - len(after)]
             found.append((len(before) + len(after), posixpath.join(directory, stem + SQUASHFS_SUFFIX)))
-    return [squashfs for _unused, squashfs in sorted(found, key=lambda item: -item[0])]
+    return tuple(squashfs for _unused, squashfs in sorted(found, key=lambda item: -item[0]))

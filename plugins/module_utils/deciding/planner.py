@@ -53,7 +53,7 @@ class _Planner:
         self.source = source
         self.there = there
         self.rules = rules
-        self.promises = Promises(inventory, source, there, rules)
+        self.promises = Promises(inventory, there, rules)
         # The tree as it will be after the units planned so far: a file sent early is the basis of a later one.
         self.later: Tree = dict(there.tree)
         self.delivered: set[str] = set()

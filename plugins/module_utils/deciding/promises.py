@@ -43,7 +43,7 @@ class Promise:
 
 def wanted_markers(inventory: Inventory, source: Tree, there: Tree, rules: Rules) -> list[str]:
     """Return the files that must be read on the caching server, since what a marker there states is not known here."""
-    found = (follow(path, there).entry for path in _images_of(source, there, rules))
+    found = (follow(path, there).entry for path in _images_of(inventory, there, rules))
     return sorted({e.path for e in found if e is not None and e.kind == FILE and not _is_known(e, inventory, source)})
 
 
@@ -51,13 +51,13 @@ def _is_known(entry: Entry, inventory: Inventory, source: Tree) -> bool:
     return entry.path in inventory.stated and entry.looks_like(source.get(entry.path))
 
 
-def _images_of(source: Tree, there: Tree, rules: Rules) -> dict[str, tuple[str, ...]]:
+def _images_of(inventory: Inventory, there: Tree, rules: Rules) -> dict[str, tuple[str, ...]]:
     """Return for each marker on the caching server its squashfs: as the netboot server pairs it, then as it is there.
 
     The netboot server's word counts as well, since a ``<stem>.json`` without its squashfs tells nothing by itself. A
     directory or a pipe under the name of a marker promises nothing to anybody.
     """
-    both = (pair_markers(source, rules), pair_markers(there, rules, strict=True))
+    both = (inventory.pairs, pair_markers(there, rules, strict=True))
     return {
         path: tuple(dict.fromkeys(pairs[path] for pairs in both if path in pairs))
         for path, entry in sorted(there.items())
@@ -68,12 +68,11 @@ def _images_of(source: Tree, there: Tree, rules: Rules) -> dict[str, tuple[str, 
 class Promises:
     """All that the markers on a caching server promise, as they were found."""
 
-    def __init__(self, inventory: Inventory, source: Tree, there: There, rules: Rules) -> None:
+    def __init__(self, inventory: Inventory, there: There, rules: Rules) -> None:
         self._inventory = inventory
-        self._source = source
         self._there = there
         self._rules = rules
-        images = _images_of(source, there.tree, rules)
+        images = _images_of(inventory, there.tree, rules)
         self.images = {path: found[0] for path, found in images.items()}
         self.all = [self._promise(path, found) for path, found in images.items()]
 

@@ -99,7 +99,7 @@ class Inventory:
     ``files`` are plain files, ``kernels`` the files of each kernel version, ``pointers`` what goes last and
     ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
     ``stated`` tells of every marker in the tree, chosen or not, the version that it names; nothing where it names none,
-    and it is left out where it could not be read.
+    and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs.
     """
 
     images: tuple[Image, ...] = ()
@@ -109,6 +109,7 @@ class Inventory:
     held_back: dict[str, str] = dataclasses.field(default_factory=dict)
     pointed: dict[str, str] = dataclasses.field(default_factory=dict)
     stated: dict[str, str] = dataclasses.field(default_factory=dict)
+    pairs: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def paths(self) -> set[str]:
@@ -143,7 +144,8 @@ def _files(tree: Tree, paths: t.Iterable[str]) -> list[str]:
 def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
     """Sort out a tree. Only what :attr:`Rules.selection` chooses is in the result, and what chosen images require."""
     pairs = pair_markers(tree, rules)
-    images = _images(tree, pairs, evidence, rules)
+    sources = _Kernels(tree, evidence, pairs)
+    images = _images(tree, pairs, evidence, rules, sources)
     held_back: dict[str, str] = {}
     files: list[Entry] = []
     pointers: list[Entry] = []
@@ -164,7 +166,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         elif entry.kind == SYMLINK:
             pointers.append(entry)
         elif matches(path, rules.pointers):
-            pointed[path], reason = _pointed_version(path, tree, evidence, pairs)
+            pointed[path], reason = _pointed_version(path, evidence, sources)
             if reason:
                 held_back[path] = reason
             else:
@@ -173,7 +175,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
             files.append(entry)
     for version in sorted(kernels):
         # A kernel goes as a whole or not at all: half of it would cost the images there their markers, for nothing.
-        inside, reason = _kernel(version, tree, evidence, pairs)
+        inside, reason = sources.look(version)
         reason = reason or _left_out(inside, rules)
         if reason:
             held_back.update((entry.path, f"its kernel is not whole: {reason}") for entry in kernels.pop(version))
@@ -185,6 +187,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         held_back=held_back,
         pointed=pointed,
         stated={path: version_stated(content) for path, content in evidence.contents.items()},
+        pairs=pairs,
     )
 
 
@@ -209,7 +212,7 @@ def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> dict[str,
     images is not enough.
     """
     squashfs_directories = {posixpath.dirname(path) for path in tree if is_image(path)}
-    special_names = [name for name in rules.marker_names if name != "{stem}.json"]
+    special_names = tuple(name for name in rules.marker_names if name != "{stem}.json")
     pairs: dict[str, str] = {}
     for path, entry in tree.items():
         candidates = markers.squashfs_paths(path, rules.marker_names)
@@ -222,7 +225,7 @@ def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> dict[str,
     return pairs
 
 
-def _images(tree: Tree, pairs: dict[str, str], evidence: Evidence, rules: Rules) -> list[Image]:
+def _images(tree: Tree, pairs: dict[str, str], evidence: Evidence, rules: Rules, kernels: _Kernels) -> list[Image]:
     of_image: dict[str, list[Entry]] = {p: [] for p, e in tree.items() if is_image(p) and e.kind != DIRECTORY}
     for path, image in pairs.items():
         of_image.setdefault(image, []).append(tree[path])
@@ -231,12 +234,12 @@ def _images(tree: Tree, pairs: dict[str, str], evidence: Evidence, rules: Rules)
         if rules.selection.has(path):
             order = {name: i for i, name in enumerate(markers.marker_paths(path, rules.marker_names))}
             found.sort(key=lambda entry: (order.get(entry.path, len(order)), entry.path))
-            images.append(_image(path, tuple(found), tree, evidence, rules, pairs))
+            images.append(_image(path, tuple(found), tree, evidence, rules, kernels))
     return images
 
 
 def _image(
-    path: str, found: tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules, pairs: dict[str, str]
+    path: str, found: tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules, kernels: _Kernels
 ) -> Image:
     entry = tree.get(path)
     read, reason = _read_markers(found, tree, evidence)
@@ -252,7 +255,7 @@ def _image(
     if not image.reason:
         image = dataclasses.replace(image, reason=_squashfs_trouble(image, read, tree, evidence, rules))
     if not image.reason:
-        requires, reason = _required(image, tree, evidence, rules, pairs)
+        requires, reason = _required(image, rules, kernels)
         image = dataclasses.replace(image, requires=requires, reason=reason)
     return image
 
@@ -297,12 +300,10 @@ def _squashfs_trouble(
     return ""
 
 
-def _required(
-    image: Image, tree: Tree, evidence: Evidence, rules: Rules, pairs: dict[str, str]
-) -> tuple[tuple[Entry, ...], str]:
+def _required(image: Image, rules: Rules, kernels: _Kernels) -> tuple[tuple[Entry, ...], str]:
     requires: list[Entry] = []
     for version in image.versions:
-        inside, reason = _kernel(version, tree, evidence, pairs)
+        inside, reason = kernels.look(version)
         reason = reason or _left_out(inside, rules)
         if reason:
             return (), f"it requires {reason}"
@@ -310,26 +311,44 @@ def _required(
     return tuple(requires), ""
 
 
-def _kernel(version: str, tree: Tree, evidence: Evidence, pairs: dict[str, str]) -> tuple[list[Entry], str]:
-    """Return all that belongs to a kernel, and why it is not whole: in words that begin with the path."""
-    directory = kernel_directory(version)
-    above = tree.get(directory)
-    if above is not None and above.kind == SYMLINK:
-        return [], f"{directory}, which is a symlink and not the kernel's own directory"
-    for name in KERNEL_FILES:
-        target = _resolve(f"{directory}/{name}", tree)
-        if isinstance(target, str):
-            return [], f"{directory}/{name}, which {target}"
-        if target.size == 0:
-            return [], f"{directory}/{name}, which is empty"
-    inside = [e for p, e in sorted(tree.items()) if e.kind != DIRECTORY and kernel_part(p, pairs) == version]
-    for entry in inside:
-        reason = evidence.unreadable.get(entry.path) or _plain_trouble(entry, tree)
-        if reason:
-            return [], f"{entry.path}: {reason}"
-        if any(kernel_version_of(name) != version for name in follow(entry.path, tree).names):
-            return [], f"{entry.path}, a symlink that leaves its kernel directory"
-    return inside, ""
+class _Kernels:
+    """The kernels of a tree. Many images require the same one, so each is looked at once."""
+
+    def __init__(self, tree: Tree, evidence: Evidence, pairs: t.Mapping[str, str]) -> None:
+        self._tree = tree
+        self._evidence = evidence
+        self._parts: dict[str, list[Entry]] = {}
+        self._seen: dict[str, tuple[list[Entry], str]] = {}
+        for path, entry in sorted(tree.items()):
+            version = kernel_part(path, pairs)
+            if version and entry.kind != DIRECTORY:
+                self._parts.setdefault(version, []).append(entry)
+
+    def look(self, version: str) -> tuple[list[Entry], str]:
+        """Return all that belongs to a kernel, and why it is not whole: in words that begin with the path."""
+        if version not in self._seen:
+            reason = self._trouble(version)
+            self._seen[version] = ([] if reason else self._parts.get(version, []), reason)
+        return self._seen[version]
+
+    def _trouble(self, version: str) -> str:
+        directory = kernel_directory(version)
+        above = self._tree.get(directory)
+        if above is not None and above.kind == SYMLINK:
+            return f"{directory}, which is a symlink and not the kernel's own directory"
+        for name in KERNEL_FILES:
+            target = _resolve(f"{directory}/{name}", self._tree)
+            if isinstance(target, str):
+                return f"{directory}/{name}, which {target}"
+            if target.size == 0:
+                return f"{directory}/{name}, which is empty"
+        for entry in self._parts.get(version, []):
+            reason = self._evidence.unreadable.get(entry.path) or _plain_trouble(entry, self._tree)
+            if reason:
+                return f"{entry.path}: {reason}"
+            if any(kernel_version_of(name) != version for name in follow(entry.path, self._tree).names):
+                return f"{entry.path}, a symlink that leaves its kernel directory"
+        return ""
 
 
 def _left_out(inside: t.Sequence[Entry], rules: Rules) -> str:
@@ -363,11 +382,11 @@ def _plain_trouble(entry: Entry, tree: Tree) -> str:
     return ""
 
 
-def _pointed_version(path: str, tree: Tree, evidence: Evidence, pairs: dict[str, str]) -> tuple[str, str]:
+def _pointed_version(path: str, evidence: Evidence, kernels: _Kernels) -> tuple[str, str]:
     """Return the kernel version that a JSON pointer names, and why it is held back where that kernel is not whole."""
     try:
         version = markers.parse(evidence.contents.get(path, b"")).version
     except ValueError as error:
         return "", str(error).replace("the marker", "the pointer")
-    reason = _kernel(version, tree, evidence, pairs)[1] if version else ""
+    reason = kernels.look(version)[1] if version else ""
     return version, f"it names {reason}" if reason else ""

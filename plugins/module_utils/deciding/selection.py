@@ -9,6 +9,7 @@ without ``/`` matches a name at any depth, and a pattern that matches a director
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import typing as t
@@ -66,13 +67,18 @@ def matches(path: str, patterns: t.Iterable[str]) -> bool:
     return any(compile_pattern(pattern).match(name) for pattern in patterns for name in names)
 
 
+@dataclasses.dataclass(frozen=True)
 class Selection:
     """The chosen part of a tree. Hidden names are never chosen."""
 
-    def __init__(self, *, include: t.Sequence[str] = (), exclude: t.Sequence[str] = ()) -> None:
-        self.include = tuple(include)
-        self.exclude = tuple(exclude)
-        check_patterns(self.include + self.exclude)
+    include: t.Sequence[str] = ()
+    exclude: t.Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check what a user wrote, and keep it as tuples, so that equal selections are found again."""
+        object.__setattr__(self, "include", tuple(self.include))
+        object.__setattr__(self, "exclude", tuple(self.exclude))
+        check_patterns((*self.include, *self.exclude))
 
     def has(self, path: str) -> bool:
         """Tell whether the path is chosen."""

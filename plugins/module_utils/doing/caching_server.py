@@ -362,6 +362,10 @@ class CachingServer:
             if not self._sftp.list(self._full(path)):
                 self._sftp.remove_directory(self._full(path))
 
+    def has_leftovers(self) -> bool:
+        """Tell whether a run that broke off left anything to use or to clean."""
+        return self._area.has_leftovers()
+
     def clean(self, unfinished: t.Iterable[str]) -> None:
         """Remove from the work area all that no later run will use."""
         self._area.clean(unfinished)

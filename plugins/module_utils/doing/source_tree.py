@@ -26,6 +26,7 @@ class SourceTree:
     def __init__(self, root: str) -> None:
         self.root = root
         self.tree: Tree = {}
+        self._inventories: dict[readiness.Rules, readiness.Inventory] = {}
         self._digests: dict[tuple[int, ...], str] = {}
 
     def absolute(self, path: str) -> str:
@@ -42,6 +43,7 @@ class SourceTree:
                 remedy="Mount it, or set netboot_sync_src to where it is.",
             )
         self.tree = {}
+        self._inventories = {}
         self._scan("")
         if all(entry.kind == DIRECTORY for entry in self.tree.values()):
             raise SyncError(
@@ -164,14 +166,16 @@ class SourceTree:
                 unreadable[path] = "no permission to read it on the netboot server"
         return readiness.Evidence(contents, superblocks, digests, unreadable)
 
-    def inventory(self, rules: readiness.Rules, *, hash_all: bool) -> readiness.Inventory:
-        """Return what is ready. Where a marker states a SHA-256 and ``hash_all`` is set, the squashfs is hashed."""
-        evidence = self.evidence(rules)
-        inventory = readiness.assess(self.tree, evidence, rules)
-        stated = [follow(image.path, self.tree).entry for image in inventory.images if image.ready and image.sha256]
-        if not (stated and hash_all):
+    def inventory(self, rules: readiness.Rules, to_hash: t.Callable[[readiness.Image], bool]) -> readiness.Inventory:
+        """Return what is ready. Where a marker states a SHA-256, the squashfs is hashed if ``to_hash`` says so."""
+        if rules not in self._inventories:
+            self._inventories[rules] = readiness.assess(self.tree, self.evidence(rules), rules)
+        inventory = self._inventories[rules]
+        stated = [image for image in inventory.images if image.ready and image.sha256 and to_hash(image)]
+        found = [follow(image.path, self.tree).entry for image in stated]
+        if not found:
             return inventory
-        digests_of = [entry.path for entry in stated if entry is not None]
+        digests_of = [entry.path for entry in found if entry is not None]
         return readiness.assess(self.tree, self.evidence(rules, digests_of=digests_of), rules)
 
 

@@ -13,9 +13,9 @@ import time
 import typing as t
 
 from ..deciding import planner
-from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry
+from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow
 from ..deciding.promises import There, wanted_markers
-from ..deciding.readiness import Inventory, Rules
+from ..deciding.readiness import Image, Inventory, Rules
 from ..deciding.steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw, step_path
 from ..errors import ConnectionTrouble, Kept, LockHeld, SourceChanged, SyncError
 from .caching_server import CachingServer
@@ -42,6 +42,14 @@ class Options:
     check_mode: bool = False
 
 
+class Site(t.NamedTuple):
+    """A caching server as a module knows it: its name in messages, how it is reached, and what it is to hold."""
+
+    name: str
+    address: Address
+    options: Options
+
+
 @dataclasses.dataclass
 class Outcome:
     """What became of one path: ``seconds`` were spent on it, ``verified`` says that its content was compared."""
@@ -56,12 +64,15 @@ class Outcome:
 
 
 class SyncRun:
-    """Brings one caching server in line. The results stay readable when :meth:`run` raises."""
+    """Brings one caching server in line. The results stay readable when :meth:`run` raises.
 
-    def __init__(self, address: Address, options: Options) -> None:
+    ``source`` is given where many runs share one tree, which was listed already.
+    """
+
+    def __init__(self, address: Address, options: Options, source: SourceTree | None = None) -> None:
         self._address = address
         self._options = options
-        self._source = SourceTree(options.src)
+        self._source = source or SourceTree(options.src)
         self.images: dict[str, Outcome] = {}
         self.files: dict[str, Outcome] = {}
         self.actions: list[dict[str, t.Any]] = []
@@ -69,6 +80,7 @@ class SyncRun:
         self.failures: list[str] = []
         self.transport = ""
         self.attempts = 0
+        self.idle = False
         self._compared: set[str] = set()
         self._gone: set[str] = set()  # the markers withdrawn so far
         self._put: set[str] = set()  # the final names that were put up so far
@@ -96,8 +108,18 @@ class SyncRun:
                     raise
                 time.sleep(self._options.retry_delay * 2 ** min(self.attempts - 1, 4))
 
+    def look(self) -> None:
+        """Find out what a run would do, with one try, and whether that is nothing at all: ``idle``.
+
+        For options of check mode, and a source that was listed. Raises :class:`SyncError`.
+        """
+        self._in_session()
+
     def _attempt(self) -> None:
         self._source.scan()
+        self._in_session()
+
+    def _in_session(self) -> None:
         with Session(self._address) as session:
             try:
                 self._with(session)
@@ -143,13 +165,15 @@ class SyncRun:
         unfinished = [path for unit in plan.units for path in self._carry_out(server, unit)]
         if not self._options.check_mode:
             server.clean(unfinished)
+        else:
+            self.idle = not (self.actions or self.failures or server.has_leftovers())
 
     # Planning
 
     def _plan(self, server: CachingServer) -> tuple[Inventory, planner.Plan]:
         options = self._options
-        inventory = self._source.inventory(options.rules, hash_all=True)
         tree = server.tree()
+        inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image, tree))
         damaged = self._compare(server, inventory, tree) if options.verify else frozenset()
         contents = {
             path: server.read_marker(tree[path])
@@ -160,6 +184,11 @@ class SyncRun:
             inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
         )
         return inventory, plan
+
+    def _is_new(self, image: Image, there: Tree) -> bool:
+        """Tell whether anything of an image is not there yet. What is there was hashed when it was sent."""
+        names = {name for entry in image.entries for name in follow(entry.path, self._source.tree).names}
+        return not all(self._source.tree[name].looks_like(there.get(name)) for name in names)
 
     def _compare(self, server: CachingServer, inventory: Inventory, tree: dict[str, Entry]) -> frozenset[str]:
         """Compare the content of all that looks the same, and return what differs."""

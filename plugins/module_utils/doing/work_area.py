@@ -104,6 +104,10 @@ class WorkArea:
         """Remove all that lies here of a file."""
         self._remove_all(self.directory(path))
 
+    def has_leftovers(self) -> bool:
+        """Tell whether there is anything beside the lock."""
+        return any(entry.path != LOCK for entry in self._list(self.root))
+
     def clean(self, unfinished: t.Iterable[str]) -> None:
         """Remove all that no later run will use: everything but the pieces of files that are still to be sent."""
         keep = {transfer_id(path) for path in unfinished} | {LOCK}

@@ -1,0 +1,159 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module sync_survey: parameters in, result out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sync_survey
+short_description: Find out which caching servers have nothing to do
+version_added: 0.1.0
+description:
+  - Looks at many caching servers in one process, as M(netboot.syncer.sync_assets) would in check mode, and tells which
+    of them are in line with the assets tree of this host.
+  - Where most are, this costs a small part of a call of M(netboot.syncer.sync_assets) for each, and needs no forks.
+  - It never fails because of a caching server. One that is behind, cannot be reached, or is too slow to answer along
+    with the others, is left to M(netboot.syncer.sync_assets), which tells the trouble.
+author:
+  - Netboot Syncer contributors (@netboot-syncer)
+requirements:
+  - paramiko
+options:
+  sites:
+    description:
+      - The caching servers, each as a dictionary of the options of M(netboot.syncer.sync_assets). V(null) counts as
+        left out. With C(verify) set, a caching server is not looked at, since its content has to be compared.
+      - Either this or O(site_variable) is needed.
+    type: list
+    elements: dict
+  site_variable:
+    description:
+      - The name of a variable with such a dictionary. It is evaluated for each host of the play, with the variables of
+        that host; the task itself runs once.
+    type: str
+  source_variable:
+    description:
+      - With O(site_variable), the name of a variable that tells for each host of the play where it is synced from. Only
+        hosts for which it is the same as for the task are looked at.
+    type: str
+attributes:
+  action:
+    description: The controller evaluates O(site_variable).
+    support: full
+  check_mode:
+    description: Never changes anything.
+    support: full
+  diff_mode:
+    description: Nothing changes, so there is nothing to show.
+    support: none
+seealso:
+  - module: netboot.syncer.sync_assets
+"""
+
+EXAMPLES = r"""
+- name: Find out which caching servers have nothing to do
+  netboot.syncer.sync_survey:
+    sites:
+      - name: site-a
+        host: 192.0.2.10
+        user: netboot
+      - name: site-b
+        host: 192.0.2.20
+        user: netboot
+  register: survey
+
+- name: Find out which hosts of the play have nothing to do
+  netboot.syncer.sync_survey:
+    site_variable: site
+  vars:
+    site:
+      name: "{{ inventory_hostname }}"
+      host: "{{ ansible_host }}"
+      user: "{{ ansible_user }}"
+  delegate_to: netboot-server
+  run_once: true
+  register: survey
+"""
+
+RETURN = r"""
+in_line:
+  description: The names of the caching servers that have nothing to do, in the order given.
+  returned: always
+  type: list
+  elements: str
+sites:
+  description:
+    - For each of them what M(netboot.syncer.sync_assets) would return, without the images and files that are unchanged.
+  returned: always
+  type: dict
+summary:
+  description: The result in one line.
+  returned: always
+  type: str
+  sample: "48 of 50 caching servers are in line"
+"""
+
+import time
+import traceback
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+PARAMIKO_ERROR: str | None = None
+try:
+    import paramiko  # noqa: F401  # pylint: disable=unused-import
+except ImportError:
+    PARAMIKO_ERROR = traceback.format_exc()
+
+from ansible_collections.netboot.syncer.plugins.module_utils import parameters, results
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.survey import Survey
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "sites": {"type": "list", "elements": "dict"},
+            "site_variable": {"type": "str"},
+            "source_variable": {"type": "str"},
+        },
+        required_one_of=[("sites", "site_variable")],
+        supports_check_mode=True,
+    )
+    if PARAMIKO_ERROR:
+        module.fail_json(msg=missing_required_lib("paramiko"), exception=PARAMIKO_ERROR)
+    started = time.monotonic()
+    validator = ArgumentSpecValidator(parameters.ARGUMENTS)
+    sites = []
+    for given in module.params["sites"] or ():
+        checked = validator.validate({key: value for key, value in given.items() if value is not None})
+        if checked.error_messages:
+            module.fail_json(msg=f"sites: {given.get('name') or given.get('host')}: {checked.error_messages[0]}")
+        try:
+            site = parameters.read_site(checked.validated_parameters, check_mode=True)
+        except ValueError:
+            continue  # sync_assets refuses it, in its own words
+        if not site.options.verify:
+            sites.append(site)
+    try:
+        with Lifeline():
+            runs = Survey(sites).run()
+    except Abandoned:
+        module.fail_json(msg="the survey was told to end, or nobody waits for it")
+    found = {}
+    for name, run in runs.items():
+        result = results.result(run, time.monotonic() - started, check_mode=module.check_mode)
+        for part in ("images", "files"):
+            result[part] = [one for one in result[part] if one["state"] != "unchanged"]
+        found[name] = result
+    total = len(module.params["sites"] or ())
+    module.exit_json(
+        changed=False, in_line=list(found), sites=found, summary=f"{len(found)} of {total} caching servers are in line"
+    )
+
+
+if __name__ == "__main__":
+    main()
