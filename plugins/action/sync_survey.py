@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
     """Evaluates a variable for each host of the play, and hands the values to the module.
 
     A task for each host would do the same, with a process for each of them: with fifty hosts that took more time than

@@ -53,8 +53,8 @@ def sync_summary(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> str
 
 
 def _result(host: str, variables: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
-    surveyed = variables.get("netboot_sync_survey", {}).get("sites", {})
-    return variables.get("netboot_sync_result") or surveyed.get(host)
+    found: t.Mapping[str, t.Any] | None = variables.get("netboot_sync_result")
+    return found or variables.get("netboot_sync_survey", {}).get("sites", {}).get(host)
 
 
 class FilterModule:
