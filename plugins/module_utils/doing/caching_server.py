@@ -24,6 +24,7 @@ from .session import Session
 from .sftp import Sftp, Space
 from .sftp_transport import SftpTransport
 from .source_tree import SourceTree
+from .ssh_settings import has_aes
 from .work_area import WorkArea
 
 FILE_MODE = 0o644  # what a web server of another user may read
@@ -84,6 +85,7 @@ class CachingServer:
             self._source,
             dest=self.dest,
             can_join=self.abilities.joins,
+            ciphers=self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else (),
             rate=rate,
         )
 
@@ -233,6 +235,8 @@ class CachingServer:
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
         small = entry.size < SMALL
+        if self.hashes and not small:
+            self._source.begin_digest(entry)  # the check wants it, and a line is seldom as fast as this
         self._last = self._by_sftp if self._by_rsync is None or small else self._by_rsync
         self._last.sent = 0
         room = None if small else self._room(entry)

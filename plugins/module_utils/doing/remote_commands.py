@@ -19,6 +19,7 @@ from .session import Session
 # Says what is there. A forced command (internal-sftp, say) does not print the first line.
 _PROBE = """echo netboot-sync
 for name in rsync sha256sum xargs flock timeout dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
+grep -qw aes /proc/cpuinfo 2>/dev/null && echo "has aes"
 rsync --version 2>/dev/null | head -n 1
 """
 
@@ -42,12 +43,16 @@ _RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\
 
 
 class Abilities(t.NamedTuple):
-    """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple."""
+    """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
+
+    ``aes`` tells whether its processor has instructions for AES.
+    """
 
     rsync: tuple[int, ...] = ()
     hashes: bool = False
     locks: bool = False
     joins: bool = False
+    aes: bool = False
 
 
 def parse_rsync_version(text: str) -> tuple[int, ...]:
@@ -74,6 +79,7 @@ def parse_abilities(output: bytes) -> Abilities:
         hashes={"sha256sum", "xargs"} <= has,
         locks={"flock", "timeout", "dd"} <= has,
         joins="cat" in has,
+        aes="aes" in has,
     )
 
 

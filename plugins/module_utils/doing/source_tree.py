@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 import typing as t
 
 from ..deciding import readiness
@@ -27,7 +28,7 @@ class SourceTree:
         self.root = root
         self.tree: Tree = {}
         self._inventories: dict[readiness.Rules, readiness.Inventory] = {}
-        self._digests: dict[tuple[int, ...], str] = {}
+        self._digests: dict[tuple[int, ...], _Hashing] = {}
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a relative one."""
@@ -124,14 +125,19 @@ class SourceTree:
                 yield block
         self.confirm(entry)
 
-    def digest(self, entry: Entry) -> str:
-        """Return the SHA-256 of a file; it is read once in a run. Raises :class:`SourceChanged`."""
+    def begin_digest(self, entry: Entry) -> None:
+        """Start to hash a file beside something else, such as its transfer; :meth:`digest` then waits for the rest."""
         if entry.identity not in self._digests:
-            total = hashlib.sha256()
-            for block in self.blocks(entry):
-                total.update(block)
-            self._digests[entry.identity] = total.hexdigest()
-        return self._digests[entry.identity]
+            self._digests[entry.identity] = _Hashing(self.blocks(entry))
+
+    def digest(self, entry: Entry) -> str:
+        """Return the SHA-256 of a file; it is read once in a run. Raises :class:`SourceChanged` or :class:`OSError`."""
+        self.begin_digest(entry)
+        try:
+            return self._digests[entry.identity].result()
+        except (SourceChanged, OSError):
+            del self._digests[entry.identity]
+            raise
 
     def _open(self, entry: Entry) -> t.BinaryIO:
         self.confirm(entry)
@@ -181,3 +187,27 @@ class SourceTree:
 
 def _why(error: SourceChanged | OSError) -> str:
     return error.what if isinstance(error, SourceChanged) else str(error.strerror)
+
+
+class _Hashing:
+    """A SHA-256 that is worked out in a thread, which does not outlive the process."""
+
+    def __init__(self, blocks: t.Iterable[bytes]) -> None:
+        self._blocks = blocks
+        self._total = hashlib.sha256()
+        self._error: SourceChanged | OSError | None = None
+        self._thread = threading.Thread(target=self._run, name="hashing", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for block in self._blocks:
+                self._total.update(block)
+        except (SourceChanged, OSError) as error:
+            self._error = error
+
+    def result(self) -> str:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._total.hexdigest()

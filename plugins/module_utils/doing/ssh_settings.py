@@ -14,6 +14,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import typing as t
 
 from ..errors import SyncError
 
@@ -62,9 +63,10 @@ class Address:
             options.append(f"-oUser={self.user}")
         return options
 
-    def remote_shell(self) -> str:
+    def remote_shell(self, ciphers: t.Sequence[str] = ()) -> str:
         """Return the value of rsync's ``--rsh``; rsync splits it at blanks and takes no shell."""
-        return " ".join(shlex.quote(word) for word in ["ssh"] + self.ssh_options())
+        order = [f"-oCiphers={','.join(ciphers)}"] if ciphers else []
+        return " ".join(shlex.quote(word) for word in ["ssh"] + self.ssh_options() + order)
 
 
 def _quoted(path: str) -> str:
@@ -85,6 +87,15 @@ class Effective:
     host_key_alias: str = ""
     proxy_command: str = ""
     bind_address: str = ""
+    ciphers: tuple[str, ...] = ()
+
+    def fast_ciphers(self) -> tuple[str, ...]:
+        """Return the ciphers that OpenSSH would offer, AES-GCM first; for two ends with AES in hardware.
+
+        OpenSSH prefers ChaCha20, which is the faster one without; with it, AES-GCM carries half as much again.
+        """
+        fast = [name for name in self.ciphers if name.startswith("aes") and "-gcm@" in name]
+        return (*fast, *(name for name in self.ciphers if name not in fast)) if fast else ()
 
 
 def resolve(address: Address) -> Effective:
@@ -153,4 +164,14 @@ def _read(output: str, address: Address) -> Effective:
         host_key_alias=one("hostkeyalias"),
         proxy_command=proxy.replace("%h", hostname).replace("%p", str(port)).replace("%r", one("user")),
         bind_address=one("bindaddress"),
+        ciphers=tuple(name for name in one("ciphers").split(",") if name),
     )
+
+
+def has_aes() -> bool:
+    """Tell whether this host's processor has instructions for AES."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            return any("aes" in line.split() for line in file)
+    except OSError:
+        return False
