@@ -19,6 +19,7 @@ from .session import Session
 # Says what is there. A forced command (internal-sftp, say) does not print the first line.
 _PROBE = """echo netboot-sync
 for name in rsync sha256sum xargs flock timeout dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
+echo "zone $(date +%z 2>/dev/null)"
 rsync --version 2>/dev/null | head -n 1
 """
 
@@ -38,22 +39,36 @@ while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done
 """
 
 _HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
+_ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
 _RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
 
 
 class Abilities(t.NamedTuple):
-    """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple."""
+    """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
+
+    ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
+    """
 
     rsync: tuple[int, ...] = ()
     hashes: bool = False
     locks: bool = False
     joins: bool = False
+    utc_offset: int | None = None
 
 
 def parse_rsync_version(text: str) -> tuple[int, ...]:
     """Return the version that ``rsync --version`` printed, or an empty tuple."""
     found = _RSYNC_VERSION.search(text)
     return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def parse_utc_offset(text: str) -> int | None:
+    """Return what ``date +%z`` printed, in seconds, or None."""
+    found = _ZONE.search(text)
+    if not found:
+        return None
+    seconds = int(found.group(2)) * 3600 + int(found.group(3)) * 60
+    return -seconds if found.group(1) == "-" else seconds
 
 
 def probe(session: Session) -> Abilities:
@@ -74,6 +89,7 @@ def parse_abilities(output: bytes) -> Abilities:
         hashes={"sha256sum", "xargs"} <= has,
         locks={"flock", "timeout", "dd"} <= has,
         joins="cat" in has,
+        utc_offset=parse_utc_offset(text),
     )
 
 
