@@ -219,20 +219,20 @@ def test_two_sites_share_the_uplink_and_one_alone_has_all(two: Fleet, tmp_path: 
 
 def test_a_site_that_ends_leaves_its_share_to_the_other(two: Fleet, tmp_path: Path) -> None:
     add_large_image(two.tree, "prod/first", size=16 * MB)
-    add_large_image(two.tree, "prod/second", size=24 * MB)
+    add_large_image(two.tree, "prod/second", size=36 * MB)
     with (
         Watch(*lines(two)) as watch,
         in_parallel(
             two,
             tmp_path / "shared",
             near={"include": ["prod/first*"], "transport": "rsync"},
-            far={"include": ["prod/first*", "prod/second*"], "transport": "rsync"},
+            far={"include": ["prod/second*"], "transport": "rsync"},
         ),
     ):
         pass
     _begin, first_ends = watch.span(0)
-    both = (max(watch.span(0)[0], watch.span(1)[0]) + 1, first_ends)
-    total, one, other = (watch.rate(*both, *of) / CAP for of in ((), (0,), (1,)))
+    both = (max(watch.span(0)[0], watch.span(1)[0]) + 1.5, first_ends)
+    total, one = watch.rate(*both) / CAP, watch.rate(*both, 0) / CAP
     gone = [then for then, counts in watch.samples if counts[0] < watch.samples[-1][1][0]][-1]
     alone = watch.rate(gone + 3, watch.span(1)[1], 1) / CAP
     assert LEAST < total < MOST
@@ -244,8 +244,8 @@ def test_what_a_slow_site_cannot_use_goes_to_the_other(tmp_path: Path) -> None:
     specs = [SiteSpec("slow", rate=6e6), SiteSpec("fast", line=True)]
     with Fleet(tmp_path / "fleet", specs) as fleet:
         fleet.tree.add_kernel()
-        add_large_image(fleet.tree, "prod/small", size=8 * MB)
-        add_large_image(fleet.tree, LARGE, size=32 * MB)
+        add_large_image(fleet.tree, "prod/small", size=14 * MB)
+        add_large_image(fleet.tree, LARGE, size=40 * MB)
         with (
             Watch(*lines(fleet)) as watch,
             in_parallel(
@@ -257,7 +257,8 @@ def test_what_a_slow_site_cannot_use_goes_to_the_other(tmp_path: Path) -> None:
         ):
             pass
         begin, end = watch.span(1)
-        slow, fast = (watch.rate(begin + 2, end, number) / CAP for number in (0, 1))
+        # what the line's own buffers take at first looks like more
+        slow, fast = (watch.rate(begin + 5, end, number) / CAP for number in (0, 1))
         assert fast > 0.7
         assert slow + fast < MOST
 
