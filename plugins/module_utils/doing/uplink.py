@@ -25,8 +25,9 @@ from ..errors import SyncError
 REFRESH = 0.4  # seconds between two looks at the others
 NOTICE = 2 * REFRESH + 0.2  # seconds after which all others have seen a new one
 FIRST = 0.02  # of the cap: what a new one takes until then
-HISTORY = 2.0  # seconds over which it is measured what a transfer uses
-ENOUGH = 1.0  # seconds of that before anything is concluded from it
+HISTORY = 5.0  # seconds over which it is measured what a transfer uses
+ENOUGH = 2.5  # seconds of that before anything is concluded from it: what a slow line takes, it takes in gulps
+GROWTH = 1.5  # by which the demand grows of one who uses up his share
 SPARE = 1.1  # what a transfer on a slow line is given above what it uses, so that it shows when it can use more
 USED_UP = 0.95  # of its share: whoever uses so much could use more
 LEAST = 0.02  # of the cap: the least that one asks for who sends
@@ -128,20 +129,25 @@ class Uplink:
     _most: float | None = None
 
     def _note(self, now: float, passed: float) -> None:
-        if not self._samples or passed != self._samples[-1][1]:
+        if passed and (not self._samples or passed != self._samples[-1][1]):  # before the first byte, all is open
             self._samples.append((now, passed))
-        while now - self._samples[0][0] > HISTORY and len(self._samples) > 2:
+        while len(self._samples) > 2 and now - self._samples[0][0] > HISTORY:
             self._samples.popleft()
 
     def _judge(self, now: float) -> float | None:
         """Return how much this transfer can use, by what it used of its share; None for all that it gets."""
-        (first, began), (last, passed) = self._samples[0], self._samples[-1]
+        (first, began), (last, passed) = (self._samples[0], self._samples[-1]) if self._samples else ((now, 0.0),) * 2
         until = now if now - last > ENOUGH else last
         if until - first < ENOUGH:
             found = self._demand
         else:
             used = (passed - began) / (until - first)
-            found = None if used >= USED_UP * self._share else max(used * SPARE, LEAST * self.cap)
+            if used < USED_UP * self._share:
+                found = max(used * SPARE, LEAST * self.cap)
+            else:
+                grown = self.cap if self._demand is None else self._demand * GROWTH
+                found = grown if grown < self.cap else None
+                self._samples.clear()
         limits = [one for one in (found, self._most) if one is not None]
         return min(limits, default=None)
 
