@@ -58,5 +58,9 @@ class SourceChanged(SyncError):
     """A file changed or vanished on the netboot server while it was read: it is held back, no failure."""
 
 
+class LeftForLater(SyncError):
+    """The limit of the site lets nothing through at this time: a later run sends it, no failure."""
+
+
 class Kept(SyncError):
     """What was to be removed turned out to be of use to somebody: it stays, no failure."""

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from .deciding.bandwidth import parse_limit, parse_rate
 from .deciding.readiness import Rules
 from .deciding.selection import Selection
+from .doing import site_time
 from .doing.ssh_settings import Address
 from .doing.sync_run import Options, Site
 
@@ -35,7 +36,9 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "verify": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 10},
-    "bandwidth_limit": {"type": "str"},
+    "bandwidth_limit": {"type": "raw"},
+    "timezone": {"type": "str"},
+    "uplink_limit": {"type": "str"},
     "transport": {"type": "str", "choices": ["auto", "rsync", "sftp"], "default": "auto"},
     "retries": {"type": "int", "default": 3},
     "retry_delay": {"type": "int", "default": 5},
@@ -43,15 +46,14 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "lock_timeout": {"type": "int", "default": 60},
 }
 
-RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
-FASTEST = 1e15  # bits or bytes per second; what is larger is a slip of the pen, and rsync could not take it
-
 
 def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
     """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for what makes no sense."""
     p = parameters
     if not p["dest"].startswith("/") or p["dest"].strip("/") == "":
         raise ValueError(f"dest: {p['dest']!r} is not the absolute path of a directory below /")
+    if p["timezone"]:
+        site_time.named_zone(p["timezone"])  # refused now, not when the caching server is at hand
     rules = Rules(
         selection=Selection(include=p["include"], exclude=p["exclude"]),
         unmarked_images=tuple(p["unmarked_images"]),
@@ -66,7 +68,9 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
         delete=p["delete"],
         max_delete=p["max_delete"],
         transport=p["transport"],
-        rate=parse_rate(p["bandwidth_limit"]),
+        limit=parse_limit(p["bandwidth_limit"]),
+        timezone=p["timezone"] or None,
+        uplink_limit=parse_rate(p["uplink_limit"], option="uplink_limit") if p["uplink_limit"] else 0,
         retries=p["retries"],
         retry_delay=p["retry_delay"],
         lock_timeout=p["lock_timeout"],
@@ -82,19 +86,3 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
         stall_timeout=p["stall_timeout"],
     )
     return Site(p["name"] or p["host"], address, options)
-
-
-def parse_rate(text: str | None) -> int:
-    """Return a rate in bytes per second, 0 for none. Raises :class:`ValueError`."""
-    if not text:
-        return 0
-    found = RATE.match(text.strip())
-    if not found:
-        raise ValueError(f"bandwidth_limit: {text!r} is no rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
-    bits = float(found.group(1)) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found.group(2)]
-    if bits == 0:
-        raise ValueError(f"bandwidth_limit: nothing could be sent at {text!r}; leave it out for no limit")
-    if bits > FASTEST:
-        shown = text if len(text) < 40 else f"{text[:20]}...{text[-10:]}"
-        raise ValueError(f"bandwidth_limit: no line is as fast as {shown!r}; leave it out for no limit")
-    return max(int(bits / 8 if found.group(3) == "bit" else bits), 1)

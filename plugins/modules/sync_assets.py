@@ -97,7 +97,30 @@ options:
     type: int
     default: 10
   bandwidth_limit:
-    description: The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second.
+    description:
+      - The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second. It holds for what is sent to the
+        caching server, the overhead of SSH included.
+      - Or windows in the site's local time, as a list, or as one text with V(;) between them, such as
+        V(08:00-18:00 Mon-Fri: 5Mbit). The first window that holds counts. One that crosses midnight belongs to the day
+        on which it begins. Without days, it is for every day.
+      - A rate without times is for all other times; without one, there is no limit then. V(unlimited) may stand for a
+        rate.
+      - A window that begins in the middle of a transfer takes effect in the middle of it.
+      - At a rate of V(0) nothing is sent. What arrived is kept, the rest is reported as V(held_back) with the time at
+        which the window ends, and is no failure. Nothing else is changed on the caching server either, but for markers
+        whose promise is not kept there, which are withdrawn.
+    type: raw
+  timezone:
+    description:
+      - The time zone of the site, such as V(Europe/Berlin), for the windows of O(bandwidth_limit).
+      - Without it, the caching server is asked for its local time, when the run begins; where it does not tell (SFTP
+        alone), that of this host is taken, with a warning.
+    type: str
+  uplink_limit:
+    description:
+      - The highest rate of all runs together that send at once, as the same user of this host. They share it fairly,
+        and what one cannot use, since its line is slow or its O(bandwidth_limit) low, goes to the others.
+      - They meet in a private directory C(netboot-syncer-UID) below this host's directory for temporary files.
     type: str
   transport:
     description: How large files travel.

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
 
 from tests.lab import images
 from tests.lab.fleet import Fleet, SiteSpec
@@ -132,6 +133,6 @@ def test_sessions_killed_there(fleet: Fleet, line: Line, transport: str) -> None
 @BOTH_TRANSPORTS
 def test_a_rate_is_kept(fleet: Fleet, transport: str) -> None:
     image = add_large_image(fleet.tree, LARGE, size=3 * MB)
-    run = sync(fleet, transport=transport, rate=2 * MB)
+    run = sync(fleet, transport=transport, limit=parse_limit("2MB"))
     assert is_delivered(fleet, image)
     assert run.images[image.path].seconds > 1

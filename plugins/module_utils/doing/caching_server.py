@@ -15,9 +15,10 @@ import typing as t
 import uuid
 
 from ..deciding.assets import DIRECTORY, Entry, Tree, parents
+from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.marker import MAX_SIZE
-from ..errors import ConnectionTrouble, SourceChanged, SyncError
-from . import remote_commands, rsync_transport
+from ..errors import ConnectionTrouble, LeftForLater, SourceChanged, SyncError
+from . import remote_commands, rsync_transport, site_time
 from .lock import KernelLock, LeaseLock, Lock
 from .rsync_transport import DiskFull, RsyncTransport
 from .session import Session
@@ -25,6 +26,8 @@ from .sftp import Sftp, Space
 from .sftp_transport import SftpTransport
 from .source_tree import SourceTree
 from .ssh_settings import has_aes
+from .throttle import Throttle
+from .uplink import Uplink
 from .work_area import WorkArea
 
 FILE_MODE = 0o644  # what a web server of another user may read
@@ -51,7 +54,9 @@ class CachingServer:
         dest: str,
         *,
         transport: str = "auto",
-        rate: int = 0,
+        limit: Limit = NO_LIMIT,
+        timezone: str | None = None,
+        uplink: Uplink | None = None,
         lock_timeout: int = 60,
     ) -> None:
         self._session = session
@@ -63,11 +68,23 @@ class CachingServer:
         self._area = WorkArea(self._sftp, self.dest, uuid.uuid4().hex[:12])
         self.abilities = remote_commands.probe(session)
         self.warnings: list[str] = []
-        self._by_sftp = SftpTransport(self._sftp, self._area, source, rate=rate)
-        self._by_rsync = self._choose_rsync(transport, rate)
+        self.throttle = self._make_throttle(limit, timezone, uplink)
+        self._by_sftp = SftpTransport(self._sftp, self._area, source, throttle=self.throttle)
+        self._by_rsync = self._choose_rsync(transport)
         self._last: SftpTransport | RsyncTransport = self._by_sftp
 
-    def _choose_rsync(self, wanted: str, rate: int) -> RsyncTransport | None:
+    def _make_throttle(self, limit: Limit, timezone: str | None, uplink: Uplink | None) -> Throttle:
+        zone = site_time.site_zone(timezone, self.abilities.utc_offset)
+        if zone is None:
+            zone = site_time.own_zone()
+            if limit.windows:
+                self.warnings.append(
+                    "the caching server does not tell its local time, so the windows of bandwidth_limit are taken in"
+                    " that of the netboot server. Set netboot_sync_timezone."
+                )
+        return Throttle(limit, zone=zone, uplink=uplink)
+
+    def _choose_rsync(self, wanted: str) -> RsyncTransport | None:
         if wanted == "sftp":
             return None
         trouble = rsync_transport.why_not(
@@ -86,7 +103,7 @@ class CachingServer:
             dest=self.dest,
             can_join=self.abilities.joins,
             ciphers=self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else (),
-            rate=rate,
+            throttle=self.throttle,
         )
 
     @property
@@ -250,7 +267,7 @@ class CachingServer:
         except DiskFull:
             full = self._disk_full(entry)
             raise full from None
-        except (ConnectionTrouble, SourceChanged):
+        except (ConnectionTrouble, LeftForLater, SourceChanged):
             raise
         except SyncError:
             # rsync's receiver does not always get to say why it could not write.

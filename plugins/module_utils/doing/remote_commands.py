@@ -20,6 +20,7 @@ from .session import Session
 _PROBE = """echo netboot-sync
 for name in rsync sha256sum xargs flock timeout dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
 grep -qw aes /proc/cpuinfo 2>/dev/null && echo "has aes"
+echo "zone $(date +%z 2>/dev/null)"
 rsync --version 2>/dev/null | head -n 1
 """
 
@@ -39,6 +40,7 @@ while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done
 """
 
 _HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
+_ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
 _RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
 
 
@@ -46,6 +48,7 @@ class Abilities(t.NamedTuple):
     """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
 
     ``aes`` tells whether its processor has instructions for AES.
+    ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
     """
 
     rsync: tuple[int, ...] = ()
@@ -53,12 +56,22 @@ class Abilities(t.NamedTuple):
     locks: bool = False
     joins: bool = False
     aes: bool = False
+    utc_offset: int | None = None
 
 
 def parse_rsync_version(text: str) -> tuple[int, ...]:
     """Return the version that ``rsync --version`` printed, or an empty tuple."""
     found = _RSYNC_VERSION.search(text)
     return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def parse_utc_offset(text: str) -> int | None:
+    """Return what ``date +%z`` printed, in seconds, or None."""
+    found = _ZONE.search(text)
+    if not found:
+        return None
+    seconds = int(found.group(2)) * 3600 + int(found.group(3)) * 60
+    return -seconds if found.group(1) == "-" else seconds
 
 
 def probe(session: Session) -> Abilities:
@@ -80,6 +93,7 @@ def parse_abilities(output: bytes) -> Abilities:
         locks={"flock", "timeout", "dd"} <= has,
         joins="cat" in has,
         aes="aes" in has,
+        utc_offset=parse_utc_offset(text),
     )
 
 

@@ -26,6 +26,7 @@ from .remote_commands import Abilities, join_files, parse_rsync_version
 from .session import Session
 from .sftp import Sftp
 from .source_tree import SourceTree
+from .throttle import Relayed, Throttle
 from .work_area import BASIS, WorkArea
 
 OLDEST = (3, 1, 0)  # --info and --no-human-readable
@@ -75,7 +76,7 @@ def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True)
 
 
 class RsyncTransport:
-    """Sends one file at a time. ``rate`` is a limit in bytes per second, or 0."""
+    """Sends one file at a time, as fast as the throttle lets it."""
 
     name = "rsync"
 
@@ -89,7 +90,7 @@ class RsyncTransport:
         dest: str,
         can_join: bool,
         ciphers: t.Sequence[str] = (),
-        rate: int = 0,
+        throttle: Throttle | None = None,
     ) -> None:
         self._session = session
         self._sftp = sftp
@@ -98,7 +99,7 @@ class RsyncTransport:
         self._dest = dest
         self._can_join = can_join
         self._ciphers = ciphers
-        self._rate = rate
+        self._throttle = throttle or Throttle()
         self.sent = 0  # bytes of the last transfer that did not come to its end
 
     def send(self, entry: Entry, basis: str | None, room: int | None) -> tuple[int, str | None]:
@@ -144,36 +145,41 @@ class RsyncTransport:
             self._sftp.rename(linked, into)
         return basis, True
 
-    def command(self, entry: Entry, has_basis: bool) -> list[str]:
+    def command(self, entry: Entry, has_basis: bool, shell: str) -> list[str]:
         """Return rsync's arguments. Only names that we chose reach the caching server's command line."""
         address = self._session.address
         incoming = self._area.incoming(entry.path)
         arguments = ["rsync", "--ignore-times", "--partial", "--stats", "--no-human-readable"]
-        arguments += [f"--timeout={address.stall_timeout}", "--rsh=" + address.remote_shell(self._ciphers)]
+        arguments += [f"--timeout={self._throttle.patience(address.stall_timeout)}", f"--rsh={shell}"]
         if has_basis:
             arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={BLOCK_SIZE}"]
         else:
             arguments.append("--whole-file")
-        if self._rate:
-            arguments.append(f"--bwlimit={max(self._rate // 1024, 1)}")
         if not _PLAIN.match(incoming):
             arguments.append("--protect-args")
         host = f"[{address.host}]" if ":" in address.host else address.host
         return arguments + ["--", self._source.absolute(entry.path), f"{host}:{incoming}"]
 
     def _run(self, entry: Entry, has_basis: bool) -> int:
+        self._throttle.require(entry.path)
+        with self._throttle.relayed(self._session.address.remote_shell(self._ciphers)) as relayed:
+            return self._run_relayed(entry, has_basis, relayed)
+
+    def _run_relayed(self, entry: Entry, has_basis: bool, relayed: Relayed) -> int:
         environment = dict(os.environ, LC_ALL="C")
         environment.pop("RSYNC_RSH", None)
         process = subprocess.Popen(
-            self.command(entry, has_basis),
+            self.command(entry, has_basis, relayed.shell),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
+            pass_fds=relayed.descriptors,
             preexec_fn=_die_with_parent,
         )
         meter = _Meter(process.pid)
         try:
+            relayed.begin()
             output, errors = process.communicate()
         except BaseException:
             process.kill()
@@ -184,7 +190,7 @@ class RsyncTransport:
         if process.returncode == 0:
             return transferred(output)
         self.sent = written
-        raise self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
+        raise relayed.trouble(entry.path) or self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
 
     def _explain(self, status: int, errors: str, entry: Entry) -> SyncError:
         lines = [printable(line.strip()) for line in errors.splitlines() if line.strip()]

@@ -10,12 +10,12 @@ its end.
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from ..deciding.assets import FILE, Entry
 from .sftp import BLOCK_SIZE, Sftp
 from .source_tree import SourceTree
+from .throttle import Throttle
 from .work_area import WorkArea
 
 SEGMENT = 8 * 1024 * 1024  # bytes
@@ -27,35 +27,41 @@ def resume_at(size_there: int) -> int:
 
 
 class SftpTransport:
-    """Sends one file at a time. ``rate`` is a limit in bytes per second, or 0."""
+    """Sends one file at a time, as fast as the throttle lets it."""
 
     name = "sftp"
 
-    def __init__(self, sftp: Sftp, area: WorkArea, source: SourceTree, *, rate: int = 0) -> None:
+    def __init__(self, sftp: Sftp, area: WorkArea, source: SourceTree, *, throttle: Throttle | None = None) -> None:
         self._sftp = sftp
         self._area = area
         self._source = source
-        self._rate = rate
+        self._throttle = throttle or Throttle()
         self.sent = 0  # bytes of the last transfer so far
 
     def send(self, entry: Entry) -> int:
         """Send a file to its hidden name, and return how many bytes were sent. Raises :class:`OSError`."""
+        with self._throttle.sending():
+            return self._send(entry)
+
+    def _send(self, entry: Entry) -> int:
         self._area.make(entry.path)
         piece = self._area.upload(entry)
         there = self._sftp.look(piece)
         offset = resume_at(there.size) if there is not None and there.kind == FILE and there.size <= entry.size else 0
-        start, started = offset, time.monotonic()
+        start = offset
         handle = self._sftp.update(piece) if offset else self._sftp.create(piece)
         try:
             for block in self._source.blocks(entry, offset):
                 for chunk in _chunks(block):
+                    # What is one piece goes in any case: a marker, say, whose image is there by now.
+                    if entry.size > BLOCK_SIZE:
+                        self._throttle.wait(entry.path)
+                    self._throttle.count(len(chunk))
                     handle.write(offset, chunk)
                     offset += len(chunk)
                     self.sent = offset - start
                     if offset % SEGMENT == 0:
                         handle.flush()
-                    if self._rate:
-                        time.sleep(max(started + (offset - start) / self._rate - time.monotonic(), 0))
             handle.drain()
         finally:
             handle.close()

@@ -14,19 +14,25 @@ import typing as t
 
 from ..deciding import planner
 from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow
+from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.promises import There, wanted_markers
 from ..deciding.readiness import Image, Inventory, Rules
 from ..deciding.steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw, step_path
-from ..errors import ConnectionTrouble, Kept, LockHeld, SourceChanged, SyncError
+from ..errors import ConnectionTrouble, Kept, LeftForLater, LockHeld, SourceChanged, SyncError
 from .caching_server import CachingServer
 from .session import Session
 from .source_tree import SourceTree
 from .ssh_settings import Address
+from .uplink import Uplink
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a user chose for one caching server. Times are in seconds, ``rate`` in bytes per second (0: no limit)."""
+    """What a user chose for one caching server. Times are in seconds.
+
+    ``uplink_limit`` is the cap in bytes per second that all share who send from this host, 0 for none; those meet in
+    ``uplink_directory``.
+    """
 
     src: str
     dest: str
@@ -35,7 +41,10 @@ class Options:
     delete: bool = False
     max_delete: int = 10
     transport: str = "auto"
-    rate: int = 0
+    limit: Limit = NO_LIMIT
+    timezone: str | None = None
+    uplink_limit: int = 0
+    uplink_directory: str | None = None
     retries: int = 3
     retry_delay: int = 5
     lock_timeout: int = 60
@@ -81,6 +90,9 @@ class SyncRun:
         self.transport = ""
         self.attempts = 0
         self.idle = False
+        self._uplink = (
+            Uplink(options.uplink_limit, directory=options.uplink_directory) if options.uplink_limit else None
+        )
         self._compared: set[str] = set()
         self._gone: set[str] = set()  # the markers withdrawn so far
         self._put: set[str] = set()  # the final names that were put up so far
@@ -139,7 +151,9 @@ class SyncRun:
             self._source,
             options.dest,
             transport=options.transport,
-            rate=options.rate,
+            limit=options.limit,
+            timezone=options.timezone,
+            uplink=self._uplink,
             lock_timeout=options.lock_timeout,
         )
         try:
@@ -174,7 +188,9 @@ class SyncRun:
         options = self._options
         tree = server.tree()
         inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image, tree))
-        damaged = self._compare(server, inventory, tree) if options.verify else frozenset()
+        # Where a caching server cannot hash, to compare is to read all of it over the line.
+        compare = options.verify and (server.hashes or not server.throttle.why_not())
+        damaged = self._compare(server, inventory, tree) if compare else frozenset()
         contents = {
             path: server.read_marker(tree[path])
             for path in wanted_markers(inventory, self._source.tree, tree, options.rules)
@@ -245,6 +261,11 @@ class SyncRun:
             self._finish(outcomes, planner.UNCHANGED, f"kept, since {old[0]} could not be renewed", started)
             return []
         unfinished = [step.entry.path for step in unit.steps if isinstance(step, Send)]
+        not_now = server.throttle.why_not()
+        if not_now and unit.kind != "withdrawal":
+            # Before its first step: a marker that is to be replaced stays until that can be done.
+            self._finish(outcomes, planner.HELD_BACK, not_now, started)
+            return unfinished
         try:
             for step in unit.steps:
                 if isinstance(step, Withdraw) and (step.path in self._gone or step.path in self._put):
@@ -267,7 +288,9 @@ class SyncRun:
             if isinstance(error, ConnectionTrouble):
                 self._finish(outcomes, state, reason, started)
                 raise
-            if isinstance(error, SourceChanged):
+            if isinstance(error, LeftForLater):
+                state, reason = planner.HELD_BACK, error.what
+            elif isinstance(error, SourceChanged):
                 state = planner.HELD_BACK
             else:
                 self.failures.append(reason)
