@@ -100,7 +100,8 @@ options:
     description:
       - The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second. It holds for what is sent to the
         caching server, the overhead of SSH included.
-      - Or windows in the site's local time, as a list, or as one text with V(;) between them, such as
+      - >-
+        Or windows in the site's local time, as a list, or as one text with V(;) between them, such as
         V(08:00-18:00 Mon-Fri: 5Mbit). The first window that holds counts. One that crosses midnight belongs to the day
         on which it begins. Without days, it is for every day.
       - A rate without times is for all other times; without one, there is no limit then. V(unlimited) may stand for a
