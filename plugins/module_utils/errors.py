@@ -38,7 +38,8 @@ class SyncError(Exception):
         parts = [part for part in (self.host or host, printable(self.path), self.what) if part]
         text = " ".join(": ".join(parts).split())
         remedy = " ".join(self.remedy.split())
-        return f"{text.rstrip('.')}. {remedy}" if remedy else text
+        # What a server said may be in it, and nothing of that is to reach a terminal as a control sequence.
+        return printable(f"{text.rstrip('.')}. {remedy}" if remedy else text)
 
 
 class ConnectionTrouble(SyncError):

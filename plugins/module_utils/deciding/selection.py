@@ -42,9 +42,10 @@ def compile_pattern(pattern: str) -> t.Pattern[str]:
             out, i = out + "[^/]*", i + 1
         elif anchored[i] == "?":
             out, i = out + "[^/]", i + 1
-        elif anchored[i] == "[" and anchored.find("]", i + 2) > 0:
-            end = anchored.find("]", i + 2)
-            body = anchored[i + 1 : end].replace("\\", "\\\\")
+        elif anchored[i] == "[" and _end_of_set(anchored, i) > 0:
+            end = _end_of_set(anchored, i)
+            # what Python means to read as set operations one day stands for itself
+            body = re.sub(r"([\\\[&|~])", r"\\\1", anchored[i + 1 : end])
             # a set stays within a name as well, negated or with a range that spans the slash
             out, i = out + "(?!/)[" + ("^" + body[1:] if body[0] == "!" else body) + "]", end + 1
         else:
@@ -53,6 +54,11 @@ def compile_pattern(pattern: str) -> t.Pattern[str]:
         return re.compile(out + r"\Z", re.DOTALL)
     except re.error as error:
         raise ValueError(f"not a pattern: {pattern!r} ({error})") from error
+
+
+def _end_of_set(pattern: str, start: int) -> int:
+    """Return where the set that begins at ``start`` is closed, or -1; a ``]`` that comes first is in the set."""
+    return pattern.find("]", start + (3 if pattern.startswith("[!", start) else 2))
 
 
 def check_patterns(patterns: t.Iterable[str]) -> None:

@@ -63,6 +63,24 @@ def test_line(error: SyncError, line: str) -> None:
     assert str(error) == line
 
 
+@pytest.mark.parametrize("sign", ["\n", "\r\n", "\v", "\f", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"], ids=ascii)
+@pytest.mark.parametrize("part", ["what", "path", "host", "remedy"])
+def test_line_is_one_line_whatever_is_in_it(part: str, sign: str) -> None:
+    parts = {"what": "it broke", "path": "prod/a", "host": "cache1", "remedy": "Mend it."}
+    error = SyncError(**{**parts, part: f"a{sign}b"})
+    assert len(error.line().splitlines()) == 1
+    assert len(str(error).splitlines()) == 1
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
+
+
+@settings(database=None, derandomize=True, deadline=None, max_examples=100)
+@given(what=ANY_TEXT, path=ANY_TEXT, host=ANY_TEXT, remedy=ANY_TEXT)
+def test_line_is_plain_text_whatever_a_server_said(what: str, path: str, host: str, remedy: str) -> None:
+    assert SyncError(what, path=path, host=host, remedy=remedy).line().isprintable()
+
+
 def test_host_of_the_run_is_named_where_the_error_names_none() -> None:
     assert SyncError("it broke", path="a").line(host="cache1") == "cache1: a: it broke"
     assert SyncError("it broke", path="a", host="netboot server").line(host="cache1") == "netboot server: a: it broke"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.parameters import parse_rate
 
@@ -55,3 +57,18 @@ def test_what_is_no_rate_is_refused_by_its_text(text: str) -> None:
     with pytest.raises(ValueError, match=r"^bandwidth_limit: .* is no rate; write 20Mbit") as caught:
         parse_rate(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("0Mbit", "nothing could be sent at '0Mbit'", id="zero"),
+        pytest.param("0.0B", "nothing could be sent at '0.0B'", id="zero-with-a-point"),
+        pytest.param("0kbit/s", "nothing could be sent at '0kbit/s'", id="zero-per-second"),
+        pytest.param("1000001GB", "no line is as fast as '1000001GB'", id="slip-of-the-pen"),
+        pytest.param("9" * 400 + "Gbit", "no line is as fast as '99999999999999999999...999999Gbit'", id="overflow"),
+    ],
+)
+def test_rate_that_no_line_can_have_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^bandwidth_limit: {re.escape(reason)}; leave it out for no limit$"):
+        parse_rate(text)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import (
     MAX_SIZE,
     Marker,
+    check_names,
     marker_paths,
     parse,
     squashfs_paths,
@@ -34,6 +36,8 @@ SHA256 = "0123456789abcdef" * 4
         pytest.param(b'{"size": 0}', Marker(size=0), id="size-0"),
         pytest.param(b'{"size": 5000000000}', Marker(size=5_000_000_000), id="size"),
         pytest.param(b'{"size": null}', Marker(), id="size-null"),
+        pytest.param(b'{"sha256": null}', Marker(), id="sha256-null"),
+        pytest.param(b'{"sha256": ""}', Marker(), id="sha256-empty"),
         pytest.param(f'{{"sha256": "{SHA256}"}}'.encode(), Marker(sha256=SHA256), id="sha256"),
         pytest.param(f'{{"sha256": "{SHA256.upper()}"}}'.encode(), Marker(sha256=SHA256), id="sha256-in-capitals"),
         pytest.param(
@@ -185,6 +189,23 @@ def test_names_of_ones_own(name: str) -> None:
     (path,) = marker_paths("prod/a.squashfs", [name])
     assert path == f"prod/{name.replace('{stem}', 'a')}"
     assert squashfs_paths(path, (name,)) == ("prod/a.squashfs",)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        pytest.param("markers/{stem}.json", "has a /, but a marker lies beside its squashfs", id="slash"),
+        pytest.param("{stem}/kernel.json", "has a /, but a marker lies beside its squashfs", id="slash-after-the-stem"),
+        pytest.param("/{stem}.json", "has a /, but a marker lies beside its squashfs", id="absolute"),
+        pytest.param("kernel.json", "needs {stem} once", id="no-stem"),
+        pytest.param("", "needs {stem} once", id="empty"),
+        pytest.param("{stem}-{stem}.json", "needs {stem} once", id="two-stems"),
+        pytest.param(".{stem}.json", "is hidden, and hidden files are never sent", id="hidden"),
+    ],
+)
+def test_name_under_which_no_marker_can_be_found_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(f'marker_names: {name!r} {reason}')}"):
+        check_names(["{stem}.json", name])
 
 
 @settings(database=None, derandomize=True, deadline=None, max_examples=50)

@@ -219,6 +219,26 @@ def test_symlinked_image_promises_what_it_leads_to() -> None:
     assert [entry.path for entry in confirm.entries] == ["prod/now.squashfs", "prod/then.squashfs", IMAGE]
 
 
+def linked(text: str = "1", *, mtime: int = NOON) -> Assets:
+    """An image whose squashfs is a symlink to a file of another name."""
+    return Assets().file("prod/a.img", squashfs(text), mtime=mtime).link(IMAGE, "a.img").marker(MARKER, {})
+
+
+def test_squashfs_may_be_a_symlink_to_a_file_of_another_name() -> None:
+    assert seen(make_plan(linked(), Assets())) == ["publish prod/a.img", f"link {IMAGE}", f"publish {MARKER}"]
+    assert make_plan(linked(), linked()).units == ()
+
+
+def test_marker_hides_while_the_file_behind_its_squashfs_changes() -> None:
+    plan = make_plan(linked("2", mtime=NOON + HOUR), linked())
+    assert seen(plan) == [f"withdraw {MARKER}", "publish prod/a.img", f"publish {MARKER}"]
+
+
+def test_marker_goes_before_the_file_behind_its_squashfs() -> None:
+    plan = make_plan(Assets().file("README"), linked().file("README"), delete=True)
+    assert seen(plan) == [f"withdraw {MARKER}", "remove prod/a.img", f"remove {IMAGE}", "remove prod"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -277,6 +297,13 @@ def test_file_that_joins_a_kernel_hides_nothing() -> None:
         f"confirm {IMAGE}",
         *delivery(MARKER),
     ]
+
+
+def test_files_that_join_a_kernel_withdraw_no_image() -> None:
+    more = [f"kernels/{KERNEL}/config", f"kernels/{KERNEL}/map"]
+    plan = make_plan(usual().file(more[0]).file(more[1]), usual().image("prod/only-there"))
+    assert seen(plan) == [f"publish {path}" for path in more]
+    assert IMAGE in plan.unchanged
 
 
 def test_file_that_joins_a_kernel_leaves_what_is_not_chosen() -> None:
@@ -355,6 +382,15 @@ def test_marker_only_there_stays_while_its_squashfs_does(content: bytes) -> None
     assert plan.only_there == (MARKER, IMAGE)
 
 
+def test_empty_squashfs_that_only_the_caching_server_has_costs_its_marker() -> None:
+    there = usual().file(IMAGE, b"")
+    plan = make_plan(Assets().kernel(), there)
+    assert actions(plan) == [f"withdraw {MARKER}"]
+    assert [(one.path, one.outcome, one.reason) for one in plan.units] == [(IMAGE, "withdrawn", f"{IMAGE} is empty")]
+    assert plan.only_there == (IMAGE,)
+    assert seen(make_plan(Assets().kernel(), there, delete=True))[:2] == [f"withdraw {MARKER}", f"remove {IMAGE}"]
+
+
 def test_marker_outside_the_selection_is_not_withdrawn() -> None:
     there = Assets().image("dev/a")
     assert make_plan(usual(), there, choosing(include=("prod/**",))).units[0].kind == "kernel"
@@ -406,6 +442,23 @@ def test_damage_is_repaired(damaged: str, planned: list[str]) -> None:
         assert (one.outcome, one.reason) == ("repaired", f"{damaged} was damaged on the caching server")
     assert damaged not in plan.unchanged
     assert "prod/b.squashfs" in plan.unchanged
+
+
+@pytest.mark.parametrize(
+    ("there", "damaged"),
+    [
+        pytest.param(usual(), frozenset({MARKER}), id="damaged"),
+        pytest.param(usual().file(IMAGE, b""), frozenset(), id="squashfs-lost"),
+        pytest.param(usual().file(IMAGE, squashfs("2"), mtime=NOON - 1), frozenset(), id="squashfs-replaced"),
+    ],
+)
+def test_withdrawn_marker_is_no_basis(there: Assets, damaged: frozenset[str]) -> None:
+    plan = make_plan(usual(), there, damaged=damaged)
+    assert f"withdraw {MARKER}" in actions(plan)
+    (send,) = [
+        step for one in plan.units for step in one.steps if isinstance(step, steps.Send) and step.entry.path == MARKER
+    ]
+    assert send.basis is None
 
 
 def test_new_file_is_no_repair() -> None:
@@ -505,6 +558,33 @@ def test_pointer_to_what_is_not_sent_is_held_back(path: str, rules: Rules, reaso
     plan = make_plan(source, Assets(), rules)
     assert plan.held_back == {path: reason}
     assert f"pointer {path}" not in units(plan)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda a: a.drop(MARKER), id="no-marker"),
+        pytest.param(lambda a: a.file(IMAGE, squashfs()[:100]), id="squashfs-cut"),
+        pytest.param(lambda a: a.drop(INITRD), id="no-initrd"),
+    ],
+)
+def test_pointer_to_an_image_that_is_held_back_is_held_back(spoil: Change) -> None:
+    source = spoil(usual().latest()).image("prod/b", None)
+    source.link("now.squashfs", IMAGE).link("now-kernel.json", MARKER).link("any", IMAGE).link(
+        "other", "prod/b.squashfs"
+    )
+    source.link("further", "any")
+    plan = make_plan(source, Assets())
+    assert {IMAGE, "now.squashfs", "any", "further"} <= set(plan.held_back)
+    assert plan.held_back["any"] == f"it names {IMAGE}, which this caching server does not get"
+    assert [one for one in seen(plan) if one.startswith("link")] == ["link other"]
+
+
+def test_pointer_moves_on_only_when_its_image_is_ready() -> None:
+    source = usual().image("prod/b").link("now", "prod/b.squashfs")
+    there = usual().link("now", "a.squashfs")
+    assert make_plan(source.copy().drop("prod/b-kernel.json"), there).units == ()
+    assert seen(make_plan(source, there))[-1] == "link now"
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../passwd", "prod/../../passwd"])
@@ -680,6 +760,31 @@ def test_nothing_outside_the_selection_is_removed(rules: Rules, removed: list[st
 
 
 @pytest.mark.parametrize(
+    ("source", "there", "told"),
+    [
+        pytest.param(usual(), usual().marker("prod/a.json", {}), ["prod/a.json"], id="one-of-two"),
+        pytest.param(
+            usual(),
+            usual().marker("prod/a.json", {}).marker("prod/a.squashfs.json", {}),
+            ["prod/a.json", "prod/a.squashfs.json"],
+            id="two-of-three",
+        ),
+        pytest.param(Assets().kernel(), usual(), [IMAGE], id="the-only-one"),
+    ],
+)
+def test_image_is_withdrawn_only_with_its_last_marker(source: Assets, there: Assets, told: list[str]) -> None:
+    plan = make_plan(source, there, delete=True)
+    hiding = [one for one in plan.units if isinstance(one.steps[0], steps.Withdraw)]
+    assert [one.path for one in hiding][: len(told)] == told
+    assert (IMAGE in plan.unchanged) == (IMAGE not in told)
+
+
+def test_broken_marker_beside_a_good_one_is_told_by_its_own_name() -> None:
+    there = usual().marker("prod/a.json", {"version": "5.7"})
+    assert units(make_plan(usual(), there)) == ["withdrawal prod/a.json"]
+
+
+@pytest.mark.parametrize(
     "source",
     [
         pytest.param(usual().drop(MARKER), id="no-marker"),
@@ -751,6 +856,55 @@ def test_directory_stays_while_anything_needs_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rules", "chosen"),
+    [
+        pytest.param(choosing(include=("*.squashfs",)), True, id="include-squashfs-only"),
+        pytest.param(choosing(exclude=("*.json",)), True, id="exclude-json"),
+        pytest.param(choosing(include=("*.json",)), False, id="include-json-only"),
+        pytest.param(choosing(exclude=("*.squashfs",)), False, id="exclude-squashfs-only"),
+        pytest.param(choosing(include=("prod",), exclude=("a-kernel.json",)), True, id="exclude-this-marker"),
+    ],
+)
+def test_marker_is_chosen_exactly_when_its_squashfs_is(rules: Rules, chosen: bool) -> None:
+    image = Assets().image("prod/a", None)
+    assert seen(make_plan(image, Assets(), rules)) == ([f"publish {IMAGE}", f"publish {MARKER}"] if chosen else [])
+    hidden = [f"withdraw {MARKER}"] if chosen else []
+    assert seen(make_plan(Assets().file("x.md"), image.copy().drop(IMAGE).file("x.md"), rules))[:1] == hidden
+    gone = seen(make_plan(Assets().file("x.md"), image.copy().file("x.md"), rules, delete=True))
+    assert gone[:2] == ([f"withdraw {MARKER}", f"remove {IMAGE}"] if chosen else [])
+
+
+@pytest.mark.parametrize(
+    ("include", "removed"),
+    [
+        pytest.param(("dev/old/**",), ["dev/old/x"], id="below-a-directory"),
+        pytest.param(("dev/old",), ["dev/old/x", "dev/old"], id="with-the-directory"),
+        pytest.param(("dev/**",), ["dev/old/x", "dev/old"], id="one-level-further-up"),
+        pytest.param(("x",), ["dev/old/x"], id="by-name"),
+        pytest.param((), ["dev/old/x", "dev/old", "dev"], id="everything"),
+    ],
+)
+def test_emptied_directory_goes_only_where_it_is_chosen_itself(include: tuple[str, ...], removed: list[str]) -> None:
+    plan = make_plan(
+        Assets().file("README"), Assets().file("README").file("dev/old/x"), choosing(include=include), delete=True
+    )
+    assert seen(plan) == [f"remove {path}" for path in removed]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(Assets(), id="nothing"),
+        pytest.param(Assets().put(Entry("prod", DIRECTORY)).put(Entry("kernels", DIRECTORY)), id="only-directories"),
+    ],
+)
+def test_nothing_is_removed_for_an_empty_source(source: Assets) -> None:
+    plan = make_plan(source, usual().file("README"), delete=True)
+    assert plan.refused.startswith("the netboot server's tree is empty: nothing was removed")
+    assert plan.units == ()
+
+
+@pytest.mark.parametrize(
     "names",
     [
         pytest.param([], id="nothing"),
@@ -759,7 +913,7 @@ def test_directory_stays_while_anything_needs_it() -> None:
     ],
 )
 def test_empty_source_never_becomes_a_plan(tmp_path: Path, names: list[str]) -> None:
-    # To the planner all that is there would be gone here: what is not mounted must be found out before.
+    # What is not mounted is found out before anybody connects; the planner would remove nothing either.
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

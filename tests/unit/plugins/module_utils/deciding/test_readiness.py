@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable
 
 import pytest
@@ -76,6 +77,15 @@ def choosing(*, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) ->
         pytest.param(
             lambda a: a.drop(IMAGE).link(IMAGE, "../dev/b.squashfs").file("dev/b.squashfs", squashfs()),
             id="squashfs-symlink",
+        ),
+        pytest.param(
+            lambda a: (
+                a.drop(IMAGE)
+                .link(IMAGE, "a.img")
+                .file("prod/a.img", squashfs())
+                .marker(MARKER, {"size": 4096, "sha256": sha256()})
+            ),
+            id="squashfs-symlink-to-another-suffix",
         ),
         pytest.param(
             lambda a: a.drop(MARKER).link(MARKER, "../dev/b.json").marker("dev/b.json", {"version": KERNEL}),
@@ -204,6 +214,26 @@ def test_sha256_counts_only_once_it_was_computed() -> None:
             lambda a: a.drop(IMAGE).link(IMAGE, "b"), "the squashfs is not there", id="squashfs-symlink-leads-nowhere"
         ),
         pytest.param(
+            lambda a: a.drop(IMAGE).link(IMAGE, "a.img").file("prod/a.img", squashfs()[: used() - 1]),
+            "the squashfs is cut short: {short} of {used} bytes are there",
+            id="squashfs-symlink-to-a-cut-file-of-another-suffix",
+        ),
+        pytest.param(
+            lambda a: a.drop(IMAGE).link(IMAGE, "notes.txt").file("prod/notes.txt", b"x" * 4096),
+            "not a squashfs image: the magic number is missing",
+            id="squashfs-symlink-to-no-image",
+        ),
+        pytest.param(
+            lambda a: (
+                a.drop(IMAGE)
+                .link(IMAGE, "a.img")
+                .file("prod/a.img", squashfs())
+                .marker(MARKER, {"sha256": sha256()[::-1]})
+            ),
+            "the squashfs has not the sha256 that its marker states",
+            id="another-sha256-behind-a-symlink",
+        ),
+        pytest.param(
             lambda a: a.drop(IMAGE).link(IMAGE, "b").link("prod/b", "a.squashfs"),
             "the squashfs is a symlink in a circle",
             id="squashfs-symlink-in-a-circle",
@@ -327,6 +357,13 @@ def test_unmarked_images(patterns: list[str], ready: bool) -> None:
 def test_unmarked_image_must_be_whole_all_the_same(change: Change, reason: str) -> None:
     assets = change(Assets().file(IMAGE, squashfs()))
     assert image_of(assets, Rules(unmarked_images=("**",))).reason == reason
+
+
+@pytest.mark.parametrize("field", ["unmarked_images", "pointers"])
+@pytest.mark.parametrize("pattern", ["[z-a]*", "/", "", "../dev/*"])
+def test_what_is_no_pattern_is_bad_input(field: str, pattern: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(f'not a pattern: {pattern!r} ')}"):
+        Rules(**{field: ("prod/*", pattern)})
 
 
 # -- which file is a marker ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 
 import pytest
@@ -41,10 +42,21 @@ PLAIN_PATHS = st.lists(PLAIN_NAMES, min_size=1, max_size=4).map("/".join)
         pytest.param("[ab]1", ["a1", "b1", "x/a1"], ["c1", "ab1"], id="set"),
         pytest.param("[a-c]", ["a", "b", "c"], ["d", "-"], id="range"),
         pytest.param("[!ab]1", ["c1"], ["a1", "b1", "1"], id="negated-set"),
+        pytest.param("a[!b]c", ["axc", "a!c", "x/axc"], ["abc", "a/c", "ac"], id="negated-set-stays-within-a-name"),
+        pytest.param("a[!b]c/d", ["axc/d"], ["a/c/d", "abc/d"], id="negated-set-in-a-directory-name"),
+        pytest.param("a[+-~]c", ["a.c", "axc"], ["a/c"], id="range-over-the-slash-stays-within-a-name"),
         pytest.param("[]]", ["]"], ["[]]", "["], id="bracket-in-a-set"),
+        pytest.param("[!]]", ["a", "["], ["]", "[!]]"], id="bracket-in-a-negated-set"),
+        pytest.param("[!]a]", ["b", "!"], ["]", "a"], id="more-in-a-negated-set-with-a-bracket"),
+        pytest.param("[[a]", ["[", "a"], ["]", "b"], id="opening-bracket-in-a-set"),
+        pytest.param("[a&&b]", ["a", "b", "&"], ["c"], id="no-set-operations"),
+        pytest.param("[!a", ["[!a"], ["b"], id="negated-set-that-is-not-closed"),
         pytest.param(r"[\d]", ["d", "\\"], ["1"], id="backslash-in-a-set"),
         pytest.param("a[1", ["a[1"], ["a1"], id="bracket-that-is-not-closed"),
         pytest.param("Dev", ["Dev"], ["dev"], id="case"),
+        pytest.param("./dev/**", ["dev/a", "dev/a/b"], ["dev", "x/dev/a"], id="dot-in-front"),
+        pytest.param("./dev", ["dev", "dev/a"], ["x/dev"], id="dot-in-front-is-anchored"),
+        pytest.param("dev/./a//b", ["dev/a/b"], ["dev/a", "x/dev/a/b"], id="dots-and-slashes-inside"),
     ],
 )
 def test_pattern(pattern: str, matched: list[str], others: list[str]) -> None:
@@ -141,3 +153,27 @@ def test_excluded_is_only_what_a_pattern_names() -> None:
 def test_what_is_no_pattern_is_refused_by_its_text(field: str) -> None:
     with pytest.raises(ValueError, match=r"not a pattern: 'prod/\[z-a\]'"):
         Selection(**{field: ["dev", "prod/[z-a]"]})
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "//", ".", "./", "/."])
+def test_pattern_that_names_nothing_is_refused(pattern: str) -> None:
+    # As "everything" it would be a surprise in exclude, as "nothing" one in include.
+    with pytest.raises(ValueError, match=r"names nothing in the tree; everything is \*\*"):
+        Selection(include=[pattern])
+
+
+@pytest.mark.parametrize("pattern", ["..", "../dev", "dev/../prod", "/../dev/**"])
+def test_pattern_that_leads_above_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"leads above the tree with \.\."):
+        Selection(exclude=[pattern])
+
+
+@pytest.mark.filterwarnings("error")
+@settings(database=None, derandomize=True, deadline=None, max_examples=300)
+@given(pattern=st.text("ab[]!^-&|~*?./\\", max_size=8), name=st.text("ab[]!^-&|~\\", min_size=1, max_size=4))
+def test_any_text_is_a_pattern_or_bad_input(pattern: str, name: str) -> None:
+    # Every other exception would end a run with a traceback.
+    with contextlib.suppress(ValueError):
+        found = matches(name, [pattern])
+        if "/" not in pattern and "^" not in pattern:
+            assert found == fnmatch.fnmatchcase(name, pattern)
