@@ -26,6 +26,18 @@ def test_only_if_asked_for_and_marker_first(fleet: Fleet) -> None:
     assert is_delivered(fleet, stays)
 
 
+def test_image_that_keeps_another_marker_is_not_withdrawn(fleet: Fleet) -> None:
+    sync(fleet)
+    assets = fleet.sites[SITE].assets
+    stale = assets / f"{IMAGE}.json"
+    stale.write_bytes((assets / f"{IMAGE}-kernel.json").read_bytes())
+    run = sync(fleet, delete=True)
+    assert actions(run) == [("withdraw", f"{IMAGE}.json")]
+    assert run.images[f"{IMAGE}.squashfs"].state == "unchanged"
+    assert run.files[f"{IMAGE}.json"].state == "withdrawn"
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
 def test_too_many_are_refused_and_none_is_removed(fleet: Fleet) -> None:
     for number in range(3):
         fleet.tree.add_image(f"old/{number}")

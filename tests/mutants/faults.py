@@ -11,6 +11,7 @@ DECIDING = "plugins/module_utils/deciding"
 DOING = "plugins/module_utils/doing"
 
 MODEL = "tests/model"
+NO_ANSWER = "tests/integration/test_no_answer.py"
 POWER = "tests/integration/test_power_loss.py"
 REPAIR = "tests/integration/test_repair.py"
 
@@ -153,6 +154,20 @@ MUTANTS = (
         '"true": paramiko.RejectPolicy',
         '"true": paramiko.MissingHostKeyPolicy',
         ("tests/integration/test_access.py",),
+    ),
+    Mutant(
+        "an error is taken for absence",
+        f"{DOING}/sftp.py",
+        "            found = _translate(self._client.lstat, os.fsencode(path))\n        except FileNotFoundError:\n",
+        "            found = _translate(self._client.lstat, os.fsencode(path))\n        except Exception:\n",
+        (NO_ANSWER,),
+    ),
+    Mutant(
+        "a line without an answer is taken for damage",
+        f"{DOING}/caching_server.py",
+        "                raise trouble from error  # no answer is no difference\n",
+        "                pass\n",
+        (NO_ANSWER,),
     ),
     Mutant(
         "a run whose controller is gone goes on",

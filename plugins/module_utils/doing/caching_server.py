@@ -220,7 +220,10 @@ class CachingServer:
         try:
             for block in self._sftp.blocks(path, size):
                 total.update(block)
-        except OSError:
+        except OSError as error:
+            trouble = self._session.in_words(error)
+            if isinstance(trouble, ConnectionTrouble):
+                raise trouble from error  # no answer is no difference
             return ""
         return total.hexdigest()
 

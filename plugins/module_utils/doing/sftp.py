@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import contextlib
 import dataclasses
 import errno
 import os
@@ -30,7 +31,7 @@ try:
 except ImportError:  # reported by the module, with missing_required_lib
     pass
 
-WRITE_SIZE = 32 * 1024  # bytes in one request; every server takes this much
+BLOCK_SIZE = 32 * 1024  # bytes in one request; every server takes and gives this much
 WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 _KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
@@ -56,7 +57,7 @@ class Sftp:
     def look(self, path: str) -> Entry | None:
         """Return what a path is, symlinks not followed, or None where it is not there."""
         try:
-            found = self._client.lstat(os.fsencode(path))
+            found = _translate(self._client.lstat, os.fsencode(path))
         except FileNotFoundError:
             return None
         return self._entry(path, found, path)
@@ -116,14 +117,12 @@ class Sftp:
     # Reading and writing
 
     def blocks(self, path: str, size: int) -> t.Iterator[bytes]:
-        """Yield the content of a file of ``size`` bytes."""
-        with self._client.open(os.fsencode(path), "rb") as file:
-            file.prefetch(size, max_concurrent_requests=WINDOW)
-            while True:
-                block = file.read(WRITE_SIZE)
-                if not block:
-                    return
-                yield block
+        """Yield the content of a file of about ``size`` bytes, to its end."""
+        handle = self.open(path, protocol.SFTP_FLAG_READ)
+        try:
+            yield from handle.blocks(size)
+        finally:
+            handle.close()
 
     def read(self, path: str, size: int) -> bytes:
         """Return the content of a small file of ``size`` bytes."""
@@ -202,19 +201,63 @@ class Sftp:
 
 
 class Handle:
-    """An open file on the caching server. Writes are pipelined; every answer is read and its error raised."""
+    """An open file on the caching server. Reads and writes are pipelined; every answer is read and its error raised.
+
+    paramiko's own way to read ahead has a thread that, when the line breaks, prints a traceback or never ends.
+    """
 
     def __init__(self, client: t.Any, handle: bytes) -> None:
         self._client = client
         self._handle = handle
         self._outstanding: collections.deque[int] = collections.deque()
+        self._answers: dict[int, tuple[int, Message]] = {}
+
+    def blocks(self, size: int) -> t.Iterator[bytes]:
+        """Yield the content from its beginning to its end; it is asked for in advance as far as ``size`` bytes."""
+        asked: collections.deque[tuple[int, int, int]] = collections.deque()  # number, offset, length
+        ahead = 0
+        while True:
+            while not asked or (ahead <= size and len(asked) < WINDOW):
+                asked.append((self._ask(ahead, BLOCK_SIZE), ahead, BLOCK_SIZE))
+                ahead += BLOCK_SIZE
+            number, offset, length = asked.popleft()
+            block = self._block(number)
+            if not block:
+                break
+            yield block
+            if len(block) < length:  # at the end, or as much as the server gives at once
+                offset, length = offset + len(block), length - len(block)
+                asked.appendleft((self._ask(offset, length), offset, length))
+        for number, _offset, _length in asked:
+            self._block(number)
+
+    def _ask(self, offset: int, length: int) -> int:
+        number: int = _translate(
+            self._client._async_request, self, protocol.CMD_READ, self._handle, int64(offset), length
+        )
+        return number
+
+    def _block(self, number: int) -> bytes:
+        """Return what was asked for, or nothing at the end of the file."""
+        while number not in self._answers:
+            _translate(self._client._read_response)
+        kind, answer = self._answers.pop(number)
+        if kind == protocol.CMD_DATA:
+            return bytes(answer.get_string())
+        with contextlib.suppress(EOFError):
+            _translate(self._client._convert_status, answer)
+        return b""
+
+    def _async_response(self, kind: int, answer: Message, number: int) -> None:
+        """Take an answer; paramiko calls this for whom the question was asked by."""
+        self._answers[number] = (kind, answer)
 
     def write(self, offset: int, data: bytes) -> None:
         """Write at ``offset`` bytes."""
-        for start in range(0, len(data), WRITE_SIZE):
+        for start in range(0, len(data), BLOCK_SIZE):
             if len(self._outstanding) >= WINDOW:
                 self._read_answer()
-            block = data[start : start + WRITE_SIZE]
+            block = data[start : start + BLOCK_SIZE]
             number = self._client._async_request(
                 type(None), protocol.CMD_WRITE, self._handle, int64(offset + start), block
             )

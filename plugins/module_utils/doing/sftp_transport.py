@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ..deciding.assets import FILE, Entry
-from .sftp import WRITE_SIZE, Sftp
+from .sftp import BLOCK_SIZE, Sftp
 from .source_tree import SourceTree
 from .work_area import WorkArea
 
@@ -64,5 +64,5 @@ class SftpTransport:
 
 
 def _chunks(block: bytes) -> t.Iterator[bytes]:
-    for begin in range(0, len(block), WRITE_SIZE):
-        yield block[begin : begin + WRITE_SIZE]
+    for begin in range(0, len(block), BLOCK_SIZE):
+        yield block[begin : begin + BLOCK_SIZE]

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A question without an answer is neither a no nor a difference.
+
+Elsewhere a timeout was taken for "not there", and a revision was published without its root
+(https://github.com/cvmfs/cvmfs/issues/4270).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.session import Session
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.sftp import Sftp
+from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, SITE, actions, add_large_image, address_of, meanwhile, prepare, sync
+
+SFTP_SERVERS = [Path("/usr/lib/openssh/sftp-server"), Path("/usr/libexec/openssh/sftp-server")]
+MB = 1_000_000
+
+
+class SftpClient(paramiko.SFTPClient):
+    """A client over a socket, which paramiko can do but for its log: that wants the name of a channel."""
+
+    def _log(self, level: int, msg: str | list[str], *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def sftp_of_nobody() -> Iterator[tuple[Sftp, Path]]:
+    """OpenSSH's SFTP server, as a user whom permissions hold for, and a directory that this user may look into."""
+    program = next((path for path in SFTP_SERVERS if path.exists()), None)
+    if program is None:
+        pytest.skip("OpenSSH's sftp-server is not where Debian and Fedora have it")
+    user = "nobody" if os.geteuid() == 0 else None
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryDirectory(prefix="netboot-lab-") as directory, ours, theirs:
+        Path(directory).chmod(0o755)
+        with subprocess.Popen([str(program)], stdin=theirs, stdout=theirs, user=user, cwd="/") as server:
+            theirs.close()
+            try:
+                yield Sftp(SftpClient(ours)), Path(directory)  # type: ignore[arg-type]
+            finally:
+                ours.close()
+                server.terminate()
+
+
+def test_look_tells_a_directory_without_permission_from_absence() -> None:
+    with sftp_of_nobody() as (sftp, directory):
+        (directory / "closed").mkdir()
+        (directory / "closed" / "marker.json").write_text("{}", encoding="utf-8")
+        assert sftp.look(f"{directory}/closed/marker.json") is not None
+        assert sftp.look(f"{directory}/closed/other.json") is None
+        (directory / "closed").chmod(0)
+        try:
+            for name in ("marker.json", "other.json"):
+                with pytest.raises(PermissionError):
+                    sftp.look(f"{directory}/closed/{name}")
+        finally:
+            (directory / "closed").chmod(0o755)
+
+
+def test_look_tells_any_other_refusal_from_absence(fleet: Fleet) -> None:
+    assets = fleet.sites[SITE].assets
+    with Session(address_of(fleet)) as session:
+        assert session.sftp().look(f"{assets}/{'x' * 255}") is None
+        with pytest.raises(OSError, match="Bad message"):  # longer than a name can be
+            session.sftp().look(f"{assets}/{'x' * 256}")
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
+@pytest.mark.parametrize("fault", ["stall", "cut"])
+def test_look_tells_a_line_without_an_answer_from_absence(fleet: Fleet, fault: str) -> None:
+    site = fleet.sites[SITE]
+    assert site.line is not None
+    with Session(address_of(fleet, stall_timeout=1)) as session:
+        assert session.sftp().look(str(site.assets)) is not None
+        getattr(site.line, fault)()
+        with pytest.raises(Exception) as caught:  # noqa: PT011  # paramiko has many kinds
+            session.sftp().look(str(site.assets))
+        assert isinstance(session.in_words(caught.value), ConnectionTrouble)
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True, sftp_only=True)], indirect=True, ids=["sftp-only"])
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("fault", ["stall", "cut"])
+def test_line_that_breaks_while_files_are_read_back_is_no_damage(fleet: Fleet, fault: str, check_mode: bool) -> None:
+    site = fleet.sites[SITE]
+    line = site.line
+    assert line is not None
+    add_large_image(fleet.tree, IMAGE, size=24 * MB)
+    sync(fleet)
+    before = line.bytes_down
+    run = prepare(fleet, verify=True, check_mode=check_mode, stall_timeout=2)
+    with meanwhile(lambda: line.bytes_down > before + 2 * MB, getattr(line, fault)), pytest.raises(ConnectionTrouble):
+        run.run()
+    assert actions(run) == []
+    assert (site.assets / f"{IMAGE}-kernel.json").exists()
