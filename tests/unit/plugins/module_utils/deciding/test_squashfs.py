@@ -15,7 +15,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.deciding.squashfs i
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.lab.images import bytes_used
+from tests.lab import images
 from tests.lab.process import find_program
 from tests.unit.plugins.module_utils.deciding.trees import squashfs
 
@@ -99,7 +99,54 @@ def test_empty_file() -> None:
     assert trouble(b"", 0) == "the squashfs is empty: its upload has not begun, or failed"
 
 
+# -- fuzzed -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An image as mksquashfs makes it: of many blocks, with fragments, inode, directory and id tables."""
+    directory = tmp_path_factory.mktemp("squashfs")
+    images.write_rootfs(directory / "root", size=700_000)
+    return images.build_image(directory / "image", directory / "root").read_bytes()
+
+
+def test_real_image_is_refused_wherever_it_is_cut(real: bytes) -> None:
+    used = images.bytes_used(real)
+    assert len(real) - 4096 < used <= len(real)  # mksquashfs fills up the last page; those zeros hold nothing
+    taken = [size for size in range(len(real) + 1) if trouble(real[: min(size, SUPERBLOCK_SIZE)], size) is None]
+    assert taken == list(range(used, len(real) + 1))
+
+
 @settings(database=None, derandomize=True, deadline=None, max_examples=50)
 @given(st.integers(0, 2 * 4096))
 def test_whole_from_its_last_byte_on(size: int) -> None:
-    assert (trouble(superblock()[:size], size) is None) == (size >= bytes_used(superblock()))
+    assert (trouble(superblock()[:size], size) is None) == (size >= images.bytes_used(superblock()))
+
+
+def is_said_well(head: bytes, size: int) -> bool:
+    """Whether the answer is a reason in one line, or right: what is taken has a superblock whose image fits."""
+    reason = trouble(head, size)
+    if reason is not None:
+        return bool(reason) and reason.isprintable()
+    return head[:4] == b"hsqs" and head[28:30] == b"\x04\0" and SUPERBLOCK_SIZE <= images.bytes_used(head) <= size
+
+
+SIZES = st.integers(0, 2**64) | st.integers(0, 2 * 4096)
+
+
+@settings(database=None, derandomize=True, deadline=None, max_examples=500)
+@given(head=st.binary(max_size=2 * SUPERBLOCK_SIZE) | st.binary().map(lambda rest: b"hsqs" + rest), size=SIZES)
+def test_any_bytes_are_refused_in_words_or_taken_rightly(head: bytes, size: int) -> None:
+    assert is_said_well(head, size)
+
+
+@settings(database=None, derandomize=True, deadline=None, max_examples=500)
+@given(
+    changes=st.dictionaries(st.integers(0, SUPERBLOCK_SIZE - 1), st.integers(0, 255), min_size=1, max_size=8),
+    size=SIZES,
+)
+def test_superblock_with_other_bytes_in_it(changes: dict[int, int], size: int) -> None:
+    head = bytearray(superblock())
+    for offset, value in changes.items():
+        head[offset] = value
+    assert is_said_well(bytes(head), size)
