@@ -15,6 +15,7 @@ description:
     checked, flushed to disk and renamed. Its marker, the small JSON beside it, follows only then.
   - Runs on the host that holds the assets tree. The role C(netboot_sync) delegates it there.
   - What is not ready is held back and reported, and is no failure. One failing image never keeps others back.
+  - A published file that only its owner on the caching server can read any more gets the mode 0644 again.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 requirements:

@@ -81,6 +81,45 @@ def test_flipped_byte_under_a_polling_client(fleet: Fleet, flipped: str) -> None
     assert actions(sync(fleet, verify=True)) == []
 
 
+@pytest.mark.parametrize(
+    ("closed", "path", "done"),
+    [
+        pytest.param(f"{IMAGE}.squashfs", f"{IMAGE}.squashfs", ["permit", "confirm"], id="squashfs"),
+        pytest.param(MARKER, f"{IMAGE}.squashfs", ["confirm", "send", "check", "flush", "publish"], id="marker"),
+        pytest.param(f"kernels/{KERNEL}/initrd", f"kernels/{KERNEL}/initrd", ["permit"], id="initrd"),
+        pytest.param("README", "README", ["permit"], id="plain-file"),
+    ],
+)
+def test_file_that_the_web_server_can_no_longer_read(fleet: Fleet, closed: str, path: str, done: list[str]) -> None:
+    (fleet.tree.root / "README").write_text("read me", encoding="utf-8")
+    sync(fleet)
+    there = fleet.sites[SITE].assets / closed
+    there.chmod(0o600)
+    told = sync(fleet, check_mode=True)
+    assert there.stat().st_mode & 0o777 == 0o600
+    run = sync(fleet)
+    assert [name for name, _path in actions(run)] == [name for name, _path in actions(told)] == done
+    assert there.stat().st_mode & 0o777 == 0o644
+    outcome = (run.images if path.endswith(".squashfs") else run.files)[path]
+    assert outcome.state == "repaired"
+    assert outcome.reason == f"{closed} could be read by its owner alone on the caching server (mode 0600)"
+    assert run.changed
+    assert actions(sync(fleet)) == []
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@SFTP_ONLY
+def test_mode_of_what_is_not_chosen_stays(fleet: Fleet) -> None:
+    (fleet.tree.root / "README").write_text("read me", encoding="utf-8")
+    sync(fleet)
+    files = [fleet.sites[SITE].assets / name for name in ("README", f"{IMAGE}.squashfs")]
+    for file in files:
+        file.chmod(0o600)
+    run = sync(fleet, exclude=["README"])
+    assert actions(run)[0] == ("permit", f"{IMAGE}.squashfs")
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o644]
+
+
 def test_all_is_hashed_on_the_caching_server(fleet: Fleet) -> None:
     run = sync(fleet)
     assert run.images[f"{IMAGE}.squashfs"].verified

@@ -100,6 +100,13 @@ MUTANTS = (
         (REPAIR, "tests/integration/test_obstacles.py"),
     ),
     Mutant(
+        "a file that no client can read counts as published",
+        f"{DECIDING}/planner.py",
+        "        return there is not None and there.closed and self._fits(entry)\n",
+        "        return False\n",
+        (REPAIR,),
+    ),
+    Mutant(
         "a file that changes while it is sent is not noticed",
         f"{DOING}/source_tree.py",
         "        if not same:\n",

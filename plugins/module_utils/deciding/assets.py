@@ -13,6 +13,8 @@ DIRECTORY = "directory"
 SYMLINK = "symlink"
 OTHER = "other"
 
+_OTHERS_READ = 0o044  # permission bits: those in the group of the file, and all others
+
 KERNELS = "kernels"
 SQUASHFS_SUFFIX = ".squashfs"
 
@@ -26,7 +28,8 @@ class Entry:
 
     ``path`` is relative to the tree, with ``/``; bytes that are not UTF-8 are kept as surrogates (:func:`os.fsdecode`).
     ``size`` is in bytes and ``mtime`` in whole seconds, which is all that SFTP tells. ``identity`` is set on the
-    netboot server only; it changes whenever the file does.
+    netboot server only; it changes whenever the file does. ``mode`` holds the permission bits, on the caching server
+    only.
     """
 
     path: str
@@ -35,6 +38,15 @@ class Entry:
     mtime: int = 0
     target: str = ""
     identity: tuple[int, ...] = ()
+    mode: int | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether it is a file that only its owner can read, and so most web servers cannot.
+
+        A file that its group can read, but others cannot, may well be what somebody meant.
+        """
+        return self.kind == FILE and self.mode is not None and self.mode & _OTHERS_READ == 0
 
     def looks_like(self, other: Entry | None) -> bool:
         """Tell whether both are the same by kind, size, time and target: rsync's quick check."""

@@ -13,7 +13,7 @@ from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_direct
 from .marker import squashfs_paths
 from .promises import Promise, Promises, There
 from .readiness import KERNEL_FILES, Image, Inventory, Rules
-from .steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw
+from .steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw
 
 PUBLISHED = "published"
 UNCHANGED = "unchanged"
@@ -102,6 +102,11 @@ class _Planner:
     def _fits(self, entry: Entry) -> bool:
         return entry.looks_like(self.there.tree.get(entry.path)) and entry.path not in self.there.damaged
 
+    def _is_closed(self, entry: Entry) -> bool:
+        """Tell whether a file is in line but for its mode, by which only its owner there can read it."""
+        there = self.there.tree.get(entry.path)
+        return there is not None and there.closed and self._fits(entry)
+
     def _will_fit(self, entry: Entry) -> bool:
         if entry.kind == DIRECTORY:
             below = entry.path + "/"
@@ -178,13 +183,14 @@ class _Planner:
     def _kernel(self, version: str, entries: tuple[Entry, ...]) -> None:
         """Plan one kernel directory as a whole: no client may find the old kernel beside the new initrd."""
         new = [entry for entry in entries if not self._fits(entry)]
-        self.unchanged.extend(entry.path for entry in entries if self._fits(entry))
+        closed = [entry for entry in entries if self._is_closed(entry)]
+        self.unchanged.extend(entry.path for entry in entries if self._fits(entry) and entry not in closed)
         blocked = {entry.path: reason for entry in new for reason in [self._obstacle(entry.path)] if reason}
-        if blocked or not new:
+        if blocked or not (new or closed):
             self.impossible.update(blocked)
             return
         regular = [entry for entry in new if entry.kind == FILE]
-        steps: list[Step] = []
+        steps: list[Step] = [Permit(entry) for entry in closed]
         for entry in regular:
             steps += [Send(entry, bases.choose(entry.path, self.later)), Check(entry), Flush(entry)]
             self.later[entry.path] = entry
@@ -198,9 +204,13 @@ class _Planner:
                 steps.append(self._withdraw(promise, f"{kernel_directory(version)} is about to change"))
         steps += [Publish(entry) for entry in regular]
         steps += [Link(entry) for entry in new if entry.kind == SYMLINK]
-        self._add("kernel", kernel_directory(version), steps, [entry.path for entry in new])
+        self._add("kernel", kernel_directory(version), steps, [*new, *closed])
 
     def _single(self, kind: str, entry: Entry, confirm: tuple[Entry, ...] = ()) -> None:
+        steps: list[Step] = [Confirm(entry.path, confirm)] if confirm else []
+        if self._is_closed(entry):
+            self._add(kind, entry.path, [*steps, Permit(entry)], [entry])
+            return
         if self._fits(entry):
             self.unchanged.append(entry.path)
             return
@@ -208,8 +218,7 @@ class _Planner:
         if obstacle:
             self.impossible[entry.path] = obstacle
             return
-        steps: list[Step] = [Confirm(entry.path, confirm)] if confirm else []
-        self._add(kind, entry.path, steps + self._hide(entry.path) + self._deliver(entry), [entry.path])
+        self._add(kind, entry.path, steps + self._hide(entry.path) + self._deliver(entry), [entry])
 
     def _deliver(self, entry: Entry) -> list[Step]:
         self.delivered.add(entry.path)
@@ -235,8 +244,10 @@ class _Planner:
         if not self._can_promise(image.path, self._led_to(image)):
             return
         whole = image.squashfs is not None and self._fits(image.squashfs)
-        new_markers = [m for m in image.markers if not self._fits(m) or m.path in self.withdrawn]
-        if whole and not new_markers:
+        # A marker that cannot be read is not seen: it comes anew, behind a look at all that it promises.
+        new_markers = [m for m in image.markers if not self._fits(m) or m.path in self.withdrawn or self._is_closed(m)]
+        permits: list[Step] = [Permit(e) for e in image.entries if e == image.squashfs and self._is_closed(e)]
+        if whole and not new_markers and not permits:
             self.unchanged.append(image.path)
             return
         if not self._can_promise(image.path, image.requires):
@@ -246,7 +257,7 @@ class _Planner:
         if obstacles:
             self.impossible[image.path] = obstacles[0]
             return
-        steps: list[Step] = []
+        steps = permits
         if image.squashfs is not None and not whole:
             steps += self._hide(image.path) + self._deliver(image.squashfs)
             new_markers = list(image.markers)
@@ -254,7 +265,7 @@ class _Planner:
             steps.append(Confirm(image.path, self._promise(image)))
             for entry in new_markers:
                 steps += self._hide(entry.path) + self._deliver(entry)
-        self._add(kind, image.path, steps, [entry.path for entry in image.entries + image.requires])
+        self._add(kind, image.path, steps, image.entries + image.requires)
 
     def _led_to(self, image: Image) -> tuple[Entry, ...]:
         """Return what the image's own files lead to, where they are symlinks."""
@@ -348,8 +359,12 @@ class _Planner:
 
     # Units
 
-    def _add(self, kind: str, path: str, steps: t.Sequence[Step], touched: t.Sequence[str]) -> None:
-        damaged = [name for name in touched if name in self.there.damaged]
-        outcome = REPAIRED if damaged else PUBLISHED
-        reason = f"{damaged[0]} was damaged on the caching server" if damaged else ""
-        self.units.append(Unit(kind, path, tuple(steps), outcome, reason))
+    def _add(self, kind: str, path: str, steps: t.Sequence[Step], touched: t.Sequence[Entry]) -> None:
+        reasons = [f"{e.path} was damaged on the caching server" for e in touched if e.path in self.there.damaged]
+        reasons += [
+            f"{e.path} could be read by its owner alone on the caching server (mode {self.there.tree[e.path].mode:04o})"
+            for e in touched
+            if self._is_closed(e)
+        ]
+        outcome = REPAIRED if reasons else PUBLISHED
+        self.units.append(Unit(kind, path, tuple(steps), outcome, reasons[0] if reasons else ""))

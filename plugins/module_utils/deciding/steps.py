@@ -4,7 +4,7 @@
 """The steps of the protocol. A plan is made of them, a run carries them out, a result lists them.
 
 Each step is small enough to be cut off anywhere: what a client sees changes only in :class:`Withdraw`,
-:class:`Publish`, :class:`Link` and :class:`Remove`, and each of these is one system call on the caching server.
+:class:`Publish`, :class:`Permit`, :class:`Link` and :class:`Remove`, and each of these is one system call there.
 """
 
 from __future__ import annotations
@@ -63,6 +63,14 @@ class Publish:
 
 
 @dataclasses.dataclass(frozen=True)
+class Permit:
+    """Let everybody read a file that is in line, but for its mode."""
+
+    entry: Entry
+    name: t.ClassVar[str] = "permit"
+
+
+@dataclasses.dataclass(frozen=True)
 class Confirm:
     """Look again, right before a name that promises others: unchanged here, complete and the same there."""
 
@@ -88,7 +96,7 @@ class Remove:
     name: t.ClassVar[str] = "remove"
 
 
-Step = t.Union[Withdraw, Send, Check, Flush, Publish, Confirm, Link, Remove]
+Step = t.Union[Withdraw, Send, Check, Flush, Publish, Permit, Confirm, Link, Remove]
 
 
 def step_path(step: Step) -> str:

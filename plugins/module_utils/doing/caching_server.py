@@ -8,6 +8,7 @@ Every change that a client can see is one rename, or one removal, and is on disk
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import posixpath
 import typing as t
@@ -184,7 +185,7 @@ class CachingServer:
             if entry.path.startswith("."):
                 continue
             path = f"{directory}/{entry.path}" if directory else entry.path
-            found[path] = Entry(path, entry.kind, entry.size, entry.mtime, entry.target)
+            found[path] = dataclasses.replace(entry, path=path)
             if entry.kind == DIRECTORY:
                 self._list(path, found)
 
@@ -195,7 +196,7 @@ class CachingServer:
     def look(self, path: str) -> Entry | None:
         """Return what a path of the tree is just now, or None where it is not there."""
         entry = self._look(self._full(path))
-        return entry and Entry(path, entry.kind, entry.size, entry.mtime, entry.target)
+        return entry and dataclasses.replace(entry, path=path)
 
     def read_marker(self, entry: Entry) -> bytes:
         """Return the content of a marker; nothing where it is too large to be one."""
@@ -335,6 +336,19 @@ class CachingServer:
             self._sftp.rename(self._area.incoming(entry.path), self._full(entry.path))
             self._flush_directory(entry.path)
         self._area.drop(entry.path)
+
+    def permit(self, entry: Entry) -> None:
+        """Let everybody read a published file that is in line but for its mode."""
+        self._still_ours()
+        if not entry.looks_like(self.look(entry.path)):
+            raise SyncError("it changed on the caching server meanwhile", path=entry.path, remedy="Run the sync again.")
+        with self._translated(
+            entry.path,
+            "only its owner can read it there, and its mode cannot be changed",
+            f"Give it to {self._session.settings.user or 'the user of the sync'} there, or set its mode to 0644.",
+        ):
+            self._sftp.set_mode(self._full(entry.path), FILE_MODE)
+            self._sftp.flush(self._full(entry.path))
 
     def link(self, entry: Entry) -> None:
         """Put a symlink in its place, over what is there."""

@@ -91,6 +91,7 @@ class Sftp:
             size=found.st_size or 0,
             mtime=int(found.st_mtime or 0),
             target=self._read_link(full) if kind == SYMLINK else "",
+            mode=stat.S_IMODE(found.st_mode or 0),
         )
 
     def _read_link(self, path: str) -> str:
@@ -194,6 +195,12 @@ class Sftp:
         attributes = SFTPAttributes()
         attributes.st_mode = mode
         attributes.st_atime = attributes.st_mtime = mtime
+        self._request(protocol.CMD_SETSTAT, os.fsencode(path), attributes)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Set permissions."""
+        attributes = SFTPAttributes()
+        attributes.st_mode = mode
         self._request(protocol.CMD_SETSTAT, os.fsencode(path), attributes)
 
     def _request(self, kind: int, *arguments: t.Any) -> tuple[int, Message]:

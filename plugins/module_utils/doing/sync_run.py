@@ -16,7 +16,7 @@ from ..deciding import planner
 from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow
 from ..deciding.promises import There, wanted_markers
 from ..deciding.readiness import Image, Inventory, Rules
-from ..deciding.steps import Check, Confirm, Flush, Link, Publish, Remove, Send, Step, Unit, Withdraw, step_path
+from ..deciding.steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw, step_path
 from ..errors import ConnectionTrouble, Kept, LockHeld, SourceChanged, SyncError
 from .caching_server import CachingServer
 from .session import Session
@@ -89,7 +89,7 @@ class SyncRun:
     @property
     def changed(self) -> bool:
         """Tell whether a client can see, or would see, a difference."""
-        return any(action["action"] in ("withdraw", "publish", "link", "remove") for action in self.actions)
+        return any(action["action"] in ("withdraw", "publish", "permit", "link", "remove") for action in self.actions)
 
     @property
     def sent_bytes(self) -> int:
@@ -295,7 +295,7 @@ class SyncRun:
         found = self.images if image else self.files
         paths = [unit.path] if image or unit.kind != "kernel" else []
         if not paths:
-            paths = [step_path(step) for step in unit.steps if isinstance(step, (Publish, Link))]
+            paths = [step_path(step) for step in unit.steps if isinstance(step, (Publish, Permit, Link))]
         for path in paths:
             entry = self._source.tree.get(path)
             found.setdefault(path, Outcome(planner.UNCHANGED)).size = entry.size if entry else 0
@@ -351,6 +351,8 @@ class SyncRun:
         elif isinstance(step, Publish):
             self._source.confirm(step.entry)
             server.publish(step.entry)
+        elif isinstance(step, Permit):
+            server.permit(step.entry)
         elif isinstance(step, Confirm):
             self._confirm(server, step)
             if unit.path in outcomes:

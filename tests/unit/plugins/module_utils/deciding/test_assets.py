@@ -39,6 +39,25 @@ def test_looks_like(entry: Entry, other: Entry | None, alike: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("mode", "closed"),
+    [
+        pytest.param(0o644, False, id="as-published"),
+        pytest.param(0o600, True, id="only-its-owner"),
+        pytest.param(0o400, True, id="only-its-owner-and-only-to-read"),
+        pytest.param(0o711, True, id="not-to-read"),
+        pytest.param(0, True, id="nobody"),
+        pytest.param(0o640, False, id="a-group-as-somebody-may-mean-it"),
+        pytest.param(0o604, False, id="all-but-a-group"),
+        pytest.param(None, False, id="not-known"),
+    ],
+)
+def test_closed(mode: int | None, closed: bool) -> None:
+    assert dataclasses.replace(A_FILE, mode=mode).closed is closed
+    assert not dataclasses.replace(A_LINK, mode=mode).closed
+    assert not Entry("a", DIRECTORY, mode=mode).closed
+
+
+@pytest.mark.parametrize(
     ("path", "hidden"),
     [
         pytest.param("a", False, id="plain"),

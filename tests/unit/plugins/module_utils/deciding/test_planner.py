@@ -61,7 +61,8 @@ def actions(planned: planner.Plan | steps.Unit) -> list[str]:
 
 def seen(planned: planner.Plan | steps.Unit) -> list[str]:
     """The actions that a client can see."""
-    return [action for action in actions(planned) if action.split()[0] in ("withdraw", "publish", "link", "remove")]
+    visible = ("withdraw", "publish", "permit", "link", "remove")
+    return [action for action in actions(planned) if action.split()[0] in visible]
 
 
 def unit(plan: planner.Plan, path: str) -> steps.Unit:
@@ -465,6 +466,46 @@ def test_new_file_is_no_repair() -> None:
     source = usual().image("prod/b", None)
     plan = make_plan(source, usual(), damaged=frozenset({IMAGE}))
     assert unit(plan, "prod/b.squashfs").outcome == "published"
+
+
+# -- permissions --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("closed", "planned", "path"),
+    [
+        pytest.param(IMAGE, [f"permit {IMAGE}", f"confirm {IMAGE}"], IMAGE, id="squashfs"),
+        pytest.param(MARKER, [f"confirm {IMAGE}", *delivery(MARKER)], IMAGE, id="marker-comes-anew-behind-a-look"),
+        pytest.param(INITRD, [f"permit {INITRD}"], f"kernels/{KERNEL}", id="initrd"),
+        pytest.param("README", ["permit README"], "README", id="plain-file"),
+        pytest.param(LATEST, [f"confirm {LATEST}", f"permit {LATEST}"], LATEST, id="pointer"),
+    ],
+)
+def test_file_that_only_its_owner_can_read_is_opened(closed: str, planned: list[str], path: str) -> None:
+    source = usual().latest().file("README").image("prod/b", None)
+    there = source.copy().mode(0o644, *source.content).mode(0o600, closed)
+    plan = make_plan(source, there)
+    assert actions(plan) == planned
+    reason = f"{closed} could be read by its owner alone on the caching server (mode 0600)"
+    assert [(one.path, one.outcome, one.reason) for one in plan.units] == [(path, "repaired", reason)]
+    assert closed not in plan.unchanged
+    for _unit, _step in Server(there, source).carry_out(plan):
+        pass
+    assert make_plan(source, there).units == ()
+
+
+def test_all_of_an_image_is_opened_before_its_marker_shows() -> None:
+    plan = make_plan(usual(), usual().mode(0o600, IMAGE, MARKER, INITRD, VMLINUZ))
+    assert seen(plan) == [f"permit {INITRD}", f"permit {VMLINUZ}", f"permit {IMAGE}", f"publish {MARKER}"]
+
+
+def test_what_is_sent_anew_or_not_chosen_is_not_opened() -> None:
+    there = (
+        usual().file(IMAGE, squashfs()[:100]).file("dev/x").file("only-there").mode(0o600, IMAGE, "dev/x", "only-there")
+    )
+    plan = make_plan(usual().file("dev/x"), there, choosing(exclude=("dev/**",)))
+    assert seen(plan) == [f"withdraw {MARKER}", f"publish {IMAGE}", f"publish {MARKER}"]
+    assert [one.outcome for one in plan.units] == ["published"]
 
 
 # -- differences --------------------------------------------------------------------------------------------------

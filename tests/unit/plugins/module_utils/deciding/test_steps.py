@@ -20,6 +20,7 @@ A_FILE = Entry("prod/a", FILE)
         pytest.param(steps.Check(A_FILE), "check", id="check"),
         pytest.param(steps.Flush(A_FILE), "flush", id="flush"),
         pytest.param(steps.Publish(A_FILE), "publish", id="publish"),
+        pytest.param(steps.Permit(A_FILE), "permit", id="permit"),
         pytest.param(steps.Confirm("prod/a", (Entry("prod/b", FILE),)), "confirm", id="confirm"),
         pytest.param(steps.Link(Entry("prod/a", SYMLINK, target="b")), "link", id="link"),
         pytest.param(steps.Remove("prod/a"), "remove", id="remove-file"),

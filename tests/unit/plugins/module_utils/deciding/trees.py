@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -70,6 +71,12 @@ class Assets:
 
     def link(self, path: str, target: str) -> Assets:
         return self.put(Entry(path, SYMLINK, len(target), NOON, target))
+
+    def mode(self, mode: int, *paths: str) -> Assets:
+        """Give files these permission bits, as the listing of a caching server shows them."""
+        for path in paths:
+            self.tree[path] = dataclasses.replace(self.tree[path], mode=mode)
+        return self
 
     def kernel(self, version: str = KERNEL, build: str = "1", *, mtime: int = NOON) -> Assets:
         for name in ("vmlinuz", "initrd"):
@@ -186,6 +193,9 @@ class Server:
         elif isinstance(step, steps.Publish):
             assert self._staged.pop(step.entry.path) == ["send", "check", "flush"]
             assets.file(step.entry.path, self._source.content[step.entry.path], mtime=step.entry.mtime)
+        elif isinstance(step, steps.Permit):
+            assert step.entry.looks_like(assets.tree[step.entry.path])
+            assets.mode(0o644, step.entry.path)
         elif isinstance(step, steps.Link):
             assets.link(step.entry.path, step.entry.target)
         else:
