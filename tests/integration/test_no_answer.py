@@ -47,7 +47,9 @@ def sftp_of_nobody() -> Iterator[tuple[Sftp, Path]]:
     ours, theirs = socket.socketpair()
     with tempfile.TemporaryDirectory(prefix="netboot-lab-") as directory, ours, theirs:
         Path(directory).chmod(0o755)
-        with subprocess.Popen([str(program)], stdin=theirs, stdout=theirs, user=user, cwd="/") as server:
+        with subprocess.Popen(
+            [str(program)], stdin=theirs.fileno(), stdout=theirs.fileno(), user=user, cwd="/"
+        ) as server:
             theirs.close()
             try:
                 yield Sftp(SftpClient(ours)), Path(directory)  # type: ignore[arg-type]
