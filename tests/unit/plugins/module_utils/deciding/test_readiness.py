@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import DIRECTORY, OTHER, Entry
@@ -362,8 +363,9 @@ def test_unmarked_image_must_be_whole_all_the_same(change: Change, reason: str) 
 @pytest.mark.parametrize("field", ["unmarked_images", "pointers"])
 @pytest.mark.parametrize("pattern", ["[z-a]*", "/", "", "../dev/*"])
 def test_what_is_no_pattern_is_bad_input(field: str, pattern: str) -> None:
+    given: dict[str, Any] = {field: ("prod/*", pattern)}
     with pytest.raises(ValueError, match=f"^{re.escape(f'not a pattern: {pattern!r} ')}"):
-        dataclasses.replace(Rules(), **{field: ("prod/*", pattern)})
+        Rules(**given)
 
 
 # -- which file is a marker ---------------------------------------------------------------------------------------
