@@ -14,13 +14,16 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paramiko
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import FILE, Entry
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.session import Session
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sftp import Sftp
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble
 
 from tests.lab.fleet import Fleet, SiteSpec
@@ -92,6 +95,32 @@ def test_look_tells_a_line_without_an_answer_from_absence(fleet: Fleet, fault: s
         with pytest.raises(Exception) as caught:  # noqa: PT011  # paramiko has many kinds
             session.sftp().look(str(site.assets))
         assert isinstance(session.in_words(caught.value), ConnectionTrouble)
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(CachingServer.find_destination, id="destination"),
+        pytest.param(CachingServer.open_for_writing, id="lock"),
+        pytest.param(CachingServer.tree, id="listing"),
+        pytest.param(lambda server: server.look("prod"), id="look"),
+        pytest.param(lambda server: server.digests([Entry("kernels/file", FILE, 5)]), id="content"),
+    ],
+)
+def test_silence_is_a_broken_line_whatever_was_asked(fleet: Fleet, ask: Callable[[CachingServer], object]) -> None:
+    """Nobody is sent to look at permissions, and another try is made."""
+    site = fleet.sites[SITE]
+    assert site.line is not None
+    sync(fleet)
+    with Session(address_of(fleet, stall_timeout=1)) as session:
+        server = CachingServer(session, SourceTree(str(fleet.tree.root)), str(site.assets))
+        site.line.stall()
+        with pytest.raises(Exception) as caught:  # noqa: PT011  # paramiko has many kinds
+            ask(server)
+        # at once, while the connection itself still seems to stand
+        assert isinstance(session.in_words(caught.value), ConnectionTrouble)
+        assert session.alive()
 
 
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True, sftp_only=True)], indirect=True, ids=["sftp-only"])

@@ -159,6 +159,9 @@ class CachingServer:
             self._lock = None
 
     def _unwritable(self, error: OSError) -> SyncError:
+        trouble = self._session.in_words(error)
+        if isinstance(trouble, ConnectionTrouble):
+            return trouble
         words = error.strerror or str(error)
         remedy = f"Give it to {self._session.settings.user or 'the user of the sync'} on the caching server."
         space = self._sftp.space(self.dest)
@@ -190,16 +193,12 @@ class CachingServer:
         return found
 
     def _list(self, directory: str, found: Tree) -> None:
-        try:
-            entries = self._sftp.list(self._full(directory) if directory else self.dest)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise SyncError(
-                f"cannot be listed ({error.strerror})",
-                path=self._full(directory),
-                remedy="Let the user of the sync read it on the caching server.",
-            ) from error
+        full = self._full(directory) if directory else self.dest
+        with self._translated(full, "cannot be listed", "Let the user of the sync read it on the caching server."):
+            try:
+                entries = self._sftp.list(full)
+            except FileNotFoundError:
+                return
         for entry in sorted(entries, key=lambda one: one.path):
             if entry.path.startswith("."):
                 continue
