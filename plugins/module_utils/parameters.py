@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
         "default": ["{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"],
     },
     "pointers": {"type": "list", "elements": "str", "default": ["kernels/latest-kernel-version.json"]},
+    "priority": {"type": "list", "elements": "str", "default": []},
     "verify": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 10},
@@ -57,6 +58,7 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
         unmarked_images=tuple(p["unmarked_images"]),
         marker_names=tuple(p["marker_names"]),
         pointers=tuple(p["pointers"]),
+        priority=tuple(p["priority"]),
     )
     options = Options(
         src=p["src"],

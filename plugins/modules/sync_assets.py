@@ -84,6 +84,15 @@ options:
     type: list
     elements: str
     default: [kernels/latest-kernel-version.json]
+  priority:
+    description:
+      - Patterns of images that go first, those of the first pattern before those of the second, and so on.
+      - Else, and among what matches the same pattern, the newest image of each directory goes before any older one, and
+        of equally new ones the small before the large. Each kernel goes right before the first image that needs it.
+      - Plain files of more than 4 MiB go after the images.
+    type: list
+    elements: str
+    default: []
   verify:
     description: Compare the content of every file, not only its size and time, and repair what differs.
     type: bool
