@@ -42,6 +42,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "retry_delay": {"type": "int", "default": 5},
     "stall_timeout": {"type": "int", "default": 60},
     "lock_timeout": {"type": "int", "default": 60},
+    "progress": {"type": "int", "default": 10},
+    "progress_file": {"type": "path"},
 }
 
 RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")

@@ -29,6 +29,47 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
+def duration(seconds: float) -> str:
+    """Return a time for people."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+# What a run does that is not told by a percentage, see doing/progress.py.
+_PHASES = {
+    "reading": "reading both trees",
+    "locking": "waiting for another run to end",
+    "comparing": "comparing content",
+    "sending": "looking for what is there already",
+    "checking": "hashing what is there",
+    "flushing": "having it written to disk",
+    "publishing": "publishing",
+    "removing": "removing",
+    "retrying": "waiting to try again, since the line broke",
+}
+
+
+def progress(host: str, state: Result) -> str:
+    """Return what a run is doing as one line, from the state that doing/progress.py writes."""
+    path, position, whole = state["path"], state["position"], state["size"]
+    if not position:
+        what = _PHASES.get(state["phase"], "at work") + (f", {size(whole)}" if whole and not path else "")
+        return f"{host}: {path + ': ' if path else ''}{what}, for {duration(state['seconds'])}"
+    parts = [f"{path} {position * 100 // max(whole, 1)} %", f"{size(position)} of {size(whole)}"]
+    if state["rate"]:
+        parts += [f"{size(state['rate'])}/s", f"{duration(max(whole - position, 0) / state['rate'])} left"]
+    saved = position - state["sent"]
+    if saved * 100 >= position:  # less is no more than what is still on its way to the line
+        parts.append(f"{size(saved)} saved")
+    return f"{host}: {', '.join(parts)}"
+
+
 def line(result: Result) -> str:
     """Return what a run did for a caching server as one line. In check mode, what it would do."""
     stats = result["stats"]

@@ -129,7 +129,26 @@ options:
     description: Seconds to wait for another run that works on the same caching server.
     type: int
     default: 60
+  progress:
+    description:
+      - How many seconds there are at least between two lines that say how far a transfer has come; V(0) for no lines.
+      - In a long transfer, or where many caching servers are synced at once, they come less often.
+      - A line says image, percent, rate, time left and the bytes saved. They are shown by the action plugin, where this
+        module runs on the control node or on a host reached by C(ssh), and not with C(async) or C(no_log).
+    type: int
+    default: 10
+  progress_file:
+    description:
+      - A file on this host in which the module keeps what it is doing, as JSON; it is written anew about once a second
+        and gone at the end. The action plugin sets this for itself.
+    type: path
 attributes:
+  action:
+    description: An action plugin of the same name runs the module and shows its progress.
+    support: full
+  async:
+    description: Can run in the background; no progress is shown then.
+    support: full
   check_mode:
     description: Tells what would be done, and does nothing.
     support: full
@@ -208,6 +227,7 @@ except ImportError:
 
 from ansible_collections.netboot.syncer.plugins.module_utils import parameters, reporting, results
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import Progress
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
 
@@ -222,10 +242,11 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=str(error))
     started = time.monotonic()
-    run = SyncRun(address, options)
+    progress = Progress(module.params["progress_file"])
+    run = SyncRun(address, options, progress=progress)
     stopped: SyncError | None = None
     try:
-        with Lifeline():
+        with Lifeline(), progress:
             run.run()
     except SyncError as error:
         stopped = error

@@ -19,6 +19,7 @@ from ..deciding.marker import MAX_SIZE
 from ..errors import ConnectionTrouble, SourceChanged, SyncError
 from . import remote_commands, rsync_transport
 from .lock import KernelLock, LeaseLock, Lock
+from .progress import Progress
 from .rsync_transport import DiskFull, RsyncTransport
 from .session import Session
 from .sftp import Sftp, Space
@@ -53,6 +54,7 @@ class CachingServer:
         transport: str = "auto",
         rate: int = 0,
         lock_timeout: int = 60,
+        progress: Progress | None = None,
     ) -> None:
         self._session = session
         self._source = source
@@ -63,7 +65,8 @@ class CachingServer:
         self._area = WorkArea(self._sftp, self.dest, uuid.uuid4().hex[:12])
         self.abilities = remote_commands.probe(session)
         self.warnings: list[str] = []
-        self._by_sftp = SftpTransport(self._sftp, self._area, source, rate=rate)
+        self._progress = progress or Progress()
+        self._by_sftp = SftpTransport(self._sftp, self._area, source, rate=rate, progress=self._progress)
         self._by_rsync = self._choose_rsync(transport, rate)
         self._last: SftpTransport | RsyncTransport = self._by_sftp
 
@@ -87,6 +90,7 @@ class CachingServer:
             can_join=self.abilities.joins,
             ciphers=self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else (),
             rate=rate,
+            progress=self._progress,
         )
 
     @property

@@ -14,6 +14,7 @@ import time
 import typing as t
 
 from ..deciding.assets import FILE, Entry
+from .progress import Progress
 from .sftp import BLOCK_SIZE, Sftp
 from .source_tree import SourceTree
 from .work_area import WorkArea
@@ -31,11 +32,12 @@ class SftpTransport:
 
     name = "sftp"
 
-    def __init__(self, sftp: Sftp, area: WorkArea, source: SourceTree, *, rate: int = 0) -> None:
+    def __init__(self, sftp: Sftp, area: WorkArea, source: SourceTree, *, rate: int = 0, progress: Progress) -> None:
         self._sftp = sftp
         self._area = area
         self._source = source
         self._rate = rate
+        self._progress = progress
         self.sent = 0  # bytes of the last transfer so far
 
     def send(self, entry: Entry) -> int:
@@ -45,6 +47,7 @@ class SftpTransport:
         there = self._sftp.look(piece)
         offset = resume_at(there.size) if there is not None and there.kind == FILE and there.size <= entry.size else 0
         start, started = offset, time.monotonic()
+        self._progress.at(offset, 0)
         handle = self._sftp.update(piece) if offset else self._sftp.create(piece)
         try:
             for block in self._source.blocks(entry, offset):
@@ -52,6 +55,7 @@ class SftpTransport:
                     handle.write(offset, chunk)
                     offset += len(chunk)
                     self.sent = offset - start
+                    self._progress.at(offset, self.sent)
                     if offset % SEGMENT == 0:
                         handle.flush()
                     if self._rate:
