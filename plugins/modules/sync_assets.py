@@ -198,6 +198,14 @@ stats:
   description: Totals.
   returned: always
   type: dict
+  contains:
+    check_mode: {description: Whether nothing was done., type: bool}
+    sent_bytes: {description: Bytes that crossed the line., type: int}
+    size: {description: Bytes of the files that were, or would be, brought., type: int}
+    saved_bytes: {description: Bytes of these that did not have to be sent., type: int}
+    seconds: {description: Seconds it took., type: float}
+    attempts: {description: How often it was tried., type: int}
+    images: {description: How many images came to each state., type: dict}
 summary:
   description: The result in one line.
   returned: always

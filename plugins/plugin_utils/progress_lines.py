@@ -12,7 +12,8 @@ import typing as t
 
 from ansible_collections.netboot.syncer.plugins.module_utils import reporting
 
-FIRST = 4.0  # seconds that something must have taken before it is worth a line
+FIRST = 4.0  # seconds until the first look
+WORTH = 3.0  # seconds that something must have taken before it is worth a line
 LONGEST = 60.0  # seconds between two lines in a long transfer, unless the user wants more
 LINES = 2.0  # per second, at most, of all hosts of a play together
 
@@ -81,7 +82,7 @@ class ProgressLines:
             seconds = float(state["seconds"])
             line = reporting.progress(self._host, state)
             with self._showing:
-                if seconds < min(FIRST, self._interval) - 1 or self._over.is_set():
+                if seconds < WORTH or self._over.is_set():
                     return None
                 self._show(line)
         except Exception:  # noqa: BLE001  # no state yet, or no way to it; a sync never ends over its progress
