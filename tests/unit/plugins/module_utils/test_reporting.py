@@ -111,21 +111,9 @@ def test_widest_table_fits_a_terminal() -> None:
 
 
 def test_common_table_has_no_column_for_what_is_rare() -> None:
-    header = reporting.table({"cache": result(images={"published": 1})}).splitlines()[0]
-    assert header.split("  ") == [
-        *(
-            "caching server",
-            "came out",
-            "published",
-            "unchanged",
-            "held back",
-            "failed",
-            "sent",
-            " of",
-            "saved",
-            " time",
-        )
-    ]
+    assert reporting.table({"cache": result(images={"published": 1})}).splitlines()[0] == (
+        "caching server  came out  published  unchanged  held back  failed  sent   of  saved   time"
+    )
 
 
 @pytest.mark.parametrize(
