@@ -28,7 +28,7 @@ RATE = 8e6  # bit/s: what is sent here takes seven to ten seconds
 SIZE = 7_500_000
 SECONDS = 10  # after which nothing may be left
 LINE = re.compile(
-    rf"^{SITE}: {IMAGE}\.squashfs \d+ %, (\d\.\d MB of 7\.\d MB, \d+\.\d [kM]B/s, \d+ s left|the end of its 7)",
+    rf"^{SITE}: {IMAGE}\.squashfs \d+ %, (\d\.\d MB of 7\.\d MB(, \d+\.\d [kM]B/s, \d+ s left)?|the end of its 7)",
     re.MULTILINE,
 )
 ANY_LINE = re.compile(rf"^{SITE}: {IMAGE}", re.MULTILINE)

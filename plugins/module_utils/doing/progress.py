@@ -53,11 +53,17 @@ class Pace:
 
     def __init__(self) -> None:
         self._seen: collections.deque[tuple[float, int]] = collections.deque()
+        self._begun = False
 
     def add(self, now: float, position: int) -> None:
-        """Note a position in bytes. Nothing counts before the first byte: until then, the basis is looked through."""
-        if position > 0:
+        """Note a position in bytes.
+
+        Nothing counts before the first byte, while the basis is looked through; nor does the first position, since a
+        transfer begins with filling all buffers on the way.
+        """
+        if self._begun:
             self._seen.append((now, position))
+        self._begun = position > 0
         while len(self._seen) > 2 and self._seen[1][0] <= now - WINDOW:
             self._seen.popleft()
 

@@ -48,8 +48,8 @@ def test_position(output: bytes, found: int | None) -> None:
     ("seen", "rate"),
     [
         pytest.param([], 0, id="nothing"),
-        pytest.param([(0, 0), (1, 100)], 0, id="begins-with-the-first-byte"),
-        pytest.param([(0, 100), (2, 300)], 100, id="two"),
+        pytest.param([(0, 0), (1, 100), (2, 200)], 0, id="begins-with-the-first-byte"),
+        pytest.param([(0, 0), (1, 5000), (2, 5100), (4, 5300)], 100, id="but-for-the-buffers"),
         pytest.param([(0, 10_000)] + [(i, 10_000 + i * 100) for i in range(1, 90)], 100, id="steady"),
         pytest.param([(i, i * 1000) for i in range(20)] + [(20 + i, 20_000 + i) for i in range(20)], 1, id="slower"),
         pytest.param([(i, 100) for i in range(1, 40)], 0, id="stands"),
