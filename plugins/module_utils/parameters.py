@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
         "default": ["{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"],
     },
     "pointers": {"type": "list", "elements": "str", "default": ["kernels/latest-kernel-version.json"]},
+    "priority": {"type": "list", "elements": "str", "default": []},
     "verify": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 10},
@@ -44,6 +45,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "retry_delay": {"type": "int", "default": 5},
     "stall_timeout": {"type": "int", "default": 60},
     "lock_timeout": {"type": "int", "default": 60},
+    "progress": {"type": "int", "default": 10},
+    "progress_file": {"type": "path"},
 }
 
 
@@ -59,6 +62,7 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
         unmarked_images=tuple(p["unmarked_images"]),
         marker_names=tuple(p["marker_names"]),
         pointers=tuple(p["pointers"]),
+        priority=tuple(p["priority"]),
     )
     options = Options(
         src=p["src"],

@@ -29,6 +29,50 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
+def duration(seconds: float, *, digits: int = 1) -> str:
+    """Return a time for people as a few words; below a minute with so many digits after the point."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.{digits}f} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+# What a run does that is not told by a percentage, see doing/progress.py.
+_PHASES = {
+    "reading": "reading both trees",
+    "locking": "waiting for another run to end",
+    "comparing": "comparing content",
+    "sending": "looking for what is there already",
+    "checking": "hashing what is there",
+    "flushing": "having it written to disk",
+    "publishing": "publishing",
+    "removing": "removing",
+    "retrying": "waiting to try again, since the line broke",
+}
+
+
+def progress(host: str, state: Result) -> str:
+    """Return what a run is doing as one line, from the state that doing/progress.py writes."""
+    path, position, whole = state["path"], state["position"], state["size"]
+    if not position:
+        what = _PHASES.get(state["phase"], "at work") + (f", {size(whole)}" if whole and not path else "")
+        return f"{host}: {path + ': ' if path else ''}{what}, for {duration(state['seconds'], digits=0)}"
+    if position >= whole:
+        parts = [f"{path} 100 %", f"the end of its {size(whole)} is on its way"]
+    else:
+        parts = [f"{path} {position * 100 // whole} %", f"{size(position)} of {size(whole)}"]
+        if state["rate"]:
+            parts += [f"{size(state['rate'])}/s", f"{duration((whole - position) / state['rate'], digits=0)} left"]
+    saved = position - state["sent"]
+    if saved * 100 >= position:  # less is no more than what is still on its way to the line
+        parts.append(f"{size(saved)} saved")
+    return f"{host}: {', '.join(parts)}"
+
+
 def line(result: Result) -> str:
     """Return what a run did for a caching server as one line. In check mode, what it would do."""
     stats = result["stats"]
@@ -40,9 +84,9 @@ def line(result: Result) -> str:
     if check:
         cost = f"at most {size(stats['size'])} to send" if stats["size"] else "nothing to send"
     elif stats["size"]:
-        cost = f"{size(stats['sent_bytes'])} sent for {size(stats['size'])} in {stats['seconds']:.1f} s"
+        cost = f"{size(stats['sent_bytes'])} sent for {size(stats['size'])} in {duration(stats['seconds'])}"
     else:
-        cost = f"nothing sent, {stats['seconds']:.1f} s"
+        cost = f"nothing sent, {duration(stats['seconds'])}"
     return f"images: {images}; {cost}"
 
 
@@ -57,13 +101,34 @@ def actions(host: str, result: Result) -> str:
     return "".join(f"{each}\n" for each in lines)
 
 
+def saved(stats: Result) -> str:
+    """Return the share of what was brought that did not have to be sent; nothing where there is none."""
+    if stats["check_mode"] or not stats["size"]:
+        return ""
+    return f"{max(stats['size'] - stats['sent_bytes'], 0) * 100 // stats['size']} %"
+
+
+# With all of them, a line still fits into 120 columns.
+_COLUMNS = {
+    "published": "published",
+    "repaired": "repaired",
+    "withdrawn": "gone",
+    "unchanged": "unchanged",
+    "held_back": "held back",
+    "failed": "failed",
+}
+_RARE = ("repaired", "withdrawn")  # have a column only where there is any
+
+
 def table(results: t.Mapping[str, Result | None]) -> str:
     """Return the table of a fleet: per caching server what it came to, then what was held back or failed, and why.
 
     A host that has no result was never reached by the play.
     """
-    header = ["caching server", "came out", "published", "unchanged", "held back", "failed", "sent", "of", "time"]
-    rows = [header] + [_row(host, result) for host, result in results.items()]
+    stats = [result["stats"] for result in results.values() if result and "stats" in result]
+    states = [state for state in _COLUMNS if state not in _RARE or any(state in one["images"] for one in stats)]
+    header = ["caching server", "came out", *(_COLUMNS[state] for state in states), "sent", "of", "saved", "time"]
+    rows = [header] + [_row(host, result, states) for host, result in results.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = []
     for row in rows:
@@ -75,9 +140,9 @@ def table(results: t.Mapping[str, Result | None]) -> str:
     return "\n".join(lines + _reasons(results))
 
 
-def _row(host: str, result: Result | None) -> list[str]:
+def _row(host: str, result: Result | None, states: t.Sequence[str]) -> list[str]:
     if not result or "stats" not in result:
-        return [host, "FAILED"] + [""] * 7
+        return [host, "FAILED"] + [""] * (len(states) + 4)
     stats = result["stats"]
     images = stats["images"]
     came_out = "FAILED" if "msg" in result else "changed" if result.get("changed") else "in line"
@@ -86,13 +151,11 @@ def _row(host: str, result: Result | None) -> list[str]:
     return [
         host,
         came_out,
-        str(images.get("published", 0) + images.get("repaired", 0)),
-        str(images.get("unchanged", 0)),
-        str(images.get("held_back", 0)),
-        str(images.get("failed", 0)),
+        *(str(images.get(state, 0)) for state in states),
         size(stats["sent_bytes"]),
         size(stats["size"]),
-        f"{stats['seconds']:.1f} s",
+        saved(stats),
+        duration(stats["seconds"]),
     ]
 
 

@@ -22,6 +22,7 @@ def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any
     states: dict[str, int] = {}
     for outcome in run.images.values():
         states[outcome.state] = states.get(outcome.state, 0) + 1
+    size = sum(action.get("bytes", 0) for action in run.actions)
     found: dict[str, t.Any] = {
         "changed": run.changed,
         "images": [in_text(one) for one in describe(run.images)],
@@ -32,7 +33,8 @@ def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any
         "stats": {
             "check_mode": check_mode,
             "sent_bytes": run.sent_bytes,
-            "size": sum(action.get("bytes", 0) for action in run.actions),
+            "size": size,
+            "saved_bytes": 0 if check_mode else max(size - run.sent_bytes, 0),
             "seconds": round(seconds, 3),
             "attempts": run.attempts,
             "images": states,

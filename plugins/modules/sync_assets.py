@@ -84,6 +84,15 @@ options:
     type: list
     elements: str
     default: [kernels/latest-kernel-version.json]
+  priority:
+    description:
+      - Patterns of images that go first, those of the first pattern before those of the second, and so on.
+      - Else, and among what matches the same pattern, the newest image of each directory goes before any older one, and
+        of equally new ones the small before the large. Each kernel goes right before the first image that needs it.
+      - Plain files of more than 4 MiB go after the images.
+    type: list
+    elements: str
+    default: []
   verify:
     description: Compare the content of every file, not only its size and time, and repair what differs.
     type: bool
@@ -144,7 +153,26 @@ options:
     description: Seconds to wait for another run that works on the same caching server.
     type: int
     default: 60
+  progress:
+    description:
+      - How many seconds there are at least between two lines that say how far a transfer has come; V(0) for no lines.
+      - In a long transfer, or where many caching servers are synced at once, they come less often.
+      - A line says image, percent, rate, time left and the bytes saved. They are shown by the action plugin, where this
+        module runs on the control node or on a host reached by C(ssh), and not with C(async) or C(no_log).
+    type: int
+    default: 10
+  progress_file:
+    description:
+      - A file on this host in which the module keeps what it is doing, as JSON; it is written anew about once a second
+        and gone at the end. The action plugin sets this for itself.
+    type: path
 attributes:
+  action:
+    description: An action plugin of the same name runs the module and shows its progress.
+    support: full
+  async:
+    description: Can run in the background; no progress is shown then.
+    support: full
   check_mode:
     description: Tells what would be done, and does nothing.
     support: full
@@ -194,6 +222,14 @@ stats:
   description: Totals.
   returned: always
   type: dict
+  contains:
+    check_mode: {description: Whether nothing was done., type: bool}
+    sent_bytes: {description: Bytes that crossed the line., type: int}
+    size: {description: Bytes of the files that were, or would be, brought., type: int}
+    saved_bytes: {description: Bytes of these that did not have to be sent., type: int}
+    seconds: {description: Seconds it took., type: float}
+    attempts: {description: How often it was tried., type: int}
+    images: {description: How many images came to each state., type: dict}
 summary:
   description: The result in one line.
   returned: always
@@ -223,6 +259,7 @@ except ImportError:
 
 from ansible_collections.netboot.syncer.plugins.module_utils import parameters, reporting, results
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import Progress
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
 
@@ -237,10 +274,11 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=str(error))
     started = time.monotonic()
-    run = SyncRun(address, options)
+    progress = Progress(module.params["progress_file"])
+    run = SyncRun(address, options, progress=progress)
     stopped: SyncError | None = None
     try:
-        with Lifeline():
+        with Lifeline(), progress:
             run.run()
     except SyncError as error:
         stopped = error

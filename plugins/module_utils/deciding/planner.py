@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from . import basis as bases
+from . import order
 from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_directory, parents
 from .marker import squashfs_paths
 from .promises import Promise, Promises, There
@@ -62,29 +63,27 @@ class _Planner:
         self.unchanged: list[str] = []
         self.held_back = dict(inventory.held_back)
         self.impossible: dict[str, str] = {}
+        self.kernels = dict(inventory.kernels)  # that are not planned yet
 
     def plan(self, *, delete: bool, max_delete: int) -> Plan:
         self._withdraw_broken()
-        for version in self._kernels_by_need():
-            self._kernel(version, self.inventory.kernels[version])
-        for entry in self.inventory.files:
-            # A plain file here, for want of a squashfs beside it, would there promise an old squashfs anew.
-            promised = [path for path in squashfs_paths(entry.path, self.rules.marker_names) if path in self.there.tree]
-            if promised and (not self._fits(entry) or entry.path in self.withdrawn):
-                self.held_back[entry.path] = (
-                    f"it would be the marker of {promised[0]}, which only the caching server has"
-                )
-            else:
-                self._single("file", entry)
         aliases = [image for image in self.inventory.images if any(e.kind == SYMLINK for e in image.entries)]
-        for image in self._by_age(image for image in self.inventory.images if image not in aliases):
-            self._image("image", image)
-        pointers: list[Image | Entry] = [*self._by_age(aliases), *self.inventory.pointers]
+        first, before_pointers, last = self._files(aliases)
+        for entry in first:
+            self._file(entry)
+        self._images([image for image in self.inventory.images if image not in aliases])
+        for version in sorted(self.kernels):
+            self._kernel(version)
+        for entry in before_pointers:
+            self._file(entry)
+        pointers: list[Image | Entry] = [*self._in_order(aliases), *self.inventory.pointers]
         for one in sorted(pointers, key=self._depth):  # what leads to another one comes after it
             if isinstance(one, Image):
                 self._image("pointer", one)
             else:
                 self._pointer(one)
+        for entry in last:
+            self._file(entry)
         only_there = self._only_there()
         refused = self._remove(only_there, max_delete) if delete else ""
         return Plan(
@@ -172,16 +171,32 @@ class _Planner:
         path = promise.image if alone else promise.marker
         self.units.append(Unit(kind, path, (self._withdraw(promise, reason),), WITHDRAWN, reason))
 
-    def _kernels_by_need(self) -> list[str]:
-        need: dict[str, int] = dict.fromkeys(self.inventory.kernels, 0)
-        for image in self.inventory.images:
-            for version in image.versions:
-                if version in need:
-                    need[version] = max(need[version], image.newest)
-        return sorted(need, key=lambda version: (-need[version], version))
+    def _in_order(self, images: t.Iterable[Image]) -> list[Image]:
+        return order.in_order(images, self.rules.priority)
 
-    def _kernel(self, version: str, entries: tuple[Entry, ...]) -> None:
-        """Plan one kernel directory as a whole: no client may find the old kernel beside the new initrd."""
+    def _images(self, images: t.Iterable[Image]) -> None:
+        """Plan images in their order, each right after the kernels that it requires."""
+        waiting = self._in_order(images)
+        while waiting:
+            self._kernels_of(waiting[0])
+            # Before their turn: those that are whole there, but have no marker until a kernel is renewed or repaired.
+            # They cost little, and nobody could boot them while a large one is sent.
+            image = next((one for one in waiting if self._lacks_its_marker(one)), waiting[0])
+            self._kernels_of(image)
+            self._image("image", image)
+            waiting.remove(image)
+
+    def _kernels_of(self, image: Image) -> None:
+        for version in image.versions if image.ready else ():
+            self._kernel(version)
+
+    def _lacks_its_marker(self, image: Image) -> bool:
+        lost = any(entry.path in self.withdrawn for entry in image.markers)
+        return lost and image.ready and image.squashfs is not None and self._fits(image.squashfs)
+
+    def _kernel(self, version: str) -> None:
+        """Plan one kernel directory, once, and as a whole: no client may find the old kernel beside the new initrd."""
+        entries = self.kernels.pop(version, ())
         new = [entry for entry in entries if not self._fits(entry)]
         closed = [entry for entry in entries if self._is_closed(entry)]
         self.unchanged.extend(entry.path for entry in entries if self._fits(entry) and entry not in closed)
@@ -206,6 +221,35 @@ class _Planner:
         steps += [Link(entry) for entry in new if entry.kind == SYMLINK]
         self._add("kernel", kernel_directory(version), steps, [*new, *closed])
 
+    def _files(self, aliases: t.Iterable[Image]) -> tuple[list[Entry], list[Entry], list[Entry]]:
+        """Return the plain files that go before the images, those that pointers wait for, and those that go last."""
+        pointing = [*self.inventory.pointers, *(entry for image in aliases for entry in image.entries)]
+        named = {name for entry in pointing for name in follow(entry.path, self.source).names}
+        first: list[Entry] = []
+        before_pointers: list[Entry] = []
+        last: list[Entry] = []
+        for entry in self.inventory.files:
+            marks = bool(self._marks_there(entry))  # all kernels tell first which markers are withdrawn
+            if not marks and not order.is_large(entry):
+                first.append(entry)
+            elif marks or not named.isdisjoint([entry.path, *parents(entry.path)]):
+                before_pointers.append(entry)
+            else:
+                last.append(entry)
+        return first, before_pointers, last
+
+    def _marks_there(self, entry: Entry) -> list[str]:
+        """Return the squashfs that only the caching server has, and whose marker a plain file would be there."""
+        return [path for path in squashfs_paths(entry.path, self.rules.marker_names) if path in self.there.tree]
+
+    def _file(self, entry: Entry) -> None:
+        # A plain file here, for want of a squashfs beside it, would there promise an old squashfs anew.
+        promised = self._marks_there(entry)
+        if promised and (not self._fits(entry) or entry.path in self.withdrawn):
+            self.held_back[entry.path] = f"it would be the marker of {promised[0]}, which only the caching server has"
+        else:
+            self._single("file", entry)
+
     def _single(self, kind: str, entry: Entry, confirm: tuple[Entry, ...] = ()) -> None:
         steps: list[Step] = [Confirm(entry.path, confirm)] if confirm else []
         if self._is_closed(entry):
@@ -228,10 +272,6 @@ class _Planner:
         send = Send(entry, bases.choose(entry.path, self.later))
         self.later[entry.path] = entry
         return [send, Check(entry), Flush(entry), Publish(entry)]
-
-    def _by_age(self, images: t.Iterable[Image]) -> list[Image]:
-        """The newest first, so that a site on a slow line can boot today's image soon; small ones before large."""
-        return sorted(images, key=lambda i: (-i.newest, i.squashfs.size if i.squashfs else 0, i.path))
 
     def _depth(self, one: Image | Entry) -> int:
         entries = one.entries if isinstance(one, Image) else (one,)

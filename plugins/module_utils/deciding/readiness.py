@@ -33,17 +33,19 @@ KERNEL_FILES = ("vmlinuz", "initrd")
 class Rules:
     """How a tree is to be read. Patterns as in :mod:`.selection`; raises :class:`ValueError` for what is none.
 
-    A marker is chosen exactly when its squashfs is, whatever the patterns say of its own name.
+    A marker is chosen exactly when its squashfs is, whatever the patterns say of its own name. ``priority`` says which
+    images go first.
     """
 
     selection: Selection = dataclasses.field(default_factory=Selection)
     unmarked_images: tuple[str, ...] = ()
     marker_names: tuple[str, ...] = markers.DEFAULT_NAMES
     pointers: tuple[str, ...] = DEFAULT_POINTERS
+    priority: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what a user wrote."""
-        check_patterns((*self.unmarked_images, *self.pointers))
+        check_patterns((*self.unmarked_images, *self.pointers, *self.priority))
         markers.check_names(self.marker_names)
 
 

@@ -20,6 +20,7 @@ from ..deciding.marker import MAX_SIZE
 from ..errors import ConnectionTrouble, LeftForLater, SourceChanged, SyncError
 from . import remote_commands, rsync_transport, site_time
 from .lock import KernelLock, LeaseLock, Lock
+from .progress import Progress
 from .rsync_transport import DiskFull, RsyncTransport
 from .session import Session
 from .sftp import Sftp, Space
@@ -58,6 +59,7 @@ class CachingServer:
         timezone: str | None = None,
         uplink: Uplink | None = None,
         lock_timeout: int = 60,
+        progress: Progress | None = None,
     ) -> None:
         self._session = session
         self._source = source
@@ -69,7 +71,8 @@ class CachingServer:
         self.abilities = remote_commands.probe(session)
         self.warnings: list[str] = []
         self.throttle = self._make_throttle(limit, timezone, uplink)
-        self._by_sftp = SftpTransport(self._sftp, self._area, source, throttle=self.throttle)
+        self._progress = progress or Progress()
+        self._by_sftp = SftpTransport(self._sftp, self._area, source, throttle=self.throttle, progress=self._progress)
         self._by_rsync = self._choose_rsync(transport)
         self._last: SftpTransport | RsyncTransport = self._by_sftp
 
@@ -104,6 +107,7 @@ class CachingServer:
             can_join=self.abilities.joins,
             ciphers=self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else (),
             throttle=self.throttle,
+            progress=self._progress,
         )
 
     @property

@@ -22,6 +22,8 @@ import typing as t
 
 from ..deciding.assets import FILE, Entry
 from ..errors import ConnectionTrouble, SourceChanged, SyncError, printable
+from . import progress as phases
+from .progress import Progress
 from .remote_commands import Abilities, join_files, parse_rsync_version
 from .session import Session
 from .sftp import Sftp
@@ -91,6 +93,7 @@ class RsyncTransport:
         can_join: bool,
         ciphers: t.Sequence[str] = (),
         throttle: Throttle | None = None,
+        progress: Progress,
     ) -> None:
         self._session = session
         self._sftp = sftp
@@ -100,6 +103,7 @@ class RsyncTransport:
         self._can_join = can_join
         self._ciphers = ciphers
         self._throttle = throttle or Throttle()
+        self._progress = progress
         self.sent = 0  # bytes of the last transfer that did not come to its end
 
     def send(self, entry: Entry, basis: str | None, room: int | None) -> tuple[int, str | None]:
@@ -155,6 +159,8 @@ class RsyncTransport:
             arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={BLOCK_SIZE}"]
         else:
             arguments.append("--whole-file")
+        if self._progress.wanted:
+            arguments.append("--info=progress2")
         if not _PLAIN.match(incoming):
             arguments.append("--protect-args")
         host = f"[{address.host}]" if ":" in address.host else address.host
@@ -178,17 +184,20 @@ class RsyncTransport:
             preexec_fn=_die_with_parent,
         )
         meter = _Meter(process.pid)
+        # All of a whole file crosses the line; of a difference, what rsync has written so far.
+        output = _Output(process, lambda position: self._progress.at(position, meter.look() if has_basis else position))
         try:
             relayed.begin()
-            output, errors = process.communicate()
+            _unused, errors = process.communicate()
         except BaseException:
             process.kill()
             process.wait()
             raise
         finally:
             written = meter.stop()
+            said = output.stop()
         if process.returncode == 0:
-            return transferred(output)
+            return transferred(said)
         self.sent = written
         raise relayed.trouble(entry.path) or self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
 
@@ -225,6 +234,36 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+class _Output:
+    """Reads what rsync says while it runs, and tells how far it has come."""
+
+    def __init__(self, process: subprocess.Popen[bytes], tell: t.Callable[[int], None]) -> None:
+        if process.stdout is None:
+            raise ValueError("standard output is no pipe")
+        self._stream = process.stdout
+        process.stdout = None  # communicate() is for the errors alone
+        self._tell = tell
+        self._said = b""
+        self._thread = threading.Thread(target=self._read, name="output", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while True:
+            block = os.read(self._stream.fileno(), 65536)
+            if not block:
+                return
+            self._said = (self._said + block)[-65536:]  # the statistics come last
+            position = phases.position(self._said)
+            if position is not None:
+                self._tell(position)
+
+    def stop(self) -> bytes:
+        """Return the last that was said, once the process has ended."""
+        self._thread.join()
+        self._stream.close()
+        return self._said
+
+
 class _Meter:
     """Watches how much a process writes, for a transfer that ends without statistics of its own."""
 
@@ -237,12 +276,17 @@ class _Meter:
 
     def _watch(self) -> None:
         while not self._done.wait(0.05):
-            try:
-                with open(self._path, encoding="ascii") as file:
-                    fields = dict(line.split(": ") for line in file.read().splitlines())
-                self._written = int(fields["wchar"])
-            except (OSError, KeyError, ValueError):
-                return
+            self.look()
+
+    def look(self) -> int:
+        """Return the bytes written so far; as of the last look, once the process has ended."""
+        try:
+            with open(self._path, encoding="ascii") as file:
+                fields = dict(line.split(": ") for line in file.read().splitlines())
+            self._written = max(self._written, int(fields["wchar"]))
+        except (OSError, KeyError, ValueError):
+            pass
+        return self._written
 
     def stop(self) -> int:
         """Return the bytes written, as of the last look."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ..deciding.assets import FILE, Entry
+from .progress import Progress
 from .sftp import BLOCK_SIZE, Sftp
 from .source_tree import SourceTree
 from .throttle import Throttle
@@ -31,11 +32,20 @@ class SftpTransport:
 
     name = "sftp"
 
-    def __init__(self, sftp: Sftp, area: WorkArea, source: SourceTree, *, throttle: Throttle | None = None) -> None:
+    def __init__(
+        self,
+        sftp: Sftp,
+        area: WorkArea,
+        source: SourceTree,
+        *,
+        throttle: Throttle | None = None,
+        progress: Progress,
+    ) -> None:
         self._sftp = sftp
         self._area = area
         self._source = source
         self._throttle = throttle or Throttle()
+        self._progress = progress
         self.sent = 0  # bytes of the last transfer so far
 
     def send(self, entry: Entry) -> int:
@@ -49,6 +59,7 @@ class SftpTransport:
         there = self._sftp.look(piece)
         offset = resume_at(there.size) if there is not None and there.kind == FILE and there.size <= entry.size else 0
         start = offset
+        self._progress.at(offset, 0)
         handle = self._sftp.update(piece) if offset else self._sftp.create(piece)
         try:
             for block in self._source.blocks(entry, offset):
@@ -60,6 +71,7 @@ class SftpTransport:
                     handle.write(offset, chunk)
                     offset += len(chunk)
                     self.sent = offset - start
+                    self._progress.at(offset, self.sent)
                     if offset % SEGMENT == 0:
                         handle.flush()
             handle.drain()

@@ -19,7 +19,9 @@ from ..deciding.promises import There, wanted_markers
 from ..deciding.readiness import Image, Inventory, Rules
 from ..deciding.steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw, step_path
 from ..errors import ConnectionTrouble, Kept, LeftForLater, LockHeld, SourceChanged, SyncError
+from . import progress as phases
 from .caching_server import CachingServer
+from .progress import Progress
 from .session import Session
 from .source_tree import SourceTree
 from .ssh_settings import Address
@@ -75,13 +77,21 @@ class Outcome:
 class SyncRun:
     """Brings one caching server in line. The results stay readable when :meth:`run` raises.
 
-    ``source`` is given where many runs share one tree, which was listed already.
+    ``source`` is given where many runs share one tree, which was listed already; ``progress`` is told what is done.
     """
 
-    def __init__(self, address: Address, options: Options, source: SourceTree | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        options: Options,
+        source: SourceTree | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
         self._address = address
         self._options = options
         self._source = source or SourceTree(options.src)
+        self._progress = progress or Progress()
         self.images: dict[str, Outcome] = {}
         self.files: dict[str, Outcome] = {}
         self.actions: list[dict[str, t.Any]] = []
@@ -118,6 +128,7 @@ class SyncRun:
             except ConnectionTrouble:
                 if self.attempts > self._options.retries:
                     raise
+                self._progress.enter(phases.RETRYING)
                 time.sleep(self._options.retry_delay * 2 ** min(self.attempts - 1, 4))
 
     def look(self) -> None:
@@ -128,6 +139,7 @@ class SyncRun:
         self._in_session()
 
     def _attempt(self) -> None:
+        self._progress.enter(phases.READING)
         self._source.scan()
         self._in_session()
 
@@ -155,6 +167,7 @@ class SyncRun:
             timezone=options.timezone,
             uplink=self._uplink,
             lock_timeout=options.lock_timeout,
+            progress=self._progress,
         )
         try:
             self._serve(server)
@@ -173,6 +186,7 @@ class SyncRun:
         self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
         server.find_destination()
         if not self._options.check_mode:
+            self._progress.enter(phases.LOCKING)
             server.open_for_writing()
         inventory, plan = self._plan(server)
         self._note_plan(inventory, plan)
@@ -186,6 +200,7 @@ class SyncRun:
 
     def _plan(self, server: CachingServer) -> tuple[Inventory, planner.Plan]:
         options = self._options
+        self._progress.enter(phases.READING)
         tree = server.tree()
         inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image, tree))
         # Where a caching server cannot hash, to compare is to read all of it over the line.
@@ -216,6 +231,7 @@ class SyncRun:
             for path, entry in sorted(self._source.tree.items())
             if path in ours and entry.kind == FILE and entry.looks_like(tree.get(path))
         ]
+        self._progress.enter(phases.COMPARING, size=sum(entry.size for entry in alike))
         there = server.digests(alike)
         damaged = set()
         for entry in alike:
@@ -348,6 +364,8 @@ class SyncRun:
 
     def _try(self, server: CachingServer, step: Step, unit: Unit, outcomes: dict[str, Outcome]) -> None:
         """Do one step; an error of the session is told in words."""
+        size = step.entry.size if isinstance(step, Send) else 0
+        self._progress.enter(_PHASES[type(step)], step_path(step), size)
         try:
             self._do(server, step, unit, outcomes)
         except SyncError:
@@ -419,6 +437,18 @@ class SyncRun:
                         remedy="Run resync.yml: it repairs what is damaged.",
                     )
                 self._compared.add(entry.path)
+
+
+_PHASES: dict[type, str] = {
+    Send: phases.SENDING,
+    Check: phases.CHECKING,
+    Confirm: phases.CHECKING,
+    Flush: phases.FLUSHING,
+    Publish: phases.PUBLISHING,
+    Link: phases.PUBLISHING,
+    Withdraw: phases.REMOVING,
+    Remove: phases.REMOVING,
+}
 
 
 def describe(found: dict[str, Outcome]) -> list[dict[str, t.Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.netboot.syncer.plugins.filter.sync_summary import sync_summary
 from ansible_collections.netboot.syncer.plugins.module_utils import reporting
+from ansible_collections.netboot.syncer.plugins.module_utils.doing import progress
 
 HELD_BACK = {"path": "prod/b.squashfs", "state": "held_back", "reason": "no marker yet"}
 
@@ -87,10 +88,10 @@ def test_table_of_a_fleet() -> None:
     }
     hostvars["cache-berlin"]["netboot_sync_result"]["images"] = [HELD_BACK]
     assert sync_summary(list(hostvars), hostvars).splitlines() == [
-        "caching server  came out  published  unchanged  held back  failed  sent    of   time",
-        "cache-berlin    changed           1          0          1       0   5 B  10 B  3.1 s",
-        "cache-down      FAILED            0          0          0       0   0 B   0 B  3.1 s",
-        "cache-half      FAILED            0          0          0       1   0 B   0 B  3.1 s",
+        "caching server  came out  published  repaired  unchanged  held back  failed  sent    of  saved   time",
+        "cache-berlin    changed           0         1          0          1       0   5 B  10 B   50 %  3.1 s",
+        "cache-down      FAILED            0         0          0          0       0   0 B   0 B         3.1 s",
+        "cache-half      FAILED            0         0          0          0       1   0 B   0 B         3.1 s",
         "cache-lost      FAILED",
         "held back: prod/b.squashfs: no marker yet (cache-berlin)",
         "failed: cache-down: it refused the connection.",
@@ -98,6 +99,79 @@ def test_table_of_a_fleet() -> None:
         "failed: cache-half: b",
         "failed: cache-lost: it was never reached",
     ]
+
+
+def test_widest_table_fits_a_terminal() -> None:
+    states = ("published", "repaired", "withdrawn", "unchanged", "held_back", "failed")
+    full = result(images=dict.fromkeys(states, 10), size=987_600_000, sent=987_500_000)
+    full["stats"]["seconds"] = 599.0
+    lines = reporting.table({"cache-hamburg1": full}).splitlines()
+    assert max(len(line) for line in lines) <= 120
+    assert lines[1].endswith("  987.5 MB  987.6 MB    0 %  9 min 59 s")
+
+
+def test_common_table_has_no_column_for_what_is_rare() -> None:
+    assert reporting.table({"cache": result(images={"published": 1})}).splitlines()[0] == (
+        "caching server  came out  published  unchanged  held back  failed  sent   of  saved   time"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        pytest.param(0, "0.0 s", id="none"),
+        pytest.param(3.14, "3.1 s", id="seconds"),
+        pytest.param(59.6, "1 min 00 s", id="a-minute"),
+        pytest.param(70, "1 min 10 s", id="minutes"),
+        pytest.param(605, "10 min", id="many-minutes"),
+        pytest.param(3600, "1 h 00 min", id="an-hour"),
+        pytest.param(100_000, "27 h 46 min", id="a-day"),
+    ],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert reporting.duration(seconds) == text
+
+
+def state(phase: str = "sending", path: str = "dev/x.squashfs", **more: Any) -> dict[str, Any]:
+    return {"phase": phase, "path": path, "size": 0, "position": 0, "sent": 0, "rate": 0, "seconds": 12.3, **more}
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        pytest.param(
+            state(size=281_000_000, position=118_400_000, sent=28_300_000, rate=2_400_000),
+            "dev/x.squashfs 42 %, 118.4 MB of 281.0 MB, 2.4 MB/s, 1 min 08 s left, 90.1 MB saved",
+            id="difference",
+        ),
+        pytest.param(
+            state(size=281_000_000, position=118_400_000, sent=118_000_000, rate=2_400_000),
+            "dev/x.squashfs 42 %, 118.4 MB of 281.0 MB, 2.4 MB/s, 1 min 08 s left",
+            id="whole",
+        ),
+        pytest.param(
+            state(size=1000, position=999, sent=999), "dev/x.squashfs 99 %, 999 B of 1.0 kB", id="rate-not-known-yet"
+        ),
+        pytest.param(
+            state(size=2000, position=2000, sent=1000, rate=9),
+            "dev/x.squashfs 100 %, the end of its 2.0 kB is on its way, 1.0 kB saved",
+            id="on-its-way",
+        ),
+        pytest.param(state(size=9), "dev/x.squashfs: looking for what is there already, for 12 s", id="before-it"),
+        pytest.param(state("checking"), "dev/x.squashfs: hashing what is there, for 12 s", id="checking"),
+        pytest.param(state("comparing", "", size=10**10), "comparing content, 10.0 GB, for 12 s", id="comparing"),
+        pytest.param(state("locking", ""), "waiting for another run to end, for 12 s", id="locked"),
+        pytest.param(state("of-a-later-version"), "dev/x.squashfs: at work, for 12 s", id="unknown"),
+    ],
+)
+def test_progress(found: dict[str, Any], text: str) -> None:
+    assert reporting.progress("site-a", found) == f"site-a: {text}"
+
+
+def test_every_phase_has_words() -> None:
+    phases = {value for name, value in vars(progress).items() if name.isupper() and isinstance(value, str)}
+    assert all("at work" not in reporting.progress("site-a", state(phase)) for phase in phases)
+    assert len(phases) > 5
 
 
 def test_what_all_hold_back_is_told_once() -> None:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding import planner, steps
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import DIRECTORY, OTHER, Entry
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import parse
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.order import LARGE_FILE
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.promises import wanted_markers
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules, pair_markers
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
@@ -93,11 +94,11 @@ def test_order_of_all() -> None:
     plan = make_plan(source, there, delete=True)
     assert units(plan) == [
         "withdrawal dev/broken.squashfs",
-        "kernel kernels/6.1",  # the newest image needs it
-        "kernel kernels/5.8",
         "file README",
         "file boot/menu.ipxe",
+        "kernel kernels/6.1",  # the newest image needs it
         "image prod/new.squashfs",
+        "kernel kernels/5.8",
         "image dev/middle.squashfs",
         "image prod/old.squashfs",
         f"pointer {LATEST}",
@@ -133,6 +134,55 @@ def test_order_of_images() -> None:
         "c.squashfs",
         "a-large.squashfs",
         "oldest.squashfs",
+    ]
+
+
+def test_each_kernel_goes_right_before_the_first_image_that_needs_it() -> None:
+    source = Assets().kernel("5.7").kernel("5.8").kernel("6.1").latest("5.7")
+    source.image("prod/c", "6.1", mtime=NOON + 2 * HOUR)
+    source.image("prod/b", "5.8", mtime=NOON + HOUR).image("prod/a", "6.1")
+    source.marker("prod/held-back-kernel.json", {"version": "5.7"}, mtime=NOON + 3 * HOUR)
+    assert units(make_plan(source, Assets())) == [
+        "kernel kernels/6.1",
+        "image prod/c.squashfs",
+        "kernel kernels/5.8",
+        "image prod/b.squashfs",
+        "image prod/a.squashfs",
+        "kernel kernels/5.7",  # no image waits for it, but a pointer does
+        f"pointer {LATEST}",
+    ]
+
+
+def test_image_that_loses_its_marker_to_a_kernel_does_not_wait_for_a_large_one() -> None:
+    there = Assets().kernel("5.8").kernel("6.1").image("prod/a", "5.8").image("prod/b", "5.8").image("prod/c", "5.8")
+    source = there.copy().kernel("5.8", "2", mtime=NOON + HOUR)
+    source.image("prod/d", "5.8", mtime=NOON + 4 * HOUR).image("prod/e", "6.1", mtime=NOON + 3 * HOUR)
+    source.marker("prod/a-kernel.json", {"version": "5.8", "build": 2}, mtime=NOON + 2 * HOUR)
+    source.marker("prod/b-kernel.json", {"version": "6.1"}, mtime=NOON + HOUR)
+    source.image("prod/c", "5.8", text="2", mtime=NOON + 1)
+    assert units(make_plan(source, there)) == [
+        "kernel kernels/5.8",
+        "image prod/a.squashfs",
+        "image prod/b.squashfs",
+        "image prod/d.squashfs",
+        "image prod/e.squashfs",
+        "image prod/c.squashfs",
+    ]
+
+
+def test_large_plain_file_holds_up_no_image() -> None:
+    large = b"x" * (LARGE_FILE + 1)
+    source = usual().latest().file("boot/rescue.iso", large).file("README").file("tools/memtest", large[1:])
+    source.link("tools/iso", "../boot/rescue.iso").file("a.iso", large)
+    assert units(make_plan(source, Assets())) == [
+        "file README",
+        "file tools/memtest",
+        f"kernel kernels/{KERNEL}",
+        f"image {IMAGE}",
+        "file boot/rescue.iso",  # a symlink waits for it
+        f"pointer {LATEST}",
+        "pointer tools/iso",
+        "file a.iso",
     ]
 
 
@@ -342,7 +392,8 @@ def test_marker_without_its_closure_is_withdrawn_first(lose: Change, reason: str
     assert (first.kind, first.path, first.outcome, first.reason) == ("withdrawal", IMAGE, "withdrawn", reason)
     assert actions(first) == [f"withdraw {MARKER}"]
     assert actions(plan).count(f"withdraw {MARKER}") == 1
-    assert actions(plan)[-5:] == [f"confirm {IMAGE}", *delivery(MARKER)]
+    at = actions(plan).index(f"confirm {IMAGE}")
+    assert actions(plan)[at : at + 5] == [f"confirm {IMAGE}", *delivery(MARKER)]
 
 
 @pytest.mark.parametrize("path", [IMAGE, INITRD])

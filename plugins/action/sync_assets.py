@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the module of the same name as Ansible does, and shows meanwhile how far it has come.
+
+A module cannot say anything before its end, and a worker process has no standard output since ansible-core 2.19. So the
+module keeps a small file, this reads it, and Display carries the line to the main process: to the terminal, the log,
+and the events of ansible-runner and AWX.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import secrets
+import shlex
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
+
+display = Display()
+
+INTERVAL = 10  # seconds, as the module's documentation says
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """The action plugin of sync_assets."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the module, and show its progress where there is a way to it."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        in_background = bool(self._task.async_val) and not self._connection.has_native_async
+        arguments = dict(self._task.args)
+        lines = None if in_background else self._progress_lines(arguments, task_vars)
+        with lines or contextlib.nullcontext():
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background))
+        if not in_background:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _progress_lines(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> ProgressLines | None:
+        """Return what shows the progress, with ``progress_file`` set for the module; None where none is to be shown."""
+        try:
+            interval = int(arguments.get("progress") or 0) if "progress" in arguments else INTERVAL
+        except (TypeError, ValueError):
+            return None  # the module says what is wrong
+        if interval <= 0 or self._task.no_log or self._connection.transport not in ("local", "ssh"):
+            return None
+        try:
+            path = str(arguments.get("progress_file") or self._new_path())
+        except (AnsibleError, LookupError):
+            return None
+        arguments["progress_file"] = path
+        return ProgressLines(
+            self._reader(path),
+            display.display,
+            host=str(arguments.get("name") or arguments.get("host") or task_vars.get("inventory_hostname", "")),
+            interval=interval,
+            hosts=len(task_vars.get("ansible_play_hosts") or ()),
+        )
+
+    def _new_path(self) -> str:
+        """Return a path that the module can write and this can read, on the host where the module runs."""
+        shell = self._connection._shell
+        if self._is_become_unprivileged():
+            # Neither of the two users can write in the other's directories; nobody can guess this name.
+            directory = shell.get_option("system_tmpdirs")[0]
+        else:
+            directory = shell.tmpdir or self._make_tmp_path()
+        return str(shell.join_path(directory, f"netboot-sync-{secrets.token_hex(16)}.json"))
+
+    def _reader(self, path: str) -> t.Callable[[], str]:
+        if self._connection.transport == "local":
+
+            def read() -> str:
+                with open(path, encoding="ascii") as file:
+                    return file.read()
+
+            return read
+        # Beside the connection that the module has, one of the same kind: its calls share nothing but what they are
+        # told, and with ControlPersist not even a new login is needed. It reads as the user who logs in.
+        beside = copy.copy(self)
+        beside._connection = copy.copy(self._connection)
+        beside._connection.set_become_plugin(None)
+        command = f"cat {shlex.quote(path)}"
+        return lambda: str(beside._low_level_execute_command(command, sudoable=False)["stdout"])
