@@ -29,6 +29,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_serve
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.throttle import Throttle
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import LockHeld, SyncError
 
 from .disk import Disk, File
@@ -95,6 +96,7 @@ class SteppedServer:
         self._source = source
         self._pace = pace
         self._run = run
+        self.throttle = Throttle()
 
     def find_destination(self) -> None:
         """It is there."""
