@@ -130,7 +130,11 @@ def test_nothing_is_left_of_the_relay_that_keeps_a_limit(slow: Fleet, end: Calla
 def test_a_relay_that_is_ended_ends_the_transfer(slow: Fleet, number: signal.Signals) -> None:
     """By whomever; the transfer counts as a line that broke, and the next try goes on."""
     run = prepare(slow, limit=parse_limit("6Mbit"), retries=1)
-    with meanwhile(lambda: begun(slow) and relays(slow) != [], lambda: [os.kill(pid, number) for pid in relays(slow)]):
+
+    def end() -> None:
+        os.kill(relays(slow)[0], number)
+
+    with meanwhile(lambda: begun(slow) and relays(slow) != [], end):
         run.run()
     assert run.attempts == 2
     assert is_delivered(slow, slow.tree.image(IMAGE))
