@@ -146,7 +146,9 @@ def _row(host: str, result: Result | None, states: t.Sequence[str]) -> list[str]
     stats = result["stats"]
     images = stats["images"]
     came_out = "FAILED" if "msg" in result else "changed" if result.get("changed") else "in line"
-    if stats["check_mode"] and came_out == "changed":
+    if came_out != "FAILED" and result.get("left_for_later"):
+        came_out = "left for later"
+    elif stats["check_mode"] and came_out == "changed":
         came_out = "would change"
     return [
         host,

@@ -29,6 +29,7 @@ def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any
         "files": [in_text(one) for one in describe(run.files)],
         "actions": [in_text(one) for one in run.actions],
         "failures": [printable(line) for line in run.failures],
+        "left_for_later": run.left_for_later,
         "transport": run.transport,
         "stats": {
             "check_mode": check_mode,

@@ -240,6 +240,11 @@ failures:
   returned: always
   type: list
   elements: str
+left_for_later:
+  description: Why something was left for a later run, where O(bandwidth_limit) was V(0) at that time; else empty.
+  returned: always
+  type: str
+  sample: until 18:00 the limit of this site is 0
 transport:
   description: How large files travelled.
   returned: always

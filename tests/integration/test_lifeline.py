@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import Supervised
-from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, run_module, sync, wait_until
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, meanwhile, prepare, run_module, sync, wait_until
 from tests.lab.sshd import CachingServer
 
 RATE = 8e6  # bit/s: what is sent here takes a quarter of a minute
@@ -36,13 +37,26 @@ def senders(fleet: Fleet) -> list[int]:
     """The processes on the netboot server that have to do with this fleet's tree: the module, and its rsync."""
     found = []
     for directory in Path("/proc").iterdir():
-        try:
-            command = (directory / "cmdline").read_bytes()
-        except (OSError, ValueError):
-            continue
+        command = command_of(directory)
         if b"rsync" in command and os.fsencode(fleet.tree.root) in command and b"--server" not in command:
             found.append(int(directory.name))
     return found
+
+
+def carriers(fleet: Fleet) -> list[int]:
+    """The processes that carry bytes: rsync, the relay and ssh all have the private key on their command line."""
+    return [int(one.name) for one in Path("/proc").iterdir() if os.fsencode(fleet.key.private) in command_of(one)]
+
+
+def relays(fleet: Fleet) -> list[int]:
+    return [pid for pid in carriers(fleet) if b"-I\0-S\0" in command_of(Path("/proc", str(pid)))]
+
+
+def command_of(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except (OSError, ValueError):
+        return b""
 
 
 def begun(fleet: Fleet) -> bool:
@@ -63,8 +77,7 @@ def killed(number: signal.Signals) -> Callable[[Supervised, int], None]:
     return act
 
 
-@pytest.mark.parametrize("transport", ["rsync", "sftp"])
-@pytest.mark.parametrize(
+ENDS = pytest.mark.parametrize(
     "end",
     [
         pytest.param(no_reader, id="nobody-reads"),
@@ -72,6 +85,10 @@ def killed(number: signal.Signals) -> Callable[[Supervised, int], None]:
         pytest.param(killed(signal.SIGKILL), id="SIGKILL"),
     ],
 )
+
+
+@pytest.mark.parametrize("transport", ["rsync", "sftp"])
+@ENDS
 def test_nothing_is_left_of_an_abandoned_run(
     slow: Fleet, transport: str, end: Callable[[Supervised, int], None]
 ) -> None:
@@ -89,6 +106,42 @@ def test_nothing_is_left_of_an_abandoned_run(
         module.stop()
     sync(slow, transport=transport, lock_timeout=SECONDS)
     assert is_delivered(slow, slow.tree.image(IMAGE))
+
+
+@ENDS
+def test_nothing_is_left_of_the_relay_that_keeps_a_limit(slow: Fleet, end: Callable[[Supervised, int], None]) -> None:
+    """Neither rsync nor the relay nor ssh, though the line is so slow that what they hold takes long to send."""
+    reader, writer = os.pipe()
+    module = run_module(slow, output=writer, bandwidth_limit="4Mbit")
+    os.close(writer)
+    try:
+        wait_until(lambda: begun(slow), "bytes on the line")
+        assert len(carriers(slow)) == 3
+        end(module, reader)
+        started = time.monotonic()
+        wait_until(lambda: not module.running, "the module's end")
+        wait_until(lambda: not carriers(slow), "the end of what carried the bytes")
+        assert time.monotonic() - started < SECONDS
+    finally:
+        module.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_relay_that_is_ended_ends_the_transfer(slow: Fleet, number: signal.Signals) -> None:
+    """By whomever; the transfer counts as a line that broke, and the next try goes on."""
+    run = prepare(slow, limit=parse_limit("6Mbit"), retries=1)
+
+    def end() -> None:
+        os.kill(relays(slow)[0], number)
+
+    with meanwhile(lambda: begun(slow) and relays(slow) != [], end):
+        run.run()
+    assert run.attempts == 2
+    assert is_delivered(slow, slow.tree.image(IMAGE))
+    line = slow.sites[SITE].line
+    assert line is not None
+    assert line.bytes_up < 1.1 * SIZE
+    assert not carriers(slow)
 
 
 def test_controller_that_goes_away_ends_the_module_on_a_netboot_server_elsewhere(slow: Fleet, tmp_path: Path) -> None:

@@ -203,8 +203,9 @@ def _day(name: str) -> int | None:
 
 
 def _shown(value: t.Any) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else f"{text[:40]}...{text[-10:]}"
+    text = str(value)
+    shown = text if len(text) < 60 else f"{text[:20]}...{text[-10:]}"
+    return repr(shown) if isinstance(value, str) else shown
 
 
 def fair_shares(cap: float, demands: t.Mapping[str, float | None]) -> dict[str, float]:

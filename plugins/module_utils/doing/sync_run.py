@@ -100,6 +100,7 @@ class SyncRun:
         self.transport = ""
         self.attempts = 0
         self.idle = False
+        self.left_for_later = ""  # why, where the limit of the site let not everything through
         self._uplink = (
             Uplink(options.uplink_limit, directory=options.uplink_directory) if options.uplink_limit else None
         )
@@ -178,6 +179,7 @@ class SyncRun:
     def _serve(self, server: CachingServer) -> None:
         """Do all that is to be done for a caching server that is at hand."""
         self.failures = []
+        self.left_for_later = ""
         self._compared = set()
         self._gone = set()
         self._put = set()
@@ -194,7 +196,7 @@ class SyncRun:
         if not self._options.check_mode:
             server.clean(unfinished)
         else:
-            self.idle = not (self.actions or self.failures or server.has_leftovers())
+            self.idle = not (self.actions or self.failures or self.left_for_later or server.has_leftovers())
 
     # Planning
 
@@ -280,6 +282,7 @@ class SyncRun:
         not_now = server.throttle.why_not()
         if not_now and unit.kind != "withdrawal":
             # Before its first step: a marker that is to be replaced stays until that can be done.
+            self.left_for_later = not_now
             self._finish(outcomes, planner.HELD_BACK, not_now, started)
             return unfinished
         try:
@@ -306,6 +309,7 @@ class SyncRun:
                 raise
             if isinstance(error, LeftForLater):
                 state, reason = planner.HELD_BACK, error.what
+                self.left_for_later = reason
             elif isinstance(error, SourceChanged):
                 state = planner.HELD_BACK
             else:

@@ -10,7 +10,6 @@ the same shares; nobody decides for the others.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import fcntl
 import os
@@ -25,8 +24,7 @@ from ..errors import SyncError
 REFRESH = 0.4  # seconds between two looks at the others
 NOTICE = 2 * REFRESH + 0.2  # seconds after which all others have seen a new one
 FIRST = 0.02  # of the cap: what a new one takes until then
-HISTORY = 5.0  # seconds over which it is measured what a transfer uses
-ENOUGH = 2.5  # seconds of that before anything is concluded from it: what a slow line takes, it takes in gulps
+ENOUGH = 2.5  # seconds over which it is measured what a transfer uses: what a slow line takes, it takes in gulps
 GROWTH = 1.5  # by which the demand grows of one who uses up his share
 SPARE = 1.1  # what a transfer on a slow line is given above what it uses, so that it shows when it can use more
 USED_UP = 0.95  # of its share: whoever uses so much could use more
@@ -52,7 +50,7 @@ class Uplink:
         self._path = ""
         self._share = float(cap)
         self._looked = self._joined = 0.0
-        self._samples: collections.deque[tuple[float, float]] = collections.deque()
+        self._samples: list[tuple[float, float]] = []
         self._demand: float | None = None
 
     # Life
@@ -131,8 +129,6 @@ class Uplink:
     def _note(self, now: float, passed: float) -> None:
         if passed and (not self._samples or passed != self._samples[-1][1]):  # before the first byte, all is open
             self._samples.append((now, passed))
-        while len(self._samples) > 2 and now - self._samples[0][0] > HISTORY:
-            self._samples.popleft()
 
     def _judge(self, now: float) -> float | None:
         """Return how much this transfer can use, by what it used of its share; None for all that it gets."""
@@ -147,7 +143,7 @@ class Uplink:
             else:
                 grown = self.cap if self._demand is None else self._demand * GROWTH
                 found = grown if grown < self.cap else None
-                self._samples.clear()
+            self._samples.clear()
         limits = [one for one in (found, self._most) if one is not None]
         return min(limits, default=None)
 
