@@ -225,7 +225,7 @@ stats:
   contains:
     check_mode: {description: Whether nothing was done., type: bool}
     sent_bytes: {description: Bytes that crossed the line., type: int}
-    size: {description: Bytes of the files that were, or would be, brought., type: int}
+    size: {description: "Bytes of the files that were, or would be, brought.", type: int}
     saved_bytes: {description: Bytes of these that did not have to be sent., type: int}
     seconds: {description: Seconds it took., type: float}
     attempts: {description: How often it was tried., type: int}
