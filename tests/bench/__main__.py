@@ -38,15 +38,31 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog="rows: " + "; ".join(" ".join((row.__doc__ or "").split()) for row in ROWS.values()) + f" {GROWTH}:"
         " nothing to do, for more and more caching servers and images.",
     )
-    parser.add_argument("--short", action="store_true", help="small images, few caching servers; times mean nothing then")
+    parser.add_argument(
+        "--short", action="store_true", help="small images, few caching servers; times mean nothing then"
+    )
     parser.add_argument("--rows", metavar="ROW", nargs="+", choices=[*ROWS, GROWTH], help="only these (default: all)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures to this file as well")
     parser.add_argument(
-        "--out", metavar="DIRECTORY", type=Path, default=CACHE / "results", help="for table, figures and plots (default: %(default)s)"
+        "--out",
+        metavar="DIRECTORY",
+        type=Path,
+        default=CACHE / "results",
+        help="for table, figures and plots (default: %(default)s)",
     )
-    parser.add_argument("--publish", action="store_true", help="put table and plots into PERFORMANCE.md and docs/performance")
+    parser.add_argument(
+        "--bytes",
+        action="store_true",
+        help="what the tests assert: bytes on the line alone, in the short form; rows 3 and 4",
+    )
+    parser.add_argument(
+        "--publish", action="store_true", help="put table and plots into PERFORMANCE.md and docs/performance"
+    )
     parser.add_argument("--synchronize", action=argparse.BooleanOptionalAction, default=True, help="measure it as well")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.bytes:
+        options.short, options.rows = True, ["3", "4"]
+    return options
 
 
 def main(arguments: list[str]) -> int:
@@ -73,7 +89,7 @@ def main(arguments: list[str]) -> int:
     # patches are made on a disk, as images are too large for what else is in memory here
     work = CACHE / "work"
     work.mkdir(parents=True, exist_ok=True)
-    bench = Bench(lab=lab, sets=sets, work=work, short=options.short, say=say)
+    bench = Bench(lab=lab, sets=sets, work=work, short=options.short, say=say, bytes_only=options.bytes)
     interrupted = False
     try:
         for name in options.rows or [*ROWS, GROWTH]:

@@ -23,8 +23,8 @@ LIMIT = 900.0  # seconds, for one run
 def measure(bench: Bench) -> dict[str, Any]:
     """Both series, of this collection and of a parallel loop of ``rsync -n``.
 
-    Returns for each series and each peer a list of points: ``count``, ``seconds``, ``cpu_seconds`` of both ends, and for
-    the collection ``controller_bytes`` and ``server_bytes``, the peaks of memory, from a run of their own.
+    Returns for each series and each peer a list of points: ``count``, ``seconds``, ``cpu_seconds`` of both ends, and
+    for the collection ``controller_bytes`` and ``server_bytes``, the peaks of memory, from a run of their own.
     """
     lab = bench.lab
     site_counts, image_counts = (SITES_SHORT, IMAGES_SHORT) if bench.short else (SITES, IMAGES)

@@ -6,12 +6,12 @@
 The large set is a Debian made with debootstrap from the mirror that this machine's own apt uses. Its upgrades are real:
 the first build has the packages of the release alone, and what the release's security and update archives have in
 newer versions is installed over it. The next day's build gets the two smallest of these and some configuration; the
-next week's the day's, a dozen of the larger ones, and the new initrd that their triggers make. The complete rebuild is the
-first build made again from nothing: another order of installation, so other user ids; new times on every file; new machine
-id and host keys. The initrd is built with a fixed SOURCE_DATE_EPOCH, as anybody who sends deltas should do.
+next week's the day's, a dozen of the larger ones, and a new initrd. The complete rebuild is the first build made again
+from nothing: another order of installation, so other user ids; new times on every file; new machine id and host keys.
+The initrd is built with a fixed SOURCE_DATE_EPOCH, as anybody who sends deltas should do.
 
-The small set is made of this machine's own programs in some seconds, and needs no network. Its builds imitate the same: see
-:func:`_machine_set`.
+The small set is made of this machine's own programs in some seconds, and needs no network. Its builds imitate the
+same: see :func:`_machine_set`.
 """
 
 from __future__ import annotations
@@ -126,7 +126,13 @@ def _archives() -> tuple[_Archive, list[_Archive]]:
     if shutil.which("apt-get") is None:
         raise NoDebian("this machine has no apt")
     answer = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT) $(ORIGIN)", "Created-By: Packages"],
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(CODENAME) $(COMPONENT) $(ORIGIN)",
+            "Created-By: Packages",
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -170,8 +176,8 @@ def _debian_sets(into: Path, say: Callable[[str], None]) -> dict[str, Any]:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     origin = (
-        f"Debian {base.suite} made with debootstrap, {files:,} files; next day: {len(versions['day'])} packages from the"
-        f" updates of the release; next week: {len(versions['week'])} packages, and their initrd"
+        f"Debian {base.suite} made with debootstrap, {files:,} files; next day: {len(versions['day'])} packages from"
+        f" the updates of the release; next week: {len(versions['week'])} packages, and their initrd"
     )
     return {"origin": origin, "suite": base.suite, "asked": chosen, "upgraded": versions}
 
@@ -209,7 +215,9 @@ class _Debian:
         before = _installed(root)
         self._prepare(root, [self.base, *self.newer])
         sizes = self._upgradable(root)
-        by_size = sorted((size, name) for name, size in sizes.items() if LEAST_OF_A_PACKAGE <= size <= MOST_OF_A_PACKAGE)
+        by_size = sorted(
+            (size, name) for name, size in sizes.items() if LEAST_OF_A_PACKAGE <= size <= MOST_OF_A_PACKAGE
+        )
         names = [name for _size, name in by_size]
         # a small package may want a large library with it
         small = [name for name in names if sum(sizes.get(one, 0) for one in self._comes_with(root, name)) <= SMALL]
@@ -256,7 +264,7 @@ class _Debian:
         (etc / "apt" / "sources.list").write_text("".join(lines), encoding="utf-8")
         dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
         ours = [line for line in dump.splitlines() if re.match(r"Acquire::(https?|ftp|Retries)\b.* \".+\";", line)]
-        ours += ["APT::Install-Recommends \"false\";", "Dpkg::Options:: \"--force-unsafe-io\";"]
+        ours += ['APT::Install-Recommends "false";', 'Dpkg::Options:: "--force-unsafe-io";']
         (etc / "apt" / "apt.conf.d" / "99bench").write_text("\n".join(ours) + "\n", encoding="utf-8")
         for name in ("resolv.conf", "hosts"):
             with contextlib.suppress(OSError):
@@ -320,7 +328,9 @@ class _Debian:
 def _installed(root: Path) -> set[str]:
     """Packages and versions."""
     text = (root / "var" / "lib" / "dpkg" / "status").read_text(encoding="utf-8")
-    return {f"{name} {version}" for name, version in re.findall(r"^Package: (\S+)\n.*?^Version: (\S+)$", text, re.M | re.S)}
+    return {
+        f"{name} {version}" for name, version in re.findall(r"^Package: (\S+)\n.*?^Version: (\S+)$", text, re.M | re.S)
+    }
 
 
 def _touch_all(root: Path) -> None:
@@ -355,10 +365,10 @@ def _mksquashfs(root: Path, target: Path, options: Sequence[str]) -> None:
 def _machine_set(into: Path, *, size: int) -> dict[str, Any]:
     """Four builds of this machine's own programs.
 
-    Next day: some configuration and one small package. Next week: a dozen directories of programs "rebuilt", each file of
-    them with a new build id at its start and with bytes moved and changed in many places, as a compiler does after a
-    change in a header; and one new file that does not compress, as an initrd. Rebuild: the same content with new times,
-    a new machine id, and another owner for a part of it.
+    Next day: some configuration and one small package. Next week: groups of programs "rebuilt", each file of them with
+    a new build id at its start and with bytes moved and changed in many places, as a compiler does after a change in a
+    header; and one new file that does not compress, as an initrd. Rebuild: the same content with new times, a new
+    machine id, and another owner for a part of it.
     """
     root = into / "root"
     into.mkdir(parents=True)

@@ -345,7 +345,12 @@ class BenchLab:
         # All caching servers of the bench have one host key; it is pinned by address, and unknown ones are refused.
         known = [f"10.99.{index}.2 {self.host_key.public}\n" for index in range(1, MOST_SITES + 1)]
         (ssh / "known_hosts").write_text("".join(known), encoding="ascii")
-        lines = ["Host 10.99.*", "  StrictHostKeyChecking yes", f"  UserKnownHostsFile {KNOWN_HOSTS}", "  BatchMode yes"]
+        lines = [
+            "Host 10.99.*",
+            "  StrictHostKeyChecking yes",
+            f"  UserKnownHostsFile {KNOWN_HOSTS}",
+            "  BatchMode yes",
+        ]
         lines += ["Host *", "  ConnectTimeout 15"]
         (self.server.root / "etc" / "ssh" / "ssh_config").write_text("\n".join(lines) + "\n", encoding="ascii")
         shutil.rmtree(self.server.root / "root" / ".ssh", ignore_errors=True)
@@ -469,8 +474,8 @@ with socket.create_server((sys.argv[1], 7777)) as server:
 """
 
 
-def plain_stream(lab: BenchLab, site: Site, file: Path, *, timeout: float) -> float:
-    """Seconds that one plain TCP stream takes for a file over the line to a caching server, until all of it is there."""
+def plain_stream(site: Site, file: Path, *, timeout: float) -> float:
+    """Seconds that one plain TCP stream takes for a file over the line to a caching server, until it is all there."""
     words = ["nsenter", f"--net={NAMES / site.name}", sys.executable, "-I", "-c", _SINK, site.address]
     sink = Supervised(words, stdout=subprocess.PIPE)
     try:

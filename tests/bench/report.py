@@ -19,7 +19,10 @@ from tests.lab.process import LabError
 
 from .results import Result
 
-BEGIN, END = "<!-- figures: begin (./dev bench --publish writes what is between these marks) -->", "<!-- figures: end -->"
+BEGIN, END = (
+    "<!-- figures: begin (./dev bench --publish writes what is between these marks) -->",
+    "<!-- figures: end -->",
+)
 PLOTS = {
     "deltas.svg": "A new build under a new name: what crosses the line, as a share of the image",
     "growth.svg": "Nothing to do: time, CPU and memory as work grows",
@@ -86,7 +89,9 @@ def table(results: Sequence[Result]) -> str:
     lines = []
     for row in rows:
         what = textwrap.wrap(row[1], widths[1]) or [""]
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip((row[0], what[0], *row[2:]), widths, strict=True)))
+        lines.append(
+            "  ".join(cell.ljust(width) for cell, width in zip((row[0], what[0], *row[2:]), widths, strict=True))
+        )
         lines += [" " * (widths[0] + 2) + more for more in what[1:]]
     notes = [f"  row {one.row}, {one.what}: {one.note}" for one in results if one.note]
     return "\n".join([line.rstrip() for line in [lines[0], "-" * (sum(widths) + 12), *lines[1:]]] + ["", *notes])
@@ -115,9 +120,12 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 def markdown(results: Sequence[Result], facts: Mapping[str, Any], plots: Sequence[str]) -> str:
     """What PERFORMANCE.md says of this run."""
     about = facts["machine"]
-    versions = ", ".join(f"{name} {about[name]}" for name in about if name not in ("processors", "memory", "kernel", "system"))
+    versions = ", ".join(
+        f"{name} {about[name]}" for name in about if name not in ("processors", "memory", "kernel", "system")
+    )
     lines = [
-        f"Measured on {about['processors']}, {about['memory']} of memory, {about['system']}, {about['kernel']}; {versions}.",
+        f"Measured on {about['processors']}, {about['memory']} of memory, {about['system']}, {about['kernel']};"
+        f" {versions}.",
         "",
         *(f"Images, {one['compression']}: {_sizes(one)}." for one in facts["images"]),
         f"Made of: {facts['images'][0]['origin']}.",
@@ -126,7 +134,15 @@ def markdown(results: Sequence[Result], facts: Mapping[str, Any], plots: Sequenc
         "|---|---|---|---|---|---|---|",
     ]
     for one in results:
-        cells = (one.row, one.what, one.ours or "-", one.theirs or "-", one.shown(one.ratio), _target(one), _verdict(one))
+        cells = (
+            one.row,
+            one.what,
+            one.ours or "-",
+            one.theirs or "-",
+            one.shown(one.ratio),
+            _target(one),
+            _verdict(one),
+        )
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     notes = [f"- Row {one.row}, {one.what}: {one.note}." for one in results if one.note]
     lines += ["", *notes] if notes else []
@@ -160,7 +176,9 @@ def plot(directory: Path, results: Sequence[Result], growth: Mapping[str, Any] |
         raise LabError("matplotlib is not there: ./dev bench installs it below .cache/bench") from exc
     matplotlib.use("svg")
     # the same figures make the same file
-    matplotlib.rcParams.update({"svg.hashsalt": "netboot", "svg.fonttype": "none", "font.size": 9, "figure.autolayout": True})
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "netboot", "svg.fonttype": "none", "font.size": 9, "figure.autolayout": True}
+    )
     directory.mkdir(parents=True, exist_ok=True)
     drawn = []
     deltas = [one for one in results if one.row == "3" and "shares" in one.figures]
@@ -209,9 +227,17 @@ def _plot_growth(path: Path, growth: Mapping[str, Any]) -> None:
         "images": f"images ({growth['sites_of_images']} caching servers)",
     }
     for row, series in zip(axes, ("sites", "images"), strict=True):
-        for axis, key, title in zip(row[:2], ("seconds", "cpu_seconds"), ("wall, s", "CPU of both ends, s"), strict=True):
+        for axis, key, title in zip(
+            row[:2], ("seconds", "cpu_seconds"), ("wall, s", "CPU of both ends, s"), strict=True
+        ):
             for peer, points in growth[series].items():
-                axis.plot([one["count"] for one in points], [one[key] for one in points], "o-", label=peer, color=_colour(peer))
+                axis.plot(
+                    [one["count"] for one in points],
+                    [one[key] for one in points],
+                    "o-",
+                    label=peer,
+                    color=_colour(peer),
+                )
             axis.set_title(title, fontsize=9)
         points = growth[series]["collection"]
         for key, name in (("controller_bytes", "controller"), ("server_bytes", "netboot server")):
@@ -230,8 +256,8 @@ def _plot_fan_out(path: Path, figures: Mapping[str, Any]) -> None:
 
     figure, axis = plt.subplots(figsize=(5, 3.2))
     for peer, costs in figures.items():
-        counts = sorted(int(count) for count in costs)
-        axis.plot(counts, [costs[count]["near_cpu_seconds"] for count in counts], "o-", label=peer, color=_colour(peer))
+        points = sorted((int(count), cost["near_cpu_seconds"]) for count, cost in costs.items())
+        axis.plot([one[0] for one in points], [one[1] for one in points], "o-", label=peer, color=_colour(peer))
     axis.set_xlabel("caching servers")
     axis.set_ylabel("CPU of the netboot server, s")
     axis.set_ylim(bottom=0)
