@@ -99,6 +99,7 @@ prepare_machine() {
       dnf:tc) packages+=(iproute-tc) ;;
       *:unshare | *:nsenter) packages+=(util-linux) ;;
       dnf:faketime) packages+=(libfaketime) ;;
+      dnf:xdelta3) packages+=(xdelta) ;;
       dnf:shellcheck) packages+=(ShellCheck) ;;
       dnf:git) packages+=(git-core) ;;
       *) packages+=("$item") ;;
@@ -249,4 +250,27 @@ prepare_environment() {
   .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements/dev.txt ||
     die "uv could not install requirements/dev.txt; is a package index reachable?"
   stamp .venv/bin/python >.venv/stamp
+}
+
+# prepare_bench: what the bench alone needs, below .cache/bench: matplotlib, and of the package ansible the one collection
+# that is measured beside ours. Without a package index that has them, the bench goes on without.
+prepare_bench() {
+  local wanted have=''
+  wanted=$(stamp .venv/bin/python; sha256sum requirements/bench.txt requirements/bench-peer.txt)
+  if [[ -r .cache/bench/stamp ]]; then have=$(<.cache/bench/stamp); fi
+  if [[ $have == "$wanted" ]]; then return; fi
+  rm -rf .cache/bench/python .cache/bench/peer .cache/bench/stamp
+  mkdir -p .cache/bench/peer
+  say "Fetching what the bench draws with and compares with, into .cache/bench"
+  if .venv/bin/uv pip install -q --python .venv/bin/python --target .cache/bench/python --require-hashes -r requirements/bench.txt &&
+    .venv/bin/python -m pip download -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+      -d .cache/bench/peer -r requirements/bench-peer.txt &&
+    (cd .cache/bench/peer && ../../../.venv/bin/python -c 'import glob, zipfile
+with zipfile.ZipFile(glob.glob("ansible-*.whl")[0]) as wheel:
+    wheel.extractall(members=[name for name in wheel.namelist() if name.startswith("ansible_collections/ansible/posix/")])') &&
+    rm -f .cache/bench/peer/*.whl; then
+    printf '%s\n' "$wanted" >.cache/bench/stamp
+  else
+    say "Going on without what is missing; the bench says what that is."
+  fi
 }

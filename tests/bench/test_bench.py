@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What new builds and cut transfers cost on the line, held to its bounds; and what the bench does with its figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench import report
+from tests.bench.results import Result
+from tests.lab.fleet import CHECKOUT
+from tests.lab.process import STANDARD_PATH, LabError
+
+PROGRAMS = ("ip", "tc", "unshare", "nsenter", "xdelta3", "mksquashfs")
+MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:{STANDARD_PATH}") is None]
+
+
+def _no_networks() -> bool:
+    """Whether this machine does not let even root make networks, as in some containers."""
+    return not MISSING and subprocess.run(["unshare", "--net", "--mount", "true"], check=False).returncode != 0
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    out = tmp_path_factory.mktemp("bench")
+    command = [sys.executable, "-m", "tests.bench", "--bytes", "--no-synchronize", "--out", str(out)]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert ended.returncode in (0, 1), ended.stdout + ended.stderr
+    data = json.loads((out / "bench.json").read_text(encoding="utf-8"))
+    assert data["failed"] == [], ended.stdout
+    return list(data["results"])
+
+
+@pytest.mark.root
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(MISSING), reason=f"./dev bench installs what is missing here: {', '.join(MISSING)}")
+@pytest.mark.skipif(os.geteuid() == 0 and _no_networks(), reason="network namespaces cannot be made here")
+@pytest.mark.parametrize(
+    ("what", "bound"),
+    [
+        pytest.param("next-day build,", 0.01, id="next day, share of the image"),
+        pytest.param("next-week build,", 1.15, id="next week, to xdelta3"),
+        pytest.param("complete rebuild,", 0.03, id="complete rebuild, share of the image"),
+        pytest.param("first copy,", 1.03, id="first copy that was cut, to uncut"),
+        # 1.03 for images of 300 MB: here the checksums of the basis, sent up a second time, are a larger part
+        pytest.param("difference of the", 1.10, id="difference that was cut, to uncut"),
+    ],
+)
+def test_bytes_on_the_line_keep_their_bounds(figures: list[dict[str, Any]], what: str, bound: float) -> None:
+    (found,) = [one for one in figures if one["what"].startswith(what)]
+    assert found["ratio"] <= bound, found
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="shows what happens without root")
+def test_without_root_it_says_so() -> None:
+    command = [sys.executable, "-m", "tests.bench", "--short"]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "needs root" in ended.stdout
+    assert len(ended.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("ratio", "target", "sense", "met"),
+    [
+        pytest.param(1.0, 1.0, "at most", True, id="just kept"),
+        pytest.param(1.1, 1.0, "at most", False, id="too much"),
+        pytest.param(0.98, 0.97, "at least", True, id="fast enough"),
+        pytest.param(0.96, 0.97, "at least", False, id="too slow"),
+        pytest.param(None, 1.0, "at most", False, id="never came to its end"),
+        pytest.param(3.0, None, "at most", None, id="only shown"),
+    ],
+)
+def test_a_target_is_met_or_missed(ratio: float | None, target: float | None, sense: Any, met: bool | None) -> None:
+    assert Result("1", "what", ratio, target=target, sense=sense).met is met
+
+
+FACTS = {
+    "machine": {"processors": "2", "memory": "8 GiB", "kernel": "Linux", "system": "Debian", "rsync": "3.2.7"},
+    "images": [{"compression": "zstd", "origin": "Debian", "bytes": {"base": 300_000_000}}],
+}
+
+
+def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
+    document = tmp_path / "PERFORMANCE.md"
+    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
+    page = report.markdown([Result("3", "next-day build", 0.004, percent=True, target=0.01)], FACTS, ["growth.svg"])
+    report.publish(document, page)
+    report.publish(document, page)
+    text = document.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert text.count("| 3 | next-day build | - | - | 0.40 % | <= 1 % | met |") == 1
+    assert "](docs/performance/growth.svg)" in text
+
+
+def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
+    document = tmp_path / "PERFORMANCE.md"
+    document.write_text("text\n", encoding="utf-8")
+    with pytest.raises(LabError, match="marks"):
+        report.publish(document, "page")
+    assert document.read_text(encoding="utf-8") == "text\n"
+
+
+def test_the_document_has_the_marks() -> None:
+    text = (CHECKOUT / "PERFORMANCE.md").read_text(encoding="utf-8")
+    assert text.index(report.BEGIN) < text.index(report.END)
