@@ -128,7 +128,8 @@ def first_copy_slow(bench: Bench) -> Iterator[Result]:
             if not visible.wait(running, limit):
                 raise LabError(f"the marker did not appear: {running.output()[-500:]}")
             cost = running.wait(limit)
-        ours = next(iter(visible.at.values())) - running.started
+        (seen,) = visible.at.values()
+        ours = seen - running.started
     (site,) = lab.use(1, rate=rate)
     seed = Seed().run(lab, tree, [site], timeout=limit)
     yield Result(

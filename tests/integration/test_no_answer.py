@@ -48,7 +48,7 @@ def sftp_of_nobody() -> Iterator[tuple[Sftp, Path]]:
         pytest.skip("OpenSSH's sftp-server is not where Debian and Fedora have it")
     user = "nobody" if os.geteuid() == 0 else None
     ours, theirs = socket.socketpair()
-    with tempfile.TemporaryDirectory(prefix="netboot-lab-") as directory, ours, theirs:
+    with ours, theirs, tempfile.TemporaryDirectory(prefix="netboot-lab-") as directory:
         Path(directory).chmod(0o755)
         with subprocess.Popen(
             [str(program)], stdin=theirs.fileno(), stdout=theirs.fileno(), user=user, cwd="/"

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import SENDING, Progress
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, is_delivered, meanwhile, sync, wait_until
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, is_delivered, prepare, sync, wait_until
 from tests.lab.tree import KERNEL, flip_byte
 
 MARKER = f"{IMAGE}-kernel.json"
@@ -50,6 +53,20 @@ def test_lost_kernel_file_that_the_source_lacks_too(fleet: Fleet) -> None:
     assert is_delivered(fleet, other)
 
 
+class _Mending(Progress):
+    """Calls *then* right before a file is sent anew: its markers are withdrawn by then."""
+
+    def __init__(self, path: str, then: Callable[[], object]) -> None:
+        super().__init__()
+        self._path_of_file = path
+        self._then = then
+
+    def enter(self, phase: str, path: str = "", size: int = 0) -> None:
+        super().enter(phase, path, size)
+        if phase == SENDING and path == self._path_of_file:
+            self._then()
+
+
 @pytest.mark.parametrize("flipped", [f"{IMAGE}.squashfs", f"kernels/{KERNEL}/initrd", MARKER])
 def test_flipped_byte_under_a_polling_client(fleet: Fleet, flipped: str) -> None:
     """The marker goes first; only what is damaged is sent; nobody who boots meanwhile sees a mixture."""
@@ -65,8 +82,8 @@ def test_flipped_byte_under_a_polling_client(fleet: Fleet, flipped: str) -> None
         flip_byte(there)
         wait_until(lambda: {one.kind for one in client.violations} >= {"foreign"}, "the client sees the damage")
         assert actions(sync(fleet)) == []  # size and time tell nothing of it
-        with meanwhile(lambda: not (assets / MARKER).exists(), client.violations.clear):
-            run = sync(fleet, verify=True)
+        run = prepare(fleet, verify=True, progress=_Mending(flipped, client.violations.clear))
+        run.run()
         client.check_now()
         assert client.violations == []
         assert client.bootable(SITE) == {image.path, f"{NEXT}.squashfs"}

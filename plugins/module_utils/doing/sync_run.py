@@ -369,7 +369,7 @@ class SyncRun:
     def _try(self, server: CachingServer, step: Step, unit: Unit, outcomes: dict[str, Outcome]) -> None:
         """Do one step; an error of the session is told in words."""
         size = step.entry.size if isinstance(step, Send) else 0
-        self._progress.enter(_PHASES[type(step)], step_path(step), size)
+        self._progress.enter(PHASES[type(step)], step_path(step), size)
         try:
             self._do(server, step, unit, outcomes)
         except SyncError:
@@ -443,12 +443,13 @@ class SyncRun:
                 self._compared.add(entry.path)
 
 
-_PHASES: dict[type, str] = {
+PHASES: dict[type, str] = {
     Send: phases.SENDING,
     Check: phases.CHECKING,
     Confirm: phases.CHECKING,
     Flush: phases.FLUSHING,
     Publish: phases.PUBLISHING,
+    Permit: phases.PUBLISHING,
     Link: phases.PUBLISHING,
     Withdraw: phases.REMOVING,
     Remove: phases.REMOVING,
