@@ -66,7 +66,7 @@ def test_unmarked_image(fleet: Fleet) -> None:
     """One of them is meant to have no marker; another one's upload is under way."""
     image = fleet.tree.add_image(CACHING_SERVER_IMAGE, marker=False)
     uploading = fleet.tree.add_image("prod/uploading", marker=False)
-    run = sync(fleet, unmarked_images=["caching-server/*.squashfs"])
+    run = sync(fleet, unmarked_images=("caching-server/*.squashfs",))
     assert run.images[image.path].state == "published"
     assert run.images[uploading.path].state == "held_back"
     assert visible(fleet) == {IMAGE, CACHING_SERVER_IMAGE}
