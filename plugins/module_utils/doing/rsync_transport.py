@@ -35,6 +35,9 @@ OLDEST = (3, 1, 0)  # --info and --no-human-readable
 # Bytes. rsync's own choice grows with the file (17 KiB for 300 MB), and costs a weekly delta some 5 % more: 4 to 16 KiB
 # is the flat optimum of what differs, which comes down, and the checksums of all blocks, which go up.
 BLOCK_SIZE = 8192
+# The sender keeps some 40 bytes of each block: above 1 GiB blocks grow with the file, so that this is 5 MB at most.
+MOST_BLOCKS = 128 * 1024
+_LARGEST_BLOCK = 128 * 1024  # bytes; rsync refuses larger ones
 _NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9][0-9,]{0,24})$", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
 # Exit codes of rsync(1) that mean that the line or the other end went away
@@ -75,6 +78,14 @@ def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True)
     if not has_client:
         return "no OpenSSH client on the netboot server. Install it there, or set netboot_sync_transport to sftp."
     return ""
+
+
+def block_size(size: int) -> int:
+    """Return the size of the blocks that are compared, in bytes, for a file of ``size`` bytes."""
+    wanted = BLOCK_SIZE
+    while wanted < _LARGEST_BLOCK and size > wanted * MOST_BLOCKS:
+        wanted *= 2
+    return wanted
 
 
 class RsyncTransport:
@@ -156,7 +167,7 @@ class RsyncTransport:
         arguments = ["rsync", "--ignore-times", "--partial", "--stats", "--no-human-readable"]
         arguments += [f"--timeout={self._throttle.patience(address.stall_timeout)}", f"--rsh={shell}"]
         if has_basis:
-            arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={BLOCK_SIZE}"]
+            arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={block_size(entry.size)}"]
         else:
             arguments.append("--whole-file")
         if self._progress.wanted:
