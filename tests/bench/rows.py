@@ -57,22 +57,26 @@ class Bench:
 
     def place(self, tree: AssetsTree, name: str, file: Path, *, when: int, copy: bool = False) -> Image:
         """Put an image with its marker into a tree of the netboot server."""
-        store = self.lab.server.disk / "store"
-        store.mkdir(exist_ok=True)
-        kept = store / f"{file.parent.name}-{file.name}"
-        if not kept.exists():
-            shutil.copyfile(file, kept)
         image = tree.image(name)
         image.squashfs.parent.mkdir(parents=True, exist_ok=True)
         if copy:
             shutil.copyfile(file, image.squashfs)
         else:
             # a link costs no memory; the time is that of the image itself, so one build has one time
-            image.squashfs.hardlink_to(kept)
+            image.squashfs.hardlink_to(self._stored(file))
         os.utime(image.squashfs, (when, when))
         lab_images.write_marker(image.marker, version=None)
         os.utime(image.marker, (when, when))
         return image
+
+    def _stored(self, file: Path) -> Path:
+        """The one copy of an image on the netboot server's disk."""
+        store = self.lab.server.disk / "store"
+        store.mkdir(exist_ok=True)
+        stored = store / f"{file.parent.name}-{file.name}"
+        if not stored.exists():
+            shutil.copyfile(file, stored)
+        return stored
 
     @property
     def ours(self) -> Peer:
