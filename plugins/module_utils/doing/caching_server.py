@@ -207,9 +207,12 @@ class CachingServer:
             if entry.path.startswith("."):
                 continue
             path = f"{directory}/{entry.path}" if directory else entry.path
-            found[path] = dataclasses.replace(entry, path=path)
             if entry.kind == DIRECTORY:
+                # Without its size and time, which tell nothing: those of equal trees differ.
+                found[path] = Entry(path, DIRECTORY, mode=entry.mode)
                 self._list(path, found)
+            else:
+                found[path] = dataclasses.replace(entry, path=path)
 
     def _look(self, full: str) -> Entry | None:
         """Return what a path is, or None; an error is never taken for absence."""
