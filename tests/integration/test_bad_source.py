@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, SITE, is_delivered, sync
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, sync
 from tests.lab.tree import KERNEL, AssetsTree
 
 
@@ -103,3 +105,25 @@ def test_symlink_that_cannot_be_kept(fleet: Fleet, target: str, reason: str) -> 
     assert reason in run.files["link"].reason
     assert not (fleet.sites[SITE].assets / "link").is_symlink()
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, which makes system calls fail")
+def test_disk_of_the_netboot_server_that_fails_under_rsync(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = add_large_image(fleet.tree, "prod/broken", size=1_000_000)
+    program = tmp_path / "bin/rsync"
+    program.parent.mkdir()
+    fails = f"strace -f -o /dev/null -P '{broken.squashfs}' -e trace=read -e inject=read:error=EIO:when=2"
+    program.write_text(f'#!/bin/sh\nexec {fails} {shutil.which("rsync")} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    run = sync(fleet)
+    found = run.images["prod/broken.squashfs"]
+    assert found.state == "held_back"
+    assert found.reason == (
+        f"netboot server: {broken.squashfs}: the netboot server cannot read it (Input/output error)."
+        " Look at the disk or the mount that it is on."
+    )
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    assert not is_delivered(fleet, broken)

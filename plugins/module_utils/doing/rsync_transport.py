@@ -21,7 +21,7 @@ import threading
 import typing as t
 
 from ..deciding.assets import FILE, Entry
-from ..errors import ConnectionTrouble, SourceChanged, SyncError, printable
+from ..errors import ConnectionTrouble, SourceChanged, SourceUnreadable, SyncError, printable
 from . import progress as phases
 from .progress import Progress
 from .remote_commands import Abilities, join_files, parse_rsync_version
@@ -37,6 +37,8 @@ OLDEST = (3, 1, 0)  # --info and --no-human-readable
 BLOCK_SIZE = 8192
 _NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9][0-9,]{0,24})$", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
+# What the sending rsync says of a file that it could open, and then not read to its end
+_READ_FAILED = re.compile(r"read errors mapping .*: ([^:\n]+) \([0-9]+\)")
 # Exit codes of rsync(1) that mean that the line or the other end went away
 _LINE_BROKE = {10, 12, 20, 30, 35, 255}
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -216,7 +218,12 @@ class RsyncTransport:
                 path=entry.path,
                 remedy="What arrived is kept; the next run goes on from there.",
             )
-        self._source.confirm(entry)
+        # Its own trouble in reading is one of its reasons, and none of the caching server.
+        self._source.require_readable(entry)
+        failed = _READ_FAILED.search(errors)
+        if failed:
+            trouble = OSError(0, printable(failed.group(1)))
+            return SourceUnreadable("read", trouble, self._source.absolute(entry.path))
         return SyncError(
             f"rsync failed ({words})", path=entry.path, remedy="Look at the disk and the log of the caching server."
         )
