@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import errno
 import os
+import socket
 import stat
 import typing as t
 
@@ -301,6 +302,7 @@ def _translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
         if str(error) == "Socket is closed":
             # paramiko's words for a channel that ended under us: nothing that the server said of a file
             raise SSHException("the channel is closed") from error
-        if error.errno is None and not isinstance(error, TimeoutError):
+        # Before Python 3.10, a timeout of a socket is no TimeoutError.
+        if error.errno is None and not isinstance(error, (socket.timeout, TimeoutError)):
             raise OSError(errno.EIO, str(error) or "failure") from error
         raise
