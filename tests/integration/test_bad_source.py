@@ -127,3 +127,20 @@ def test_disk_of_the_netboot_server_that_fails_under_rsync(
     )
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
     assert not is_delivered(fleet, broken)
+
+
+def test_name_that_the_system_refuses_to_look_at(fleet: Fleet) -> None:
+    """So deep that no path leads there. To others than root, what lies in a directory without x looks the same."""
+    name = "deep" * 60
+    at = os.open(fleet.tree.root, os.O_RDONLY)
+    for _each in range(20):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    run = sync(fleet, delete=True)
+    (held_back,) = (outcome for outcome in run.files.values() if outcome.state == "held_back")
+    assert held_back.reason == "the netboot server cannot look at it (File name too long)"
+    assert run.failures == []
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
