@@ -160,16 +160,14 @@ class SourceTree:
     def _open(self, entry: Entry) -> t.BinaryIO:
         self.confirm(entry)
         try:
-            # O_NOFOLLOW and O_NONBLOCK: the name may have become a symlink or a pipe since it was looked at.
-            descriptor = os.open(self.absolute(entry.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            return open(self.absolute(entry.path), "rb", opener=_open_as_it_is)
         except OSError as error:
             self.confirm(entry)
             raise SourceUnreadable("read", error, self.absolute(entry.path)) from error
-        return os.fdopen(descriptor, "rb")
 
     def _read(self, file: t.BinaryIO, entry: Entry, limit: int) -> bytes:
         try:
-            return file.read(limit)
+            return file.read(limit) or b""  # nothing yet, of what has become a pipe
         except OSError as error:
             raise SourceUnreadable("read", error, self.absolute(entry.path)) from error
 
@@ -211,6 +209,11 @@ class SourceTree:
             return inventory
         digests_of = [entry.path for entry in found if entry is not None]
         return readiness.assess(self.tree, self.evidence(rules, digests_of=digests_of), rules)
+
+
+def _open_as_it_is(full: str, flags: int) -> int:
+    """Open a name that may have become a symlink or a pipe since it was looked at."""
+    return os.open(full, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _look(full: str) -> tuple[os.stat_result, str]:
