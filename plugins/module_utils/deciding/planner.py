@@ -374,6 +374,7 @@ class _Planner:
             and self._is_chosen(path)
             and path not in ours
             and path not in self.source
+            and not self.inventory.may_hold(path)
             and path not in self.withdrawn
         )
 
@@ -411,7 +412,7 @@ class _Planner:
         """Plan to remove what is empty by then, be it of this run or of one that was cut off; the deepest first."""
         left = set(self.later) - going
         for path in sorted((p for p, e in self.there.tree.items() if e.kind == DIRECTORY), reverse=True):
-            needed = path in self.source or not self._is_chosen(path)
+            needed = path in self.source or self.inventory.may_hold(path) or not self._is_chosen(path)
             if not needed and not any(other.startswith(path + "/") for other in left):
                 left.discard(path)
                 self.units.append(Unit("removal", path, (Remove(path, directory=True),), WITHDRAWN, "it is empty"))
