@@ -53,7 +53,7 @@ def address_of(fleet: Fleet, site: str = SITE, **changes: Any) -> Address:
 
 
 def prepare(fleet: Fleet, site: str = SITE, **changes: Any) -> SyncRun:
-    """A run that is to be started; *changes* are fields of Address, Selection, Rules, Options; ``source``; ``progress``."""
+    """A run to be started; *changes* are fields of Address, Selection, Rules, Options; ``source``, ``progress``."""
     progress, source = changes.pop("progress", None), changes.pop("source", None)
     address = {name: changes.pop(name) for name in _ADDRESS_FIELDS & changes.keys()}
     selection = Selection(**{name: changes.pop(name) for name in _SELECTION_FIELDS & changes.keys()})
