@@ -226,8 +226,8 @@ files:
 actions:
   description:
     - What was, or would be, done, in order.
-    - Where the line broke in a step that clients can see, and there was no other try, the step is in here as well, since
-      it may have been done.
+    - Where the line broke in a step that clients can see, and there was no other try, the step is in here as well,
+      since it may have been done.
   returned: when the options make sense
   type: list
   elements: dict
