@@ -15,13 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import Entry
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line
-from tests.lab.runs import IMAGE, SITE, actions, is_delivered, prepare, sync
+from tests.lab.runs import IMAGE, SITE, actions, is_delivered, prepare, sync, wait_until
 
 pytestmark = pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
 MARKER = f"{IMAGE}-kernel.json"
@@ -158,3 +159,22 @@ def test_without_another_attempt_it_counts_as_a_change(fleet: Fleet, cut_at: Cut
     assert run.files["menu.txt"].state == "failed"
     assert run.changed
     assert actions(run)[-1] == ("publish", "menu.txt")
+
+
+def test_step_that_was_not_begun_is_no_change(fleet: Fleet, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line broke before it, and so the lock is lost: nothing was put up."""
+    sync(fleet)
+    (fleet.tree.root / "menu.txt").write_text("boot this", encoding="utf-8")
+    real = CachingServer.publish
+
+    def publish(server: CachingServer, entry: Entry) -> None:
+        line.cut()
+        wait_until(lambda: not server._session.alive(), "the session notices the cut")
+        real(server, entry)
+
+    monkeypatch.setattr(CachingServer, "publish", publish)
+    run = prepare(fleet)
+    with pytest.raises(ConnectionTrouble, match="the lock was lost"):
+        run.run()
+    assert run.files["menu.txt"].state == "failed"
+    assert not run.changed

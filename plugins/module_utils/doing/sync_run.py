@@ -18,7 +18,7 @@ from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.promises import There, wanted_markers
 from ..deciding.readiness import Image, Inventory, Rules, is_image
 from ..deciding.steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw, step_path
-from ..errors import ConnectionTrouble, Kept, LeftForLater, LockHeld, SourceChanged, SyncError
+from ..errors import ConnectionTrouble, Kept, LeftForLater, LockHeld, LockLost, SourceChanged, SyncError
 from . import progress as phases
 from .caching_server import CachingServer
 from .progress import Progress
@@ -377,11 +377,13 @@ class SyncRun:
             self.actions.pop()
             state, reason = planner.UNCHANGED, error.what
         except SyncError as error:
-            if isinstance(step, VISIBLE) and isinstance(error, ConnectionTrouble):
+            if isinstance(step, VISIBLE) and isinstance(error, ConnectionTrouble) and not isinstance(error, LockLost):
                 # It may have been done before the line broke, and then clients see it.
                 self._doubts.append(_Doubt(step, unit, self.actions[-1]))
             elif not self._was_done(server, step, error):
                 self.actions.pop()
+                if isinstance(step, VISIBLE):
+                    self._begun.pop(step_path(step), None)
             if isinstance(step, Send):
                 self._add_bytes(outcomes, step, server.unfinished_bytes, None)
             state, reason = planner.FAILED, error.line()
@@ -401,7 +403,7 @@ class SyncRun:
     @staticmethod
     def _was_done(server: CachingServer, step: Step, error: SyncError) -> bool:
         """Tell whether clients see what a failed step was about: it may have failed after that, at the flush."""
-        if not isinstance(step, VISIBLE) or isinstance(error, (SourceChanged, LockHeld)):
+        if not isinstance(step, VISIBLE) or isinstance(error, (SourceChanged, LockHeld, LockLost)):
             return False
         try:
             return _shows(step, server.look(step_path(step)))
