@@ -47,6 +47,10 @@ class ConnectionTrouble(SyncError):
     """The caching server could not be reached, or the line to it broke: worth another try."""
 
 
+class LockLost(ConnectionTrouble):
+    """The lock is no longer ours, so the step at hand was not begun."""
+
+
 class AccessRefused(SyncError):
     """Key, host key or user were refused: another try would end the same."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.throttle import Throttle
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 
 from tests.lab.fleet import Fleet, SiteSpec
@@ -153,6 +154,19 @@ def test_nothing_is_sent_nor_withdrawn_in_a_window_of_0(fleet: Fleet, line: Line
     assert marker.read_bytes() == before
     sync(fleet)
     assert is_delivered(fleet, image)
+
+
+def test_a_window_of_0_that_ends_meanwhile(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs a kernel that was left for later is left as well; that is no failure."""
+    words = ["until 18:00 the limit of this site is 0", ""]
+    # Only a clock that is asked here can have a window end between the kernel and its image, at that very moment.
+    monkeypatch.setattr(Throttle, "why_not", lambda _self: words.pop(0) if len(words) > 1 else words[0])
+    run = sync(fleet, limit=parse_limit("0"))
+    assert run.failures == []
+    assert run.left_for_later == "until 18:00 the limit of this site is 0"
+    assert not run.changed
+    assert run.images[f"{IMAGE}.squashfs"].state == "held_back"
+    assert sync(fleet).images[f"{IMAGE}.squashfs"].state == "published"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class Survey:
     """Looks at caching servers, a number of them at a time.
 
     One that is slow or does not answer must not hold up the others: the survey ends soon after most are known, and
-    tells nothing of the rest.
+    tells nothing of the rest. Each has a name of its own.
     """
 
     def __init__(self, sites: t.Sequence[Site]) -> None:
