@@ -15,6 +15,7 @@ import typing as t
 from ..deciding import planner
 from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow
 from ..deciding.bandwidth import NO_LIMIT, Limit
+from ..deciding.plans import Plans
 from ..deciding.promises import There, wanted_markers
 from ..deciding.readiness import Image, Inventory, Rules, is_image
 from ..deciding.steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw, step_path
@@ -85,7 +86,8 @@ class _Doubt(t.NamedTuple):
 class SyncRun:
     """Brings one caching server in line. The results stay readable when :meth:`run` raises.
 
-    ``source`` is given where many runs share one tree, which was listed already; ``progress`` is told what is done.
+    ``source`` and ``plans`` are given where many runs share one tree, which was listed already; ``progress`` is told
+    what is done.
     """
 
     def __init__(
@@ -94,11 +96,13 @@ class SyncRun:
         options: Options,
         source: SourceTree | None = None,
         *,
+        plans: Plans | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._address = address
         self._options = options
         self._source = source or SourceTree(options.src)
+        self._plans = plans
         self._progress = progress or Progress()
         self.images: dict[str, Outcome] = {}
         self.files: dict[str, Outcome] = {}
@@ -229,6 +233,10 @@ class SyncRun:
         options = self._options
         self._progress.enter(phases.READING)
         self._there = tree = server.tree()
+        choice = (options.rules, options.delete, options.max_delete)
+        known = self._plans.find(choice, tree) if self._plans is not None and not options.verify else None
+        if known is not None:
+            return known
         inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image, tree))
         # Where a caching server cannot hash, to compare is to read all of it over the line.
         compare = options.verify and (server.hashes or not server.throttle.why_not())
@@ -239,9 +247,12 @@ class SyncRun:
         }
         there = There(tree, contents, damaged)
         self._settle(there)
-        return planner.make_plan(
+        plan = planner.make_plan(
             inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
         )
+        if self._plans is not None and not (contents or options.verify):
+            self._plans.keep(choice, tree, plan)
+        return plan
 
     def _is_new(self, image: Image, there: Tree) -> bool:
         """Tell whether anything of an image is not there yet. What is there was hashed when it was sent."""
