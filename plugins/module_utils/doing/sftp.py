@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import errno
 import os
+import socket
 import stat
 import typing as t
 
@@ -301,6 +302,7 @@ def _translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
         if str(error) == "Socket is closed":
             # paramiko's words for a channel that ended under us: nothing that the server said of a file
             raise SSHException("the channel is closed") from error
-        if error.errno is None and not isinstance(error, TimeoutError):
+        # before Python 3.10, socket.timeout is no TimeoutError, and no answer is not to look like a refusal
+        if error.errno is None and not isinstance(error, (TimeoutError, socket.timeout)):
             raise OSError(errno.EIO, str(error) or "failure") from error
         raise
