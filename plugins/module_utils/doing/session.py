@@ -9,6 +9,7 @@ key, a line that broke.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import socket
@@ -20,6 +21,7 @@ from .ssh_settings import Address, Effective, resolve
 
 try:
     import paramiko
+    from paramiko.hostkeys import HostKeyEntry
 except ImportError:  # reported by the module, with missing_required_lib
     paramiko = None  # type: ignore[assignment]
 
@@ -172,9 +174,10 @@ class Session:
 
     def _load_known_hosts(self, client: paramiko.SSHClient) -> list[str]:
         names = list(self.settings.known_hosts_files) if self.address.host_key_checking != "false" else []
+        known = client._system_host_keys = _KnownHosts()  # type: ignore[attr-defined]
         for name in names:
             try:
-                client.load_system_host_keys(name)
+                known.read(name)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -265,6 +268,23 @@ class _UnknownHostKey(Exception):
 
 if paramiko is not None:
 
+    class _KnownHosts(paramiko.HostKeys):
+        """Known hosts as OpenSSH reads them: it skips a line that it cannot read, where paramiko gives up the file."""
+
+        def read(self, name: str) -> None:
+            """Add what a file says. Raises :class:`OSError`."""
+            with open(name, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    words = line.split()
+                    if not words or words[0].startswith("#"):
+                        continue
+                    with contextlib.suppress(Exception):  # paramiko has a kind for each way to spoil a line
+                        entry = HostKeyEntry.from_line(" ".join(words))
+                        if entry is not None:
+                            # A hashed name is not decoded before it is compared.
+                            self._hostname_matches("", entry)  # type: ignore[attr-defined]
+                            self._entries.append(entry)  # type: ignore[attr-defined]
+
     class _Remember(paramiko.MissingHostKeyPolicy):
         """Take the key of a host seen for the first time, and remember it as OpenSSH's ``accept-new`` does."""
 
@@ -277,5 +297,10 @@ if paramiko is not None:
                 raise _UnknownHostKey(hostname)
             directory = os.path.dirname(self._file)
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            with open(self._file, "a", encoding="ascii") as file:
-                file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+            line = f"{hostname} {key.get_name()} {key.get_base64()}\n"
+            with open(self._file, "ab+") as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        line = "\n" + line  # or it would be lost at the end of the last one
+                file.write(line.encode("utf-8"))

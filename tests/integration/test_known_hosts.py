@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""known_hosts is read, and written where that was asked for, as OpenSSH does it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.fleet import Fleet
+from tests.lab.runs import IMAGE, SITE, complaint, is_delivered, prepare, sync
+
+SPOILED = [
+    pytest.param(b"cache ssh-ed25519 AAA", id="cut"),
+    pytest.param(b"cache ssh-ed25519", id="without a key"),
+    pytest.param(b"cache ssh-ed25519 AAAA", id="empty key"),
+    pytest.param(b"cache ssh-rsa AAAAB3NzaC1yc2EAAAA=", id="no numbers in it"),
+    pytest.param(b"|1|x|y ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHatj0dSQulXe9JCdTG1KGHYEfGXy6hCL4BCGJW6Mili", id="hash"),
+    pytest.param(b"# caf\xe9", id="not UTF-8"),
+    pytest.param(b"<<<<<<< HEAD", id="a merge"),
+]
+
+
+@pytest.mark.parametrize("line", SPOILED)
+def test_line_that_cannot_be_read_is_skipped(fleet: Fleet, line: bytes) -> None:
+    """The lines around it count, for paramiko and for the OpenSSH client below rsync."""
+    known = fleet.known_hosts.read_bytes()
+    fleet.known_hosts.write_bytes(line + b"\n" + known)
+    sync(fleet)
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    fleet.known_hosts.write_bytes(known.replace(b" ", b"\t ", 1) + line + b"\n")
+    assert sync(fleet).actions == []
+    fleet.known_hosts.write_bytes(line + b"\n")
+    assert "is not known" in complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+
+
+@pytest.mark.parametrize("before", [None, b"", b"# ours\n", b"# without an end"])
+def test_new_key_is_learned_on_a_line_of_its_own(fleet: Fleet, before: bytes | None) -> None:
+    known = fleet.known_hosts.read_bytes()
+    if before is None:
+        fleet.known_hosts.unlink()
+    else:
+        fleet.known_hosts.write_bytes(before)
+    sync(fleet, host_key_checking="accept-new")
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    lines = fleet.known_hosts.read_bytes().splitlines()
+    assert lines == [*(before or b"").splitlines(), known.strip()]
+    assert sync(fleet).actions == []
