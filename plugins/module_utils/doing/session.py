@@ -192,17 +192,35 @@ class Session:
     def _socket(self) -> t.Any:
         settings = self.settings
         if settings.proxy_command:
-            return paramiko.ProxyCommand(settings.proxy_command)
+            return self._proxy(settings.proxy_command)
         source = (settings.bind_address, 0) if settings.bind_address else None
-        connection = socket.create_connection(
-            (settings.hostname, settings.port), self.address.connect_timeout, source_address=source
-        )
+        try:
+            connection = socket.create_connection(
+                (settings.hostname, settings.port), self.address.connect_timeout, source_address=source
+            )
+        except UnicodeError as error:  # Python's own codec for names, before any is looked up
+            raise SyncError(
+                f"{settings.hostname} cannot be the name of a host: a part of it is empty, too long or not allowed",
+                remedy="Set netboot_sync_address or ansible_host.",
+            ) from error
         # paramiko leaves Nagle's algorithm on: a small request would wait some 30 ms for the answer to the one before.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # A line that goes silent is then an error, and not a wait of a quarter of an hour.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.address.stall_timeout * 1000)
         return connection
+
+    @staticmethod
+    def _proxy(command: str) -> paramiko.ProxyCommand:
+        try:
+            return paramiko.ProxyCommand(command)
+        except (OSError, ValueError) as error:
+            words = error.strerror if isinstance(error, OSError) else str(error)
+            raise SyncError(
+                f"the ProxyCommand or ProxyJump of ssh_config cannot be started ({words}): {command}",
+                host="netboot server",
+                remedy="Install its program, or mend the ssh_config of the user that the module runs as.",
+            ) from error
 
     def _explain(self, error: Exception, known_hosts: t.Sequence[str]) -> SyncError:
         files = " or ".join(known_hosts) or "the known hosts"
@@ -295,9 +313,18 @@ if paramiko is not None:
             """Append the line. A host that has another key already is not one seen for the first time."""
             if client._system_host_keys.lookup(hostname):  # type: ignore[attr-defined]
                 raise _UnknownHostKey(hostname)
-            directory = os.path.dirname(self._file)
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            line = f"{hostname} {key.get_name()} {key.get_base64()}\n"
+            try:
+                self._append(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+            except OSError as error:
+                raise SyncError(
+                    f"the new host key cannot be remembered ({error.strerror})",
+                    path=self._file,
+                    host="netboot server",
+                    remedy="Let the user that the module runs as write it, or set netboot_sync_known_hosts_file.",
+                ) from error
+
+        def _append(self, line: str) -> None:
+            os.makedirs(os.path.dirname(self._file) or ".", mode=0o700, exist_ok=True)
             with open(self._file, "ab+") as file:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
