@@ -95,19 +95,30 @@ class Session:
 
     def new_sftp(self) -> Sftp:
         """Open another SFTP channel. Of two threads at one channel, each would read the answers to the other."""
+        transport = self._transport()
         try:
-            client = self._transport().open_sftp_client()
-        except (paramiko.SSHException, EOFError, OSError) as error:
+            channel = transport.open_session()
+        except paramiko.ChannelException as error:
+            raise SyncError(
+                f"{self.where} opens no further channel ({error.text})",
+                remedy="Raise MaxSessions in its sshd_config.",
+            ) from error
+        except (paramiko.SSHException, EOFError, OSError) as error:  # silence, or the end of the line
+            raise self.broken() from error
+        channel.settimeout(self.address.stall_timeout)
+        try:
+            channel.invoke_subsystem("sftp")
+            return Sftp(paramiko.SFTPClient(channel))
+        except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
+            silent = isinstance(error, (socket.timeout, TimeoutError))
+            if not silent:
+                transport.join(1)  # when a line breaks, its channels end a moment before it
+            if silent or not transport.is_active():
+                raise self.broken() from error
             raise SyncError(
                 f"no SFTP at {self.where} ({error})",
                 remedy="Enable it in sshd_config: Subsystem sftp internal-sftp.",
             ) from error
-        if client is None:
-            raise self.broken()
-        channel = client.get_channel()
-        if channel is not None:
-            channel.settimeout(self.address.stall_timeout)
-        return Sftp(client)
 
     def start(self, script: str, *arguments: str) -> paramiko.Channel:
         """Start one of our constant scripts under ``sh``. Arguments are quoted settings or names that we chose."""
