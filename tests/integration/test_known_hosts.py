@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, SITE, complaint, is_delivered, prepare, sync
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, prepare, sync
+
+MB = 1_000_000
 
 SPOILED = [
     pytest.param(b"cache ssh-ed25519 AAA", id="cut"),
@@ -46,3 +50,22 @@ def test_new_key_is_learned_on_a_line_of_its_own(fleet: Fleet, before: bytes | N
     lines = fleet.known_hosts.read_bytes().splitlines()
     assert lines == [*(before or b"").splitlines(), known.strip()]
     assert sync(fleet).actions == []
+
+
+def test_alias_stands_alone_whatever_the_port(fleet: Fleet, ssh_config: Callable[[str], None]) -> None:
+    """So OpenSSH has it: read and learned under one name for both connections, and a changed key is refused there."""
+    ssh_config("Host *\n  HostKeyAlias cache-by-name\n")
+    server = fleet.sites[SITE].server
+    assert server.port != 22
+    line = f"cache-by-name {server.host_key}\n"
+    fleet.known_hosts.write_text(line, encoding="utf-8")
+    image = add_large_image(fleet.tree, NEXT, size=MB)
+    assert sync(fleet, transport="rsync").images[image.path].sent_bytes > MB
+    fleet.known_hosts.write_text("", encoding="utf-8")
+    image = add_large_image(fleet.tree, f"{NEXT}-later", size=MB)
+    assert sync(fleet, transport="rsync", host_key_checking="accept-new").images[image.path].sent_bytes > MB
+    assert is_delivered(fleet, image)
+    assert fleet.known_hosts.read_text(encoding="utf-8") == line
+    server.new_host_key()
+    assert "is not the known one" in complaint(prepare(fleet), server.address)
+    assert "is not the known one" in complaint(prepare(fleet, host_key_checking="accept-new"), server.address)

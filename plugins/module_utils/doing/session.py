@@ -62,7 +62,8 @@ class Session:
         try:
             client.connect(
                 hostname=settings.host_key_alias or settings.hostname,
-                port=settings.port,
+                # With a socket of ours, the port is only part of the name in known_hosts. An alias stands there alone.
+                port=22 if settings.host_key_alias else settings.port,
                 username=settings.user,
                 key_filename=list(settings.identity_files) or None,  # type: ignore[arg-type]
                 allow_agent=not self.address.private_key_file,
