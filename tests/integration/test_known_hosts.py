@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, prepare, sync
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
 
 MB = 1_000_000
 
@@ -69,3 +69,22 @@ def test_alias_stands_alone_whatever_the_port(fleet: Fleet, ssh_config: Callable
     server.new_host_key()
     assert "is not the known one" in complaint(prepare(fleet), server.address)
     assert "is not the known one" in complaint(prepare(fleet, host_key_checking="accept-new"), server.address)
+
+
+@pytest.mark.parametrize("before", [None, b"# ours\n"])
+def test_check_mode_learns_nothing(fleet: Fleet, before: bytes | None) -> None:
+    """Neither does the survey, which is check mode; and a changed key is refused there as well."""
+    fleet.known_hosts.unlink()
+    if before is not None:
+        fleet.known_hosts.write_bytes(before)
+    run = sync(fleet, host_key_checking="accept-new", check_mode=True)
+    assert ("publish", f"{IMAGE}-kernel.json") in actions(run)
+    assert (fleet.known_hosts.read_bytes() if fleet.known_hosts.exists() else None) == before
+    sync(fleet, host_key_checking="accept-new")
+    known = fleet.known_hosts.read_bytes()
+    again = sync(fleet, host_key_checking="accept-new", check_mode=True)
+    assert (again.actions, fleet.known_hosts.read_bytes()) == ([], known)
+    server = fleet.sites[SITE].server
+    server.new_host_key()
+    changed = prepare(fleet, host_key_checking="accept-new", check_mode=True)
+    assert "is not the known one" in complaint(changed, server.address)

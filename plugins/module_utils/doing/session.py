@@ -29,10 +29,14 @@ MAX_ANSWER = 16 * 1024 * 1024  # bytes of output of one command; a hash is 65
 
 
 class Session:
-    """A connection that is checked, authenticated and kept alive. Use as a context manager."""
+    """A connection that is checked, authenticated and kept alive. Use as a context manager.
 
-    def __init__(self, address: Address) -> None:
+    Without ``remember``, a host key that ``accept-new`` takes is not written down: check mode changes nothing.
+    """
+
+    def __init__(self, address: Address, *, remember: bool = True) -> None:
         self.address = address
+        self._remember = remember
         self.settings: Effective = resolve(address)
         self._client: paramiko.SSHClient | None = None
         self._sftp: Sftp | None = None
@@ -56,7 +60,7 @@ class Session:
         known_hosts = self._load_known_hosts(client)
         policies = {"true": paramiko.RejectPolicy, "false": paramiko.MissingHostKeyPolicy}
         if self.address.host_key_checking == "accept-new":
-            client.set_missing_host_key_policy(_Remember(known_hosts))
+            client.set_missing_host_key_policy(_AcceptNew(known_hosts, write=self._remember))
         else:
             client.set_missing_host_key_policy(policies[self.address.host_key_checking]())
         try:
@@ -315,16 +319,19 @@ if paramiko is not None:
                             self._hostname_matches("", entry)  # type: ignore[attr-defined]
                             self._entries.append(entry)  # type: ignore[attr-defined]
 
-    class _Remember(paramiko.MissingHostKeyPolicy):
+    class _AcceptNew(paramiko.MissingHostKeyPolicy):
         """Take the key of a host seen for the first time, and remember it as OpenSSH's ``accept-new`` does."""
 
-        def __init__(self, known_hosts: t.Sequence[str]) -> None:
+        def __init__(self, known_hosts: t.Sequence[str], *, write: bool) -> None:
+            self._write = write
             self._file = known_hosts[0] if known_hosts else os.path.expanduser("~/.ssh/known_hosts")
 
         def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
             """Append the line. A host that has another key already is not one seen for the first time."""
             if client._system_host_keys.lookup(hostname):  # type: ignore[attr-defined]
                 raise _UnknownHostKey(hostname)
+            if not self._write:
+                return
             try:
                 self._append(f"{hostname} {key.get_name()} {key.get_base64()}\n")
             except OSError as error:
