@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,26 @@ def test_dest_is_made_where_the_directory_above_it_is_there(fleet: Fleet) -> Non
     fleet.sites[SITE].assets.rmdir()
     sync(fleet)
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@BOTH_SERVERS
+def test_web_server_may_enter_what_a_run_makes(fleet: Fleet) -> None:
+    """Whatever umask sessions have there; and no directory is dated 1970."""
+    site = fleet.sites[SITE]
+    site.assets.rmdir()
+    before = os.umask(0o077)
+    try:
+        site.server.restart()
+    finally:
+        os.umask(before)
+    began = time.time()
+    sync(fleet)
+    made = [site.assets, *(path for path in site.assets.rglob("*") if path.is_dir())]
+    public = [path.stat() for path in made if ".netboot-sync" not in path.parts]
+    assert len(public) > 3
+    assert {stat.S_IMODE(one.st_mode) for one in public} == {0o755}
+    assert min(one.st_mtime for one in public) > began - 2
+    assert site.assets.joinpath(".netboot-sync").stat().st_mode & 0o077 == 0  # the umask was there
 
 
 @BOTH_SERVERS
