@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.process import find_program
 from tests.lab.runs import IMAGE, SITE
 
 
@@ -30,6 +33,22 @@ def fleet(tmp_path: Path, spec: SiteSpec) -> Iterator[Fleet]:
         found.tree.add_kernel()
         found.tree.add_image(IMAGE)
         yield found
+
+
+@pytest.fixture
+def ssh_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives the netboot server's user an ssh_config; the one of who runs the tests is left alone, and plays no part."""
+    file, program = tmp_path / "ssh_config", tmp_path / "bin" / "ssh"
+
+    def do(text: str) -> None:
+        file.write_text(text, encoding="utf-8")
+        real = find_program("ssh", "openssh-client")
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec {shlex.join([real, "-F", str(file)])} "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    return do
 
 
 @pytest.fixture

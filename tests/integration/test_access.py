@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,10 +64,54 @@ def test_unknown_and_changed_host_key(fleet: Fleet) -> None:
     assert str(fleet.known_hosts) in line
 
 
+def test_proxy_command_cannot_be_started(fleet: Fleet, ssh_config: Callable[[str], None]) -> None:
+    ssh_config("Host *\n  ProxyCommand /nowhere/proxy %h\n")
+    assert refused(fleet) == (
+        "netboot server: the ProxyCommand or ProxyJump of ssh_config cannot be started (No such file or directory): "
+        f"/nowhere/proxy {fleet.sites[SITE].ssh.address}. "
+        "Install its program, or mend the ssh_config of the user that the module runs as."
+    )
+
+
+def test_new_host_key_cannot_be_remembered(fleet: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "new" / ("x" * 300)
+    line = refused(fleet, host_key_checking="accept-new", known_hosts_file=str(file))
+    assert line.startswith(f"netboot server: {file}: ")
+    assert "the new host key cannot be remembered (File name too long)" in line
+    assert "netboot_sync_known_hosts_file" in line
+
+
+@pytest.mark.parametrize("host", ["cache..example", f"{'x' * 64}.example"], ids=["empty", "too-long"])
+def test_name_that_no_host_can_have(fleet: Fleet, host: str) -> None:
+    line = refused(fleet, host=host, retries=2)
+    assert f"{host} cannot be the name of a host" in line
+    assert "netboot_sync_address" in line
+
+
 def test_dest_is_made_where_the_directory_above_it_is_there(fleet: Fleet) -> None:
     fleet.sites[SITE].assets.rmdir()
     sync(fleet)
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@BOTH_SERVERS
+def test_web_server_may_enter_what_a_run_makes(fleet: Fleet) -> None:
+    """Whatever umask sessions have there; and no directory is dated 1970."""
+    site = fleet.sites[SITE]
+    site.assets.rmdir()
+    before = os.umask(0o077)
+    try:
+        site.server.restart()
+    finally:
+        os.umask(before)
+    began = time.time()
+    sync(fleet)
+    made = [site.assets, *(path for path in site.assets.rglob("*") if path.is_dir())]
+    public = [path.stat() for path in made if ".netboot-sync" not in path.parts]
+    assert len(public) > 3
+    assert {stat.S_IMODE(one.st_mode) for one in public} == {0o755}
+    assert min(one.st_mtime for one in public) > began - 2
+    assert site.assets.joinpath(".netboot-sync").stat().st_mode & 0o077 == 0  # the umask was there
 
 
 @BOTH_SERVERS

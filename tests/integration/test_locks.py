@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.doing import lock
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.remote_commands import Abilities, probe
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.session import Session
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.ledger import visible_files
@@ -21,6 +25,7 @@ from tests.lab.runs import (
     IMAGE,
     SITE,
     add_large_image,
+    address_of,
     complaint,
     is_delivered,
     meanwhile,
@@ -125,3 +130,81 @@ def test_run_whose_lease_was_taken_over_publishes_nothing_more(fleet: Fleet) -> 
     assert "the lock was taken over by another run" in said
     assert not [path for path, _unused in visible_files(fleet.sites[SITE].assets) if path.startswith(LARGE)]
     assert path.read_text(encoding="utf-8") == "another run's"
+
+
+# Debian's busybox has no flock of its own; this one says no as BusyBox's does, and otherwise does what it should.
+OLD_FLOCK = """#!/bin/sh
+case "$*" in *-w*) echo "flock: invalid option -- 'w'" >&2; exit 1 ;; esac
+exec /usr/bin/flock "$@"
+"""
+OLD_TIMEOUT = """#!/bin/sh
+test "$1" = -t || { echo "timeout: can't execute '$1': No such file or directory" >&2; exit 127; }
+shift
+exec /usr/bin/timeout "$@"
+"""
+BROKEN_FLOCK = """#!/bin/sh
+test "$3" = 9 && { echo "flock: 9: No locks available" >&2; exit 1; }
+exec /usr/bin/flock "$@"
+"""
+LIKE_BUSYBOX = pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(SiteSpec(SITE, scripts={"flock": OLD_FLOCK}), id="flock"),
+        pytest.param(SiteSpec(SITE, scripts={"timeout": OLD_TIMEOUT}), id="timeout"),
+    ],
+    indirect=True,
+)
+
+
+BUSYBOX = shutil.which("busybox") or ""
+
+
+def busybox_has_flock() -> bool:
+    listed = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=False) if BUSYBOX else None
+    return listed is not None and "flock" in listed.stdout.split()
+
+
+def abilities(fleet: Fleet) -> Abilities:
+    with Session(address_of(fleet)) as session:
+        return probe(session)
+
+
+def lease_is_kept(fleet: Fleet) -> bool:
+    """Whether a run with the lock as a file works, and gives it back."""
+    run = sync(fleet)
+    left = [path.name for path in (fleet.sites[SITE].assets / ".netboot-sync").iterdir()]
+    return run.attempts == 1 and is_delivered(fleet, fleet.tree.image(IMAGE)) and left == []
+
+
+def test_flock_and_timeout_of_a_usual_system_make_a_kernel_lock(fleet: Fleet) -> None:
+    assert abilities(fleet).locks
+    sync(fleet)
+    assert (fleet.sites[SITE].assets / ".netboot-sync" / "lock").is_file()  # which a lease takes away
+
+
+@LIKE_BUSYBOX
+def test_programs_that_know_too_little_make_a_lease(fleet: Fleet) -> None:
+    assert not abilities(fleet).locks
+    assert lease_is_kept(fleet)
+
+
+@pytest.mark.skipif(not busybox_has_flock(), reason="needs a busybox that has flock")
+@pytest.mark.parametrize(
+    "spec",
+    [SiteSpec(SITE, scripts={name: f'#!/bin/sh\nexec {BUSYBOX} {name} "$@"\n' for name in ("flock", "timeout", "dd")})],
+    indirect=True,
+    ids=["busybox"],
+)
+def test_busybox_works(fleet: Fleet) -> None:
+    """Whichever lock it is good for."""
+    assert abilities(fleet).locks or lease_is_kept(fleet)
+    sync(fleet)
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, scripts={"flock": BROKEN_FLOCK})], indirect=True, ids=["broken"])
+def test_lock_that_cannot_be_taken_is_not_told_as_another_run(fleet: Fleet) -> None:
+    line = complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+    assert f"{fleet.sites[SITE].assets}/.netboot-sync/lock: the lock cannot be taken: flock failed (1)" in line
+    assert "No locks available" in line
+    assert "another run" not in line

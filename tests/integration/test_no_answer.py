@@ -24,7 +24,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_serve
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.session import Session
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sftp import Sftp
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
-from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble
+from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble, SyncError
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import IMAGE, SITE, actions, add_large_image, address_of, meanwhile, prepare, sync
@@ -138,3 +138,35 @@ def test_line_that_breaks_while_files_are_read_back_is_no_damage(fleet: Fleet, f
         run.run()
     assert actions(run) == []
     assert (site.assets / f"{IMAGE}-kernel.json").exists()
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
+@pytest.mark.parametrize("fault", ["stall", "cut"])
+def test_line_that_breaks_before_sftp_is_no_lack_of_it(fleet: Fleet, fault: str) -> None:
+    site = fleet.sites[SITE]
+    assert site.line is not None
+    with Session(address_of(fleet, connect_timeout=1, stall_timeout=1)) as session:
+        getattr(site.line, fault)()
+        with pytest.raises(ConnectionTrouble, match="the connection broke"):
+            session.sftp()
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, key_options='command="sleep 10"')], indirect=True, ids=["silent"])
+def test_sftp_that_says_nothing_is_another_try(fleet: Fleet) -> None:
+    with Session(address_of(fleet, stall_timeout=1)) as session, pytest.raises(ConnectionTrouble):
+        session.sftp()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(SiteSpec(SITE, key_options='command="false"'), id="ends"),
+        pytest.param(SiteSpec(SITE, key_options='command="echo Welcome; cat"'), id="says something else"),
+    ],
+    indirect=True,
+)
+def test_lack_of_sftp_is_told_as_that(fleet: Fleet) -> None:
+    with Session(address_of(fleet)) as session, pytest.raises(SyncError, match="no SFTP at") as caught:
+        session.sftp()
+    assert not isinstance(caught.value, ConnectionTrouble)
+    assert "sshd_config" in caught.value.remedy

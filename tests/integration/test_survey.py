@@ -124,3 +124,12 @@ def test_resync_calls_everybody(sites: Fleet) -> None:
     run = sites.run_playbook("resync.yml")
     assert run.status == 0, run.output
     assert sorted(run.results) == list(NAMES)
+
+
+def test_nothing_is_learned_by_looking(sites: Fleet) -> None:
+    """A host key is written down by a run that changes something, not by the look before it."""
+    sites.known_hosts.write_text("", encoding="utf-8")
+    run = sites.run_playbook("sync.yml", "-e", "netboot_sync_host_key_checking=accept-new")
+    assert run.status == 0, run.output
+    assert run.results == {}
+    assert sites.known_hosts.read_text(encoding="utf-8") == ""

@@ -143,6 +143,7 @@ class CachingServer:
         try:
             if self._look(self.dest) is None:
                 self._sftp.make_directory(self.dest)
+                self._sftp.set_mode(self.dest, DIRECTORY_MODE)  # a session's umask may keep the web server out
             if self._look(self._area.root) is None:
                 self._sftp.make_directory(self._area.root)
         except OSError as error:
@@ -425,7 +426,7 @@ class CachingServer:
             found = self.look(above)
             if found is None:
                 self._sftp.make_directory(self._full(above))
-                self._sftp.set_mode_and_time(self._full(above), DIRECTORY_MODE, 0)
+                self._sftp.set_mode(self._full(above), DIRECTORY_MODE)
                 self._flush_directory(above)
             elif found.kind != DIRECTORY:
                 raise SyncError(f"{above} is no directory on the caching server", path=path, remedy="Remove it there.")

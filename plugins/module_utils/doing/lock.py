@@ -25,7 +25,7 @@ import time
 import typing as t
 import uuid
 
-from ..errors import ConnectionTrouble, LockHeld, LockLost
+from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from .remote_commands import HOLD_LOCK
 from .session import Session
 
@@ -134,6 +134,12 @@ class KernelLock(Lock):
             raise self._held()
         if answer == "unwritable":
             raise PermissionError(errno.EACCES, "its lock cannot be made")
+        if answer.startswith("failed"):
+            raise SyncError(
+                f"the lock cannot be taken: flock {answer}",
+                path=self._path,
+                remedy="Try flock there by hand; the file system has to know such locks.",
+            )
         if answer != "locked":
             raise ConnectionTrouble(f"the lock cannot be taken ({answer or 'no answer'})", path=self._path)
         with contextlib.suppress(OSError):

@@ -17,8 +17,12 @@ from ..errors import SyncError
 from .session import Session
 
 # Says what is there. A forced command (internal-sftp, say) does not print the first line.
+# What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe
+# serves for that, since nobody else can hold its lock.
 _PROBE = """echo netboot-sync
-for name in rsync sha256sum xargs flock timeout dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
+for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
+: | flock -w 1 0 >/dev/null 2>&1 && echo "has flock"
+timeout 5 sh -c : >/dev/null 2>&1 && echo "has timeout"
 grep -qw aes /proc/cpuinfo 2>/dev/null && echo "has aes"
 echo "zone $(date +%z 2>/dev/null)"
 rsync --version 2>/dev/null | head -n 1
@@ -37,12 +41,18 @@ esac' netboot-sync"""
 _JOIN = """cat -- "$1" "$2" >"$3" """
 
 # Holds the lock until its input ends or falls silent for $2 seconds; answers each byte, so that both ends know.
-# (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that first.)
+# (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that first. flock ends
+# with 1 and without a word when the time is up, and only then; $3 is that time.)
 HOLD_LOCK = """umask 022
 ( : >>"$1" ) 2>/dev/null || { echo unwritable; exit 1; }
 exec 9>>"$1"
-flock -w "$3" 9 || { echo busy; exit 1; }
-echo locked
+said=$(flock -w "$3" 9 2>&1)
+status=$?
+case "$status:$said" in
+0:*) echo locked ;;
+1:) echo busy; exit 1 ;;
+*) echo "failed ($status) $said"; exit 1 ;;
+esac
 while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done
 """
 

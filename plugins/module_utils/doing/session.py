@@ -9,6 +9,7 @@ key, a line that broke.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import socket
@@ -20,6 +21,7 @@ from .ssh_settings import Address, Effective, resolve
 
 try:
     import paramiko
+    from paramiko.hostkeys import HostKeyEntry
 except ImportError:  # reported by the module, with missing_required_lib
     paramiko = None  # type: ignore[assignment]
 
@@ -27,10 +29,14 @@ MAX_ANSWER = 16 * 1024 * 1024  # bytes of output of one command; a hash is 65
 
 
 class Session:
-    """A connection that is checked, authenticated and kept alive. Use as a context manager."""
+    """A connection that is checked, authenticated and kept alive. Use as a context manager.
 
-    def __init__(self, address: Address) -> None:
+    Without ``remember``, a host key that ``accept-new`` takes is not written down: check mode changes nothing.
+    """
+
+    def __init__(self, address: Address, *, remember: bool = True) -> None:
         self.address = address
+        self._remember = remember
         self.settings: Effective = resolve(address)
         self._client: paramiko.SSHClient | None = None
         self._sftp: Sftp | None = None
@@ -54,13 +60,14 @@ class Session:
         known_hosts = self._load_known_hosts(client)
         policies = {"true": paramiko.RejectPolicy, "false": paramiko.MissingHostKeyPolicy}
         if self.address.host_key_checking == "accept-new":
-            client.set_missing_host_key_policy(_Remember(known_hosts))
+            client.set_missing_host_key_policy(_AcceptNew(known_hosts, write=self._remember))
         else:
             client.set_missing_host_key_policy(policies[self.address.host_key_checking]())
         try:
             client.connect(
                 hostname=settings.host_key_alias or settings.hostname,
-                port=settings.port,
+                # With a socket of ours, the port is only part of the name in known_hosts. An alias stands there alone.
+                port=22 if settings.host_key_alias else settings.port,
                 username=settings.user,
                 key_filename=list(settings.identity_files) or None,  # type: ignore[arg-type]
                 allow_agent=not self.address.private_key_file,
@@ -93,19 +100,30 @@ class Session:
 
     def new_sftp(self) -> Sftp:
         """Open another SFTP channel. Of two threads at one channel, each would read the answers to the other."""
+        transport = self._transport()
         try:
-            client = self._transport().open_sftp_client()
-        except (paramiko.SSHException, EOFError, OSError) as error:
+            channel = transport.open_session()
+        except paramiko.ChannelException as error:
+            raise SyncError(
+                f"{self.where} opens no further channel ({error.text})",
+                remedy="Raise MaxSessions in its sshd_config.",
+            ) from error
+        except (paramiko.SSHException, EOFError, OSError) as error:  # silence, or the end of the line
+            raise self.broken() from error
+        channel.settimeout(self.address.stall_timeout)
+        try:
+            channel.invoke_subsystem("sftp")
+            return Sftp(paramiko.SFTPClient(channel))
+        except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
+            silent = isinstance(error, (socket.timeout, TimeoutError))
+            if not silent:
+                transport.join(1)  # when a line breaks, its channels end a moment before it
+            if silent or not transport.is_active():
+                raise self.broken() from error
             raise SyncError(
                 f"no SFTP at {self.where} ({error})",
                 remedy="Enable it in sshd_config: Subsystem sftp internal-sftp.",
             ) from error
-        if client is None:
-            raise self.broken()
-        channel = client.get_channel()
-        if channel is not None:
-            channel.settimeout(self.address.stall_timeout)
-        return Sftp(client)
 
     def start(self, script: str, *arguments: str) -> paramiko.Channel:
         """Start one of our constant scripts under ``sh``. Arguments are quoted settings or names that we chose."""
@@ -172,9 +190,10 @@ class Session:
 
     def _load_known_hosts(self, client: paramiko.SSHClient) -> list[str]:
         names = list(self.settings.known_hosts_files) if self.address.host_key_checking != "false" else []
+        known = client._system_host_keys = _KnownHosts()  # type: ignore[attr-defined]
         for name in names:
             try:
-                client.load_system_host_keys(name)
+                known.read(name)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -189,17 +208,35 @@ class Session:
     def _socket(self) -> t.Any:
         settings = self.settings
         if settings.proxy_command:
-            return paramiko.ProxyCommand(settings.proxy_command)
+            return self._proxy(settings.proxy_command)
         source = (settings.bind_address, 0) if settings.bind_address else None
-        connection = socket.create_connection(
-            (settings.hostname, settings.port), self.address.connect_timeout, source_address=source
-        )
+        try:
+            connection = socket.create_connection(
+                (settings.hostname, settings.port), self.address.connect_timeout, source_address=source
+            )
+        except UnicodeError as error:  # Python's own codec for names, before any is looked up
+            raise SyncError(
+                f"{settings.hostname} cannot be the name of a host: a part of it is empty, too long or not allowed",
+                remedy="Set netboot_sync_address or ansible_host.",
+            ) from error
         # paramiko leaves Nagle's algorithm on: a small request would wait some 30 ms for the answer to the one before.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # A line that goes silent is then an error, and not a wait of a quarter of an hour.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.address.stall_timeout * 1000)
         return connection
+
+    @staticmethod
+    def _proxy(command: str) -> paramiko.ProxyCommand:
+        try:
+            return paramiko.ProxyCommand(command)
+        except (OSError, ValueError) as error:
+            words = error.strerror if isinstance(error, OSError) else str(error)
+            raise SyncError(
+                f"the ProxyCommand or ProxyJump of ssh_config cannot be started ({words}): {command}",
+                host="netboot server",
+                remedy="Install its program, or mend the ssh_config of the user that the module runs as.",
+            ) from error
 
     def _explain(self, error: Exception, known_hosts: t.Sequence[str]) -> SyncError:
         files = " or ".join(known_hosts) or "the known hosts"
@@ -265,17 +302,51 @@ class _UnknownHostKey(Exception):
 
 if paramiko is not None:
 
-    class _Remember(paramiko.MissingHostKeyPolicy):
+    class _KnownHosts(paramiko.HostKeys):
+        """Known hosts as OpenSSH reads them: it skips a line that it cannot read, where paramiko gives up the file."""
+
+        def read(self, name: str) -> None:
+            """Add what a file says. Raises :class:`OSError`."""
+            with open(name, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    words = line.split()
+                    if not words or words[0].startswith("#"):
+                        continue
+                    with contextlib.suppress(Exception):  # paramiko has a kind for each way to spoil a line
+                        entry = HostKeyEntry.from_line(" ".join(words))
+                        if entry is not None:
+                            # A hashed name is not decoded before it is compared.
+                            self._hostname_matches("", entry)  # type: ignore[attr-defined]
+                            self._entries.append(entry)  # type: ignore[attr-defined]
+
+    class _AcceptNew(paramiko.MissingHostKeyPolicy):
         """Take the key of a host seen for the first time, and remember it as OpenSSH's ``accept-new`` does."""
 
-        def __init__(self, known_hosts: t.Sequence[str]) -> None:
+        def __init__(self, known_hosts: t.Sequence[str], *, write: bool) -> None:
+            self._write = write
             self._file = known_hosts[0] if known_hosts else os.path.expanduser("~/.ssh/known_hosts")
 
         def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
             """Append the line. A host that has another key already is not one seen for the first time."""
             if client._system_host_keys.lookup(hostname):  # type: ignore[attr-defined]
                 raise _UnknownHostKey(hostname)
-            directory = os.path.dirname(self._file)
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            with open(self._file, "a", encoding="ascii") as file:
-                file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+            if not self._write:
+                return
+            try:
+                self._append(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+            except OSError as error:
+                raise SyncError(
+                    f"the new host key cannot be remembered ({error.strerror})",
+                    path=self._file,
+                    host="netboot server",
+                    remedy="Let the user that the module runs as write it, or set netboot_sync_known_hosts_file.",
+                ) from error
+
+        def _append(self, line: str) -> None:
+            os.makedirs(os.path.dirname(self._file) or ".", mode=0o700, exist_ok=True)
+            with open(self._file, "ab+") as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        line = "\n" + line  # or it would be lost at the end of the last one
+                file.write(line.encode("utf-8"))

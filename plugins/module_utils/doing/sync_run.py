@@ -162,7 +162,7 @@ class SyncRun:
         self._in_session()
 
     def _in_session(self) -> None:
-        with Session(self._address) as session:
+        with Session(self._address, remember=not self._options.check_mode) as session:
             try:
                 self._with(session)
             except LockHeld:

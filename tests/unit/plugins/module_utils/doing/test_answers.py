@@ -63,6 +63,8 @@ def test_what_the_real_rsync_prints(tmp_path: Path) -> None:
             id="a banner before it",
         ),
         pytest.param(b"netboot-sync\nhas rsync\n", Abilities(), id="an rsync that does not run"),
+        pytest.param(b"netboot-sync\nhas dd\nhas flock\nhas timeout\n", Abilities(locks=True), id="a flock of use"),
+        pytest.param(b"netboot-sync\nhas dd\nhas timeout\n", Abilities(), id="a flock that knows no -w"),
     ],
 )
 def test_abilities(answer: bytes, abilities: Abilities) -> None:

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""known_hosts is read, and written where that was asked for, as OpenSSH does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.lab.fleet import Fleet
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
+
+MB = 1_000_000
+
+SPOILED = [
+    pytest.param(b"cache ssh-ed25519 AAA", id="cut"),
+    pytest.param(b"cache ssh-ed25519", id="without a key"),
+    pytest.param(b"cache ssh-ed25519 AAAA", id="empty key"),
+    pytest.param(b"cache ssh-rsa AAAAB3NzaC1yc2EAAAA=", id="no numbers in it"),
+    pytest.param(b"|1|x|y ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHatj0dSQulXe9JCdTG1KGHYEfGXy6hCL4BCGJW6Mili", id="hash"),
+    pytest.param(b"# caf\xe9", id="not UTF-8"),
+    pytest.param(b"<<<<<<< HEAD", id="a merge"),
+]
+
+
+@pytest.mark.parametrize("line", SPOILED)
+def test_line_that_cannot_be_read_is_skipped(fleet: Fleet, line: bytes) -> None:
+    """The lines around it count, for paramiko and for the OpenSSH client below rsync."""
+    known = fleet.known_hosts.read_bytes()
+    fleet.known_hosts.write_bytes(line + b"\n" + known)
+    sync(fleet)
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    fleet.known_hosts.write_bytes(known.replace(b" ", b"\t ", 1) + line + b"\n")
+    assert sync(fleet).actions == []
+    fleet.known_hosts.write_bytes(line + b"\n")
+    assert "is not known" in complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+
+
+@pytest.mark.parametrize("before", [None, b"", b"# ours\n", b"# without an end"])
+def test_new_key_is_learned_on_a_line_of_its_own(fleet: Fleet, before: bytes | None) -> None:
+    known = fleet.known_hosts.read_bytes()
+    if before is None:
+        fleet.known_hosts.unlink()
+    else:
+        fleet.known_hosts.write_bytes(before)
+    sync(fleet, host_key_checking="accept-new")
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    lines = fleet.known_hosts.read_bytes().splitlines()
+    assert lines == [*(before or b"").splitlines(), known.strip()]
+    assert sync(fleet).actions == []
+
+
+def test_alias_stands_alone_whatever_the_port(fleet: Fleet, ssh_config: Callable[[str], None]) -> None:
+    """So OpenSSH has it: read and learned under one name for both connections, and a changed key is refused there."""
+    ssh_config("Host *\n  HostKeyAlias cache-by-name\n")
+    server = fleet.sites[SITE].server
+    assert server.port != 22
+    line = f"cache-by-name {server.host_key}\n"
+    fleet.known_hosts.write_text(line, encoding="utf-8")
+    image = add_large_image(fleet.tree, NEXT, size=MB)
+    assert sync(fleet, transport="rsync").images[image.path].sent_bytes > MB
+    fleet.known_hosts.write_text("", encoding="utf-8")
+    image = add_large_image(fleet.tree, f"{NEXT}-later", size=MB)
+    assert sync(fleet, transport="rsync", host_key_checking="accept-new").images[image.path].sent_bytes > MB
+    assert is_delivered(fleet, image)
+    assert fleet.known_hosts.read_text(encoding="utf-8") == line
+    server.new_host_key()
+    assert "is not the known one" in complaint(prepare(fleet), server.address)
+    assert "is not the known one" in complaint(prepare(fleet, host_key_checking="accept-new"), server.address)
+
+
+@pytest.mark.parametrize("before", [None, b"# ours\n"])
+def test_check_mode_learns_nothing(fleet: Fleet, before: bytes | None) -> None:
+    """Neither does the survey, which is check mode; and a changed key is refused there as well."""
+    fleet.known_hosts.unlink()
+    if before is not None:
+        fleet.known_hosts.write_bytes(before)
+    run = sync(fleet, host_key_checking="accept-new", check_mode=True)
+    assert ("publish", f"{IMAGE}-kernel.json") in actions(run)
+    assert (fleet.known_hosts.read_bytes() if fleet.known_hosts.exists() else None) == before
+    sync(fleet, host_key_checking="accept-new")
+    known = fleet.known_hosts.read_bytes()
+    again = sync(fleet, host_key_checking="accept-new", check_mode=True)
+    assert (again.actions, fleet.known_hosts.read_bytes()) == ([], known)
+    server = fleet.sites[SITE].server
+    server.new_host_key()
+    changed = prepare(fleet, host_key_checking="accept-new", check_mode=True)
+    assert "is not the known one" in complaint(changed, server.address)
