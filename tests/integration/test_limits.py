@@ -274,9 +274,8 @@ def test_what_a_slow_site_cannot_use_goes_to_the_other(tmp_path: Path) -> None:
         begin, end = watch.span(1)
         # what the line's own buffers take at first looks like more
         slow, fast = (watch.rate(begin + 5, end, number) / CAP for number in (0, 1))
-        assert (
-            fast > 0.6
-        )  # alone, its share would be half; what is possible is 0.8, on a machine that does nothing else
+        # Half of it would be its share. What is possible is 0.8, on a machine that does nothing else.
+        assert fast > 0.6
         assert slow + fast < MOST
 
 
