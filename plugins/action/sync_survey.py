@@ -39,7 +39,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         for name in (site, source):
             if name and name not in variables:
                 raise AnsibleActionFail(f"sync_survey: there is no variable {name}")
-        ours = self._evaluate(source, variables) if source else None
+        try:
+            ours = self._evaluate(source, variables) if source else None
+        except AnsibleError:
+            return []  # as below: this host is told so where it is synced, and the others are not held up
         sites = []
         for host in variables["ansible_play_hosts"]:
             its = self._variables_of(host, variables["hostvars"])

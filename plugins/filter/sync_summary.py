@@ -54,7 +54,11 @@ def sync_summary(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> str
 
 def _result(host: str, variables: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
     found: t.Mapping[str, t.Any] | None = variables.get("netboot_sync_result")
-    return found or variables.get("netboot_sync_survey", {}).get("sites", {}).get(host)
+    found = found or variables.get("netboot_sync_survey", {}).get("sites", {}).get(host)
+    if found is None and "msg" in variables.get("ansible_failed_result", {}):
+        # The role ended before its module was called, such as over a variable that makes no sense.
+        return {"msg": " ".join(str(variables["ansible_failed_result"]["msg"]).split())}
+    return found
 
 
 class FilterModule:

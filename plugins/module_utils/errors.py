@@ -8,6 +8,7 @@ Every error says what happened, to which path, and what to do. ``sync_assets`` c
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -46,6 +47,10 @@ class ConnectionTrouble(SyncError):
     """The caching server could not be reached, or the line to it broke: worth another try."""
 
 
+class LockLost(ConnectionTrouble):
+    """The lock is no longer ours, so the step at hand was not begun."""
+
+
 class AccessRefused(SyncError):
     """Key, host key or user were refused: another try would end the same."""
 
@@ -56,6 +61,35 @@ class LockHeld(SyncError):
 
 class SourceChanged(SyncError):
     """A file changed or vanished on the netboot server while it was read: it is held back, no failure."""
+
+
+class SourceUnreadable(SourceChanged):
+    """A file of the netboot server cannot be looked at or read: it is held back like one that changes, no failure.
+
+    :param verb: what was tried: ``read``, ``list``, ``look at``.
+    :param path: the absolute path.
+    """
+
+    def __init__(self, verb: str, error: OSError, path: str) -> None:
+        self.why = source_trouble(verb, error)
+        super().__init__(self.why, path=path, host="netboot server", remedy=source_remedy(error))
+
+
+def source_trouble(verb: str, error: OSError) -> str:
+    """Return in words why the netboot server's own system refused something."""
+    if error.errno in _REFUSALS:
+        return f"no permission to {verb} it on the netboot server"
+    return f"the netboot server cannot {verb} it ({error.strerror or error})"
+
+
+def source_remedy(error: OSError) -> str:
+    """Return what to do about that."""
+    if error.errno in _REFUSALS:
+        return "Let the user that the module runs as read it."
+    return "Look at the disk or the mount that it is on."
+
+
+_REFUSALS = (errno.EACCES, errno.EPERM)
 
 
 class LeftForLater(SyncError):

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import math
+import posixpath
 import typing as t
 
 from .deciding.bandwidth import parse_limit, parse_rate
-from .deciding.readiness import Rules
+from .deciding.marker import DEFAULT_NAMES
+from .deciding.readiness import DEFAULT_POINTERS, Rules
 from .deciding.selection import Selection
 from .doing import site_time
 from .doing.ssh_settings import Address
@@ -30,9 +33,9 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "marker_names": {
         "type": "list",
         "elements": "str",
-        "default": ["{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"],
+        "default": list(DEFAULT_NAMES),
     },
-    "pointers": {"type": "list", "elements": "str", "default": ["kernels/latest-kernel-version.json"]},
+    "pointers": {"type": "list", "elements": "str", "default": list(DEFAULT_POINTERS)},
     "priority": {"type": "list", "elements": "str", "default": []},
     "verify": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
@@ -49,12 +52,27 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "progress_file": {"type": "path"},
 }
 
+# The least and the most that a number may be
+_RANGES: dict[str, tuple[int, float]] = {
+    "port": (1, 65535),
+    "max_delete": (0, math.inf),
+    "retries": (0, math.inf),
+    "retry_delay": (0, math.inf),
+    "stall_timeout": (1, math.inf),
+    "lock_timeout": (0, math.inf),
+}
+
 
 def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
     """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for what makes no sense."""
     p = parameters
-    if not p["dest"].startswith("/") or p["dest"].strip("/") == "":
+    if not p["dest"].startswith("/") or posixpath.normpath(p["dest"]).strip("/") == "":
         raise ValueError(f"dest: {p['dest']!r} is not the absolute path of a directory below /")
+    for option, (least, most) in _RANGES.items():
+        value = p[option]
+        if value is not None and not least <= value <= most:
+            reach = f"from {least} on" if most == math.inf else f"from {least} to {most}"
+            raise ValueError(f"{option}: {value} makes no sense; it is a number {reach}")
     if p["timezone"]:
         site_time.named_zone(p["timezone"])  # refused now, not when the caching server is at hand
     rules = Rules(

@@ -172,8 +172,10 @@ def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
         text if len(where) == len(results) else f"{text} ({', '.join(where)})" for text, where in sorted(hosts.items())
     ]
     for host, result in results.items():
-        failures = list((result or {}).get("failures", ()))
-        if not failures and result and "msg" in result:
-            failures = [result["msg"].removeprefix(f"{host}: ")]
+        failures = [text.removeprefix(f"{host}: ") for text in (result or {}).get("failures", ())]
+        said = (result or {}).get("msg", "").removeprefix(f"{host}: ")
+        # It is the first failure, perhaps with the number of the others; or else what ended the run before any result.
+        if said and not any(said.startswith(text) for text in failures):
+            failures.append(said)
         lines += [f"failed: {host}: {text}" for text in failures or ([] if result else ["it was never reached"])]
     return lines

@@ -195,8 +195,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 images:
-  description: One entry for each image on either side.
-  returned: always
+  description:
+    - One entry for each image on either side. Where the run ended early, those that it did not come to are V(failed).
+  returned: when the options make sense; nothing of an image is known where neither tree could be read
   type: list
   elements: dict
   contains:
@@ -209,18 +210,41 @@ images:
     verified: {description: Whether its content was compared on the caching server., type: bool}
     seconds: {description: Time spent on it., type: float}
 files:
-  description: The same for all other files.
-  returned: always
+  description: The same for all other files. Those that the run did not come to are left out.
+  returned: when the options make sense
   type: list
   elements: dict
+  contains:
+    path: {description: The file., type: str}
+    state: {description: "V(published), V(unchanged), V(repaired), V(withdrawn), V(held_back) or V(failed).", type: str}
+    reason: {description: The reason for the state., type: str}
+    size: {description: Bytes., type: int}
+    sent_bytes: {description: Bytes that crossed the line for it., type: int}
+    basis: {description: The file that a difference was made to., type: str}
+    verified: {description: Whether its content was compared on the caching server., type: bool}
+    seconds: {description: Time spent on it., type: float}
 actions:
-  description: What was, or would be, done, in order.
-  returned: always
+  description:
+    - What was, or would be, done, in order.
+    - Where the line broke in a step that clients can see, and there was no other try, the step is in here as well,
+      since it may have been done.
+  returned: when the options make sense
   type: list
   elements: dict
+  contains:
+    action:
+      description:
+        - V(withdraw), V(publish), V(permit), V(link) and V(remove) can be seen by clients; V(send), V(check), V(flush)
+          and V(confirm) prepare that.
+      type: str
+    path: {description: What it was done to., type: str}
+    bytes: {description: "With V(send), the size of the file.", type: int}
+    basis: {description: "With V(send), the file that a difference is made to.", type: str}
+    reason: {description: "With V(withdraw), why.", type: str}
+    target: {description: "With V(link), where the symlink leads.", type: str}
 stats:
   description: Totals.
-  returned: always
+  returned: when the options make sense
   type: dict
   contains:
     check_mode: {description: Whether nothing was done., type: bool}
@@ -232,22 +256,30 @@ stats:
     images: {description: How many images came to each state., type: dict}
 summary:
   description: The result in one line.
-  returned: always
+  returned: when the options make sense
   type: str
   sample: "images: 2 published, 1 held back; 4.2 MB sent for 118.4 MB in 3.1 s"
 failures:
-  description: One line for each thing that failed.
-  returned: always
+  description: One line for each thing that failed, and for what ended the run where it ended early.
+  returned: when the options make sense
   type: list
   elements: str
+host:
+  description: O(name), or else O(host).
+  returned: on failure, when the options make sense
+  type: str
+path:
+  description: What the trouble was with that ended the run early; empty where it was with no path.
+  returned: when the run ended early
+  type: str
 left_for_later:
   description: Why something was left for a later run, where O(bandwidth_limit) was V(0) at that time; else empty.
-  returned: always
+  returned: when the options make sense
   type: str
   sample: until 18:00 the limit of this site is 0
 transport:
-  description: How large files travelled.
-  returned: always
+  description: How large files travelled; empty where the run ended before that was known.
+  returned: when the options make sense
   type: str
 """
 
@@ -291,6 +323,8 @@ def main() -> None:
         stopped = SyncError(
             "the run was told to end, or nobody waits for it", remedy="What arrived is kept; run it again."
         )
+    if stopped is not None and stopped.line() not in run.failures:
+        run.failures.append(stopped.line())
     for warning in run.warnings:
         module.warn(f"{name}: {warning}")
     found = results.result(run, time.monotonic() - started, check_mode=module.check_mode)

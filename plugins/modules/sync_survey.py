@@ -24,7 +24,8 @@ options:
   sites:
     description:
       - The caching servers, each as a dictionary of the options of M(netboot.syncer.sync_assets). V(null) counts as
-        left out. With C(verify) set, a caching server is not looked at, since its content has to be compared.
+        left out. With C(verify) set, a caching server is not looked at, since its content has to be compared. Nor is
+        one whose options make no sense, nor those that share a C(name).
       - Either this or O(site_variable) is needed.
     type: list
     elements: dict
@@ -80,23 +81,26 @@ EXAMPLES = r"""
 RETURN = r"""
 in_line:
   description: The names of the caching servers that have nothing to do, in the order given.
-  returned: always
+  returned: success
   type: list
   elements: str
 sites:
   description:
-    - For each of them what M(netboot.syncer.sync_assets) would return, without the images and files that are unchanged.
-  returned: always
+    - By name, for each of them what M(netboot.syncer.sync_assets) would return, without the images and files that are
+      unchanged.
+  returned: success
   type: dict
 summary:
   description: The result in one line.
-  returned: always
+  returned: success
   type: str
   sample: "48 of 50 caching servers are in line"
 """
 
+import collections
 import time
 import traceback
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -110,6 +114,26 @@ except ImportError:
 from ansible_collections.netboot.syncer.plugins.module_utils import parameters, results
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.survey import Survey
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Site
+
+
+def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Site]:
+    """Return the caching servers that can be looked at. What is wrong with another one is told by sync_assets."""
+    validator = ArgumentSpecValidator(parameters.ARGUMENTS)
+    names = collections.Counter(str(one.get("name") or one.get("host")) for one in given)
+    sites = []
+    for one in given:
+        checked = validator.validate({key: value for key, value in one.items() if value is not None})
+        if checked.error_messages:
+            continue
+        try:
+            site = parameters.read_site(checked.validated_parameters, check_mode=True)
+        except ValueError:
+            continue
+        # Of two with one name, the result could not tell which is meant.
+        if not site.options.verify and names[site.name] == 1:
+            sites.append(site)
+    return sites
 
 
 def main() -> None:
@@ -126,18 +150,7 @@ def main() -> None:
     if PARAMIKO_ERROR:
         module.fail_json(msg=missing_required_lib("paramiko"), exception=PARAMIKO_ERROR)
     started = time.monotonic()
-    validator = ArgumentSpecValidator(parameters.ARGUMENTS)
-    sites = []
-    for given in module.params["sites"] or ():
-        checked = validator.validate({key: value for key, value in given.items() if value is not None})
-        if checked.error_messages:
-            module.fail_json(msg=f"sites: {given.get('name') or given.get('host')}: {checked.error_messages[0]}")
-        try:
-            site = parameters.read_site(checked.validated_parameters, check_mode=True)
-        except ValueError:
-            continue  # sync_assets refuses it, in its own words
-        if not site.options.verify:
-            sites.append(site)
+    sites = _read_sites(module.params["sites"] or ())
     try:
         with Lifeline():
             runs = Survey(sites).run()

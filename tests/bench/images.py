@@ -125,6 +125,16 @@ def _archives() -> tuple[_Archive, list[_Archive]]:
     """The release's own archive and those with updates to it, from this machine's apt. Raises NoDebian."""
     if shutil.which("apt-get") is None:
         raise NoDebian("this machine has no apt")
+    try:
+        return _known_archives()
+    except NoDebian:
+        # Lists that were never fetched, or only in part, as in the images of some containers.
+        subprocess.run(["apt-get", "-q", "update"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return _known_archives()
+
+
+def _known_archives() -> tuple[_Archive, list[_Archive]]:
+    """The same, of those whose lists apt has. Raises NoDebian."""
     answer = subprocess.run(
         [
             "apt-get",
@@ -144,7 +154,7 @@ def _archives() -> tuple[_Archive, list[_Archive]]:
             found.setdefault(codename, uri)
     bases = [name for name in found if "-" not in name]
     if not bases:
-        raise NoDebian("apt on this machine knows no Debian archive (run apt-get update first?)")
+        raise NoDebian("apt on this machine knows no Debian archive")
     base = bases[0]
     newer = [_Archive(uri, name) for name, uri in found.items() if name.startswith(f"{base}-")]
     if not newer:

@@ -29,6 +29,7 @@ BASE_NAME = "prod/21-04-09-gnome-master-f1d734e"
 NEW_NAME = "prod/21-04-16-gnome-master-9c41d0b"
 BUILD_WORDS = {"day": "next-day build", "week": "next-week build", "rebuild": "complete rebuild"}
 DAY, WEEK, REBUILD, CUT = 0.01, 1.15, 0.03, 1.03  # the targets in bytes
+FLAVOURS = ("gnome", "kde", "xfce", "lxde")
 KERNELS = ("5.10.0-1", "5.10.0-2", "5.10.0-3", "5.10.0-4")
 OLD, NEW = 1_600_000_000, 1_600_600_000  # times of the files
 
@@ -54,21 +55,28 @@ class Bench:
         """The images of the rows that need only one compression."""
         return self.sets[0]
 
-    def place(self, tree: AssetsTree, name: str, file: Path, *, when: int) -> Image:
+    def place(self, tree: AssetsTree, name: str, file: Path, *, when: int, copy: bool = False) -> Image:
         """Put an image with its marker into a tree of the netboot server."""
-        store = self.lab.server.disk / "store"
-        store.mkdir(exist_ok=True)
-        kept = store / f"{file.parent.name}-{file.name}"
-        if not kept.exists():
-            shutil.copyfile(file, kept)
         image = tree.image(name)
         image.squashfs.parent.mkdir(parents=True, exist_ok=True)
-        # a link costs no memory; the time is that of the image itself, so one build has one time
-        image.squashfs.hardlink_to(kept)
-        os.utime(kept, (when, when))
+        if copy:
+            shutil.copyfile(file, image.squashfs)
+        else:
+            # a link costs no memory; the time is that of the image itself, so one build has one time
+            image.squashfs.hardlink_to(self._stored(file))
+        os.utime(image.squashfs, (when, when))
         lab_images.write_marker(image.marker, version=None)
         os.utime(image.marker, (when, when))
         return image
+
+    def _stored(self, file: Path) -> Path:
+        """The one copy of an image on the netboot server's disk."""
+        store = self.lab.server.disk / "store"
+        store.mkdir(exist_ok=True)
+        stored = store / f"{file.parent.name}-{file.name}"
+        if not stored.exists():
+            shutil.copyfile(file, stored)
+        return stored
 
     @property
     def ours(self) -> Peer:
@@ -88,29 +96,51 @@ def _median(costs: Sequence[Cost], of: Callable[[Cost], float]) -> float:
 
 
 def first_copy_fast(bench: Bench) -> Iterator[Result]:
-    """1: a first copy over an unlimited line, wall and CPU."""
+    """1: a first copy over an unlimited line, wall and CPU: of one image, and of each further one in the same run."""
     lab = bench.lab
-    tree = lab.tree("first")
-    bench.place(tree, BASE_NAME, bench.set.path("base"), when=OLD)
-    found: dict[str, list[Cost]] = {}
-    for _turn in range(1 if bench.short else 3):
-        for peer in bench.peers():
-            sites = lab.use(1)
-            found.setdefault(peer.name, []).append(peer.run(lab, tree, sites, timeout=300))
-    figures = {name: [cost.figures() for cost in costs] for name, costs in found.items()}
     size = bench.set.size("base")
-    for other in list(found)[1:]:
-        for what, of in (("wall", _seconds), ("CPU of both ends", _cpu)):
-            ours, theirs = _median(found["collection"], of), _median(found[other], of)
-            yield Result(
-                "1",
-                f"first copy, {in_bytes(size)}, fast line: {what}, to {_of_peer(other)}",
-                ours / theirs,
-                in_seconds(ours),
-                in_seconds(theirs),
-                target=1.0 if other == "seed" and not bench.short else None,
-                figures=figures,
-            )
+    many = 2 if bench.short else 4
+    trees = {1: lab.tree("first"), many: lab.tree("further")}
+    for count, tree in trees.items():
+        for flavour in FLAVOURS[:count]:
+            # copies of their own, and of no family: nothing is saved by hashing or sending one of them only
+            bench.place(tree, f"prod/21-04-09-{flavour}-master-f1d734e", bench.set.path("base"), when=OLD, copy=True)
+    found: dict[str, dict[int, list[Cost]]] = {}
+    for _turn in range(1 if bench.short else 3):
+        for count, tree in trees.items():
+            for peer in [*bench.peers(), Module()]:
+                sites = lab.use(1)
+                costs = found.setdefault(peer.name, {}).setdefault(count, [])
+                costs.append(peer.run(lab, tree, sites, timeout=300))
+    figures = {
+        name: {count: [cost.figures() for cost in costs] for count, costs in by_count.items()}
+        for name, by_count in found.items()
+    }
+
+    def result(how: str, name: str, other: str, of: Callable[[Cost], float], *, further: bool, kept: bool) -> Result:
+        """The ratio of *name* to *other*."""
+        both = []
+        for costs in (found[name], found[other]):
+            one = _median(costs[1], of)
+            both.append((_median(costs[many], of) - one) / (many - 1) if further else one)
+        ours, theirs = both
+        return Result(
+            "1",
+            f"first copy, {in_bytes(size)}, fast line, {how}, to {_of_peer(other)}",
+            ours / theirs,
+            in_seconds(ours),
+            in_seconds(theirs),
+            target=1.0 if kept and not bench.short else None,
+            figures=figures if kept else {},
+        )
+
+    for word, of in (("wall", _seconds), ("CPU of both ends", _cpu)):
+        yield result(f"one image: {word}", "collection", "seed", of, further=False, kept=True)
+        yield result(f"one image, the module without Ansible: {word}", "module", "seed", of, further=False, kept=False)
+        yield result(f"each further image: {word}", "collection", "seed", of, further=True, kept=True)
+        if lab.has_synchronize:
+            yield result(f"one image: {word}", "collection", "synchronize", of, further=False, kept=False)
+            yield result(f"each further image: {word}", "collection", "synchronize", of, further=True, kept=False)
 
 
 def first_copy_slow(bench: Bench) -> Iterator[Result]:

@@ -409,8 +409,8 @@ class Lane:
         """What is missing for the caching server to be in line; nothing if it is.
 
         That is: every image whose closure is whole on the netboot server is published, byte for byte; so is every
-        kernel pointer that leads somewhere; with *delete*, nothing else is there; and the work area holds its lock
-        and nothing else.
+        kernel pointer that leads somewhere; with *delete*, nothing else is there; and the work area holds its lock,
+        pieces of files that the netboot server has and the caching server has not, and nothing else.
         """
         self.ledger.snapshot()
         here = self.ledger.present()
@@ -426,7 +426,8 @@ class Lane:
             problems += [f"{path} is too much" for path in extra]
         area = self.assets / WORK_AREA
         left = sorted(str(path.relative_to(area)) for path in area.rglob("*")) if area.exists() else []
-        problems += [f"{name} is left in the work area" for name in left if name != "lock"]
+        kept = {"lock", *(_piece(path) for path in here if here[path] != there.get(path))}
+        problems += [f"{name} is left in the work area" for name in left if name.split("/")[0] not in kept]
         return problems
 
     def wanted(self, here: Mapping[str, str]) -> list[str]:
@@ -548,6 +549,11 @@ class FaultLab:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _piece(path: str) -> str:
+    """The name in the work area under which pieces of a file lie."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
 
 
 def _doing(pid: int) -> str:

@@ -26,9 +26,10 @@ from tests.lab.runs import MODULE
         pytest.param({"include": ["/"]}, "not a pattern: '/' (it names nothing in the tree", id="slash"),
         pytest.param({"exclude": ["../dev"]}, "not a pattern: '../dev' (it leads above the tree", id="above"),
         pytest.param({"marker_names": ["json/{stem}.json"]}, "marker_names: 'json/{stem}.json' has a /", id="marker"),
-        pytest.param({"bandwidth_limit": "0Mbit"}, "bandwidth_limit: nothing could be sent at '0Mbit'", id="rate"),
+        pytest.param({"uplink_limit": "0Mbit"}, "uplink_limit: nothing could be sent at '0Mbit'", id="rate"),
         pytest.param({"dest": "assets"}, "dest: 'assets' is not the absolute path", id="relative"),
         pytest.param({"dest": "/"}, "dest: '/' is not the absolute path of a directory below /", id="root"),
+        pytest.param({"retries": -1}, "retries: -1 makes no sense; it is a number from 0 on", id="number"),
     ],
 )
 def test_bad_parameter_is_one_line(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, SITE, is_delivered, sync
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, sync
 from tests.lab.tree import KERNEL, AssetsTree
 
 
@@ -102,4 +104,43 @@ def test_symlink_that_cannot_be_kept(fleet: Fleet, target: str, reason: str) -> 
     assert run.files["link"].state == "held_back"
     assert reason in run.files["link"].reason
     assert not (fleet.sites[SITE].assets / "link").is_symlink()
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, which makes system calls fail")
+def test_disk_of_the_netboot_server_that_fails_under_rsync(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = add_large_image(fleet.tree, "prod/broken", size=1_000_000)
+    program = tmp_path / "bin/rsync"
+    program.parent.mkdir()
+    fails = f"strace -f -o /dev/null -P '{broken.squashfs}' -e trace=read -e inject=read:error=EIO:when=2"
+    program.write_text(f'#!/bin/sh\nexec {fails} {shutil.which("rsync")} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    run = sync(fleet)
+    found = run.images["prod/broken.squashfs"]
+    assert found.state == "held_back"
+    assert found.reason == (
+        f"netboot server: {broken.squashfs}: the netboot server cannot read it (Input/output error)."
+        " Look at the disk or the mount that it is on."
+    )
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    assert not is_delivered(fleet, broken)
+
+
+def test_name_that_the_system_refuses_to_look_at(fleet: Fleet) -> None:
+    """So deep that no path leads there. To others than root, what lies in a directory without x looks the same."""
+    name = "deep" * 60
+    at = os.open(fleet.tree.root, os.O_RDONLY)
+    for _each in range(20):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    run = sync(fleet, delete=True)
+    (held_back,) = (outcome for outcome in run.files.values() if outcome.state == "held_back")
+    assert held_back.reason == "the netboot server cannot look at it (File name too long)"
+    assert run.failures == []
     assert is_delivered(fleet, fleet.tree.image(IMAGE))

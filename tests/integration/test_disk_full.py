@@ -73,6 +73,23 @@ def test_others_fill_the_disk_meanwhile(fleet: Fleet, mount: Mount, transport: s
     assert is_delivered(fleet, large)
 
 
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
+def test_pieces_of_other_images_make_room(fleet: Fleet, mount: Mount) -> None:
+    """They are kept for a later run, but never at the cost of what this one is about."""
+    site = fleet.sites[SITE]
+    line = site.line
+    assert line is not None
+    mount(site.assets, f"size={RESERVE + 16 * MB}")
+    large = add_large_image(fleet.tree, "prod/large", size=12 * MB)
+    os.utime(large.marker)
+    line.cut_after(9 * MB)
+    complaint(prepare(fleet), site.ssh.address)
+    line.restore()
+    other = add_large_image(fleet.tree, "dev/other", size=12 * MB)
+    sync(fleet, include=["dev/**"])
+    assert is_delivered(fleet, other)
+
+
 @pytest.mark.parametrize("options", ["size=1m", "size=100m,nr_inodes=40"], ids=["bytes", "inodes"])
 def test_nothing_at_all_fits(fleet: Fleet, mount: Mount, options: str) -> None:
     """Asked to delete, a run makes room even so, and the next one has it."""

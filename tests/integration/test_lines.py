@@ -9,9 +9,11 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 
 from tests.lab import images
 from tests.lab.fleet import Fleet, SiteSpec
@@ -20,7 +22,7 @@ from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_del
 
 MB = 1_000_000
 LARGE = "prod/large"
-NEWEST = time.time() + 60  # goes before all else
+NEWEST = time.time() + 86_400  # goes before all else, also where this module was imported long ago
 WITH_LINE = pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
 CUT_LINE = pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=160e6)], indirect=True, ids=["160-mbit"])
 BOTH_TRANSPORTS = pytest.mark.parametrize("transport", ["rsync", "sftp"])
@@ -84,6 +86,70 @@ def test_another_run_goes_on_where_one_was_cut(fleet: Fleet, line: Line, transpo
     sync(fleet, transport=transport)
     assert is_delivered(fleet, image)
     assert line.bytes_up - before < 10 * MB
+
+
+def pieces(fleet: Fleet) -> int:
+    """Bytes of what lies in the work area."""
+    area = fleet.sites[SITE].assets / ".netboot-sync"
+    return sum(path.stat().st_size for path in area.glob("*/*") if path.is_file())
+
+
+def is_idle(fleet: Fleet, **changes: Any) -> bool:
+    """Whether a survey would leave the caching server alone."""
+    source = SourceTree(str(fleet.tree.root))
+    source.scan()
+    run = prepare(fleet, check_mode=True, source=source, **changes)
+    run.look()
+    assert run.attempts == 1
+    return run.idle
+
+
+@CUT_LINE
+@BOTH_TRANSPORTS
+def test_what_arrived_outlives_runs_about_something_else(fleet: Fleet, line: Line, transport: str) -> None:
+    """A narrower selection, or that the image is held back just then; and it makes nobody call the site for nothing."""
+    image = add_large_image(fleet.tree, LARGE, size=24 * MB)
+    os.utime(image.marker, (NEWEST, NEWEST))
+    line.cut_after(18 * MB)
+    complaint(prepare(fleet, transport=transport), fleet.sites[SITE].ssh.address)
+    line.restore()
+    kept = pieces(fleet)
+    assert kept > 8 * MB
+    other = fleet.tree.add_image("dev/other")
+    sync(fleet, transport=transport, include=["dev/**"])
+    assert is_delivered(fleet, other)
+    assert pieces(fleet) == kept
+    marker = image.marker.read_bytes()
+    image.marker.unlink()
+    assert sync(fleet, transport=transport).images[image.path].state == "held_back"
+    assert pieces(fleet) == kept
+    assert is_idle(fleet, transport=transport)
+    image.marker.write_bytes(marker)
+    before = line.bytes_up
+    sync(fleet, transport=transport)
+    assert is_delivered(fleet, image)
+    assert line.bytes_up - before < 18 * MB
+    assert pieces(fleet) == 0
+
+
+@CUT_LINE
+def test_pieces_of_what_the_netboot_server_dropped_are_cleaned(fleet: Fleet, line: Line) -> None:
+    image = add_large_image(fleet.tree, LARGE, size=12 * MB)
+    os.utime(image.marker, (NEWEST, NEWEST))
+    line.cut_after(9 * MB)
+    run = prepare(fleet)
+    complaint(run, fleet.sites[SITE].ssh.address)
+    line.restore()
+    # no image is left out of the result, though the run ended at the first one
+    assert run.images[f"{IMAGE}.squashfs"].state == "failed"
+    assert run.images[f"{IMAGE}.squashfs"].reason == "not reached: the run ended before its turn"
+    assert run.images[f"{IMAGE}.squashfs"].size > 0
+    fleet.tree.remove_image(LARGE)
+    assert not is_idle(fleet, include=["dev/**"])
+    assert pieces(fleet) > MB
+    sync(fleet, include=["dev/**"])
+    assert pieces(fleet) == 0
+    assert image.path not in sync(fleet).images
 
 
 @WITH_LINE

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import STANDARD_PATH
-from tests.lab.runs import IMAGE, SITE, add_large_image, complaint, is_delivered, prepare, sync
+from tests.lab.runs import IMAGE, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
 
 OLD_RSYNC = '#!/bin/sh\necho "rsync  version 3.0.9  protocol version 30"\n'
 
@@ -83,6 +83,21 @@ def test_small_programs_missing_there(fleet: Fleet, *, verified: bool) -> None:
     run = sync(fleet)
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
     assert run.images[f"{IMAGE}.squashfs"].verified is verified
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(SiteSpec(SITE, hide=["openssl"]), id="no-openssl"),
+        pytest.param(SiteSpec(SITE, scripts={"openssl": "#!/bin/sh\necho 'SHA2-256(stdin)= 0'\n"}), id="odd"),
+        pytest.param(SiteSpec(SITE, scripts={"openssl": "#!/bin/sh\nexit 1\n"}), id="broken"),
+    ],
+    indirect=True,
+)
+def test_openssl_that_is_of_no_use_is_no_damage(fleet: Fleet) -> None:
+    image = add_large_image(fleet.tree, "prod/large", size=1_000_000)
+    assert sync(fleet).images[image.path].verified
+    assert actions(sync(fleet, verify=True)) == []
 
 
 def test_paramiko_missing_on_the_source(fleet: Fleet, tmp_path: Path) -> None:

@@ -17,11 +17,14 @@ def test_only_if_asked_for_and_marker_first(fleet: Fleet) -> None:
     sync(fleet)
     gone = fleet.tree.image(IMAGE)
     fleet.tree.remove_image(IMAGE)
-    sync(fleet)
-    assert (fleet.sites[SITE].assets / gone.path).is_file()
+    there = fleet.sites[SITE].assets / gone.path
+    size = there.stat().st_size
+    assert sync(fleet).images[gone.path].size == size
+    assert there.is_file()
     run = sync(fleet, delete=True)
     assert actions(run) == [("withdraw", f"{IMAGE}-kernel.json"), ("remove", gone.path)]
     assert run.images[gone.path].state == "withdrawn"
+    assert run.images[gone.path].size == size
     assert not list(fleet.sites[SITE].assets.glob(f"{IMAGE}*"))
     assert is_delivered(fleet, stays)
 

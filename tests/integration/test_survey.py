@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.lab.fleet import Fleet, PlaybookRun, SiteSpec
 from tests.lab.runs import IMAGE, NEXT, is_delivered, prepare
@@ -83,6 +84,40 @@ def test_who_is_silent_fails_alone(sites: Fleet) -> None:
     assert "did not answer" in run.results["b"]["msg"]
     assert row(run, "b")[1] == "FAILED"
     assert row(run, "a")[1:3] == ["in", "line"]
+
+
+@pytest.mark.timeout(300)
+def test_one_bad_variable_stops_nobody_else(tmp_path: Path) -> None:
+    """With five caching servers there is a survey; it leaves whom it cannot make out to the module."""
+    mistakes: dict[str, dict[str, object]] = {
+        "a": {"netboot_sync_source": "nowhere"},  # the first one's source is that of the survey
+        "b": {"netboot_sync_retries": "abc"},
+        "d": {"netboot_sync_transport": "scp"},
+    }
+    specs = [SiteSpec(name, variables=mistakes.get(name, {})) for name in "abcde"]
+    with Fleet(tmp_path / "fleet", specs, variables={"netboot_sync_retries": 0}) as fleet:
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
+        inventory["all"]["hosts"] = {"nowhere": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+        fleet.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        check = fleet.run_playbook("sync.yml", "--check")
+        assert not any(is_delivered(fleet, image, name) for name in "abcde")
+        run = fleet.run_playbook("sync.yml")
+        again = fleet.run_playbook("sync.yml", "-e", "netboot_sync_source=localhost")
+        for each in (check, run, again):
+            assert each.status == 2
+            assert row(each, "b")[1] == row(each, "d")[1] == "FAILED"
+            assert "failed: b: Validation of arguments failed: argument 'netboot_sync_retries'" in each.output
+            assert "failed: d: Validation of arguments failed: value of netboot_sync_transport" in each.output
+        assert row(check, "c")[1:3] == ["would", "change"]
+        assert row(run, "a")[1] == "FAILED"
+        assert row(run, "c")[1] == row(run, "e")[1] == "changed"
+        # now the survey works, and finds the two that are in line
+        assert row(again, "a")[1] == "changed"
+        assert row(again, "c")[1:3] == row(again, "e")[1:3] == ["in", "line"]
+        assert sorted(again.results) == ["a"]
+        assert [is_delivered(fleet, image, name) for name in "abcde"] == [True, False, True, False, True]
 
 
 def test_resync_calls_everybody(sites: Fleet) -> None:

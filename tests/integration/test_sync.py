@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import pytest
+import yaml
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.tree import flip_byte
@@ -60,6 +64,49 @@ def test_unreachable_fails_alone(tmp_path: Path) -> None:
         assert "cache-up        changed" in table
         assert "cache-down      FAILED" in table
         assert (fleet.sites["cache-up"].assets / image.path).is_file()
+
+
+@pytest.mark.parametrize("which", ["all", "the-only-one"])
+def test_table_is_printed_whoever_fails(tmp_path: Path, which: str) -> None:
+    """Ansible ends a playbook where no host is left; the table comes before that, and the exit status tells it."""
+    with Fleet(
+        tmp_path, [SiteSpec("cache-up"), SiteSpec("cache-down")], variables={"netboot_sync_retries": 0}
+    ) as fleet:
+        fleet.tree.add_kernel()
+        fleet.tree.add_image(IMAGE)
+        fleet.sites["cache-down"].server.stop()
+        if which == "all":
+            fleet.sites["cache-up"].server.stop()
+        run = fleet.run_playbook("sync.yml", *([] if which == "all" else ["--limit", "cache-down"]))
+        assert run.status == 2
+        before, table = run.output.split("caching server  came out", 1)
+        table, after = table.split("PLAY [", 1)
+        for name in ("cache-up", "cache-down") if which == "all" else ("cache-down",):
+            said = f"{name}: root@" if f"{name}: root@" in table else f"{name}: "
+            assert f"fatal: [{name}]" in before
+            assert said in before
+            assert f"\n        {name}".ljust(25) + "FAILED" in table
+            assert table.count(f"failed: {name}: ") == 1
+            assert f"fatal: [{name}]" in after
+            assert "refused" not in after
+            assert re.search(rf"^{name} .* failed=1 ", after, re.MULTILINE)
+            assert len(run.results[name]["failures"]) == 1
+            assert "refused the connection" in run.results[name]["failures"][0]
+
+
+def test_netboot_server_out_of_reach(tmp_path: Path) -> None:
+    """As long as Ansible cannot reach it, every caching server fails, and the table says why."""
+    with Fleet(tmp_path, [SiteSpec("cache")], variables={"netboot_sync_source": "nowhere"}) as fleet:
+        fleet.tree.add_kernel()
+        inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
+        inventory["all"]["hosts"] = {"nowhere": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+        fleet.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        run = fleet.run_playbook("sync.yml")
+        assert run.status == 2
+        words = " ".join(run.output.split())
+        assert "cache: Ansible cannot reach nowhere, from which it is synced." in words
+        assert "cache           FAILED" in run.output
+        assert "failed: cache: " in run.output
 
 
 def test_too_few_forks_are_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def address_of(fleet: Fleet, site: str = SITE, **changes: Any) -> Address:
 
 
 def prepare(fleet: Fleet, site: str = SITE, **changes: Any) -> SyncRun:
-    """A run that is to be started; *changes* are fields of Address, Selection, Rules and Options, or ``progress``."""
-    progress = changes.pop("progress", None)
+    """A run to be started; *changes* are fields of Address, Selection, Rules, Options; ``source``, ``progress``."""
+    progress, source = changes.pop("progress", None), changes.pop("source", None)
     address = {name: changes.pop(name) for name in _ADDRESS_FIELDS & changes.keys()}
     selection = Selection(**{name: changes.pop(name) for name in _SELECTION_FIELDS & changes.keys()})
     rules = Rules(selection=selection, **{name: changes.pop(name) for name in _RULES_FIELDS & changes.keys()})
@@ -66,7 +66,7 @@ def prepare(fleet: Fleet, site: str = SITE, **changes: Any) -> SyncRun:
         "lock_timeout": 10,  # a run that has just ended gives its lock back a moment later
         **changes,
     }
-    return SyncRun(address_of(fleet, site, **address), Options(rules=rules, **options), progress=progress)
+    return SyncRun(address_of(fleet, site, **address), Options(rules=rules, **options), source, progress=progress)
 
 
 def sync(fleet: Fleet, site: str = SITE, **changes: Any) -> SyncRun:

@@ -297,6 +297,12 @@ class SteppedRun(SyncRun):
     def _trail(self, entry: Entry) -> tuple[str, ...]:
         return follow(entry.path, self._source.tree).names
 
+    def lacking(self) -> set[str]:
+        """The files of the netboot server, ready or not, that are not on the disk as they were when the run began."""
+        found = {path: (len(file.content), file.mtime) for path, file in self._site.disk.names.items()}
+        files = [entry for entry in self._source.tree.values() if entry.kind == FILE]
+        return {entry.path for entry in files if found.get(entry.path) != (entry.size, entry.mtime)}
+
     def about(self, path: str) -> bool:
         """Tell whether a path is chosen."""
         return self._options.rules.selection.has(path)

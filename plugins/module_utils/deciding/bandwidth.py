@@ -19,7 +19,10 @@ UNLIMITED = "unlimited"
 FASTEST = 1e15  # bits or bytes per second; what is larger is a slip of the pen
 WHOLE_DAY = 24 * 3600  # seconds
 
+IS_0 = "the limit of this site is 0"
+
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMG]?)(bit|B)(?:/s)?\Z")
+_NOTHING = re.compile(r"0+(?:\.0+)?\s*(?:[kMG]?(?:bit|B)(?:/s)?)?\Z")
 _TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
 _WINDOW = re.compile(rf"({_TIME})\s*-\s*({_TIME})(?:\s+([A-Za-z][A-Za-z,\s-]*?))?\s*:(?:\s+(.*)|\s*)\Z", re.DOTALL)
 _MULTIPLES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
@@ -27,14 +30,12 @@ _MULTIPLES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 
 def parse_rate(text: str, *, option: str = "bandwidth_limit") -> int:
     """Return a rate that is more than nothing, in bytes per second. Raises :class:`ValueError`."""
+    if _NOTHING.match(text.strip()):
+        raise ValueError(f"{option}: nothing could be sent at {_shown(text)}; leave it out for no limit")
     found = _RATE.match(text.strip())
     if not found:
         raise ValueError(f"{option}: {_shown(text)} is no rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
     number = float(found.group(1)) * _MULTIPLES[found.group(2)]
-    if number == 0:
-        raise ValueError(
-            f"{option}: nothing could be sent at {_shown(text)}; leave it out for no limit, or write 0 for not at all"
-        )
     if number > FASTEST:
         raise ValueError(f"{option}: no line is as fast as {_shown(text)}; leave it out for no limit")
     return max(int(number / 8 if found.group(3) == "bit" else number), 1)
@@ -113,10 +114,10 @@ class Limit:
             return ""
         change = self.next_change(moment)
         if change is None:
-            return "the limit of this site is 0"
+            return IS_0
         clock = change.strftime("%H:%M:%S" if change.second else "%H:%M")
         day = "" if change - moment < datetime.timedelta(days=1) else f"{DAYS[change.weekday()]} "
-        return f"until {day}{clock} the limit of this site is 0"
+        return f"until {day}{clock} {IS_0}"
 
 
 NO_LIMIT = Limit()
@@ -171,7 +172,7 @@ def _rate_of_window(text: str) -> int | None:
     text = text.strip()
     if text.lower() == UNLIMITED:
         return None
-    return 0 if re.match(r"0+(\.0+)?\Z", text) else parse_rate(text)
+    return 0 if _NOTHING.match(text) else parse_rate(text)
 
 
 def _seconds(clock: str, window: str) -> int:

@@ -10,6 +10,7 @@ and another flavour for the nearest one, of which no block matches (https://gith
 from __future__ import annotations
 
 import dataclasses
+import functools
 import posixpath
 import re
 import typing as t
@@ -34,6 +35,7 @@ class BuildName:
         return self.family[0] if self.family else ""
 
 
+@functools.lru_cache(maxsize=16384)
 def parse_name(path: str) -> BuildName:
     """Take the name of an image apart into its date and its family (all words but date and commit)."""
     stem = posixpath.basename(path)[: -len(SQUASHFS_SUFFIX)]
@@ -51,7 +53,7 @@ def choose(path: str, there: Tree) -> str | None:
     directory (a tested image moves from ``dev`` to ``prod``); the same flavour and branch, in the same directory before
     others, the newest of an earlier date before later ones; at last the same flavour on another branch of the same
     directory. An image that shares neither directory nor branch saves nothing, and comparing with it costs a line up.
-    For any other file: the file of the same name in the newest sibling of its directory, as ``initrd`` has in
+    For any other file but JSON: the file of the same name in the newest sibling of its directory, as ``initrd`` has in
     ``kernels``.
     """
     own = there.get(path)
@@ -59,6 +61,8 @@ def choose(path: str, there: Tree) -> str | None:
         return path
     if path.endswith(SQUASHFS_SUFFIX):
         return _choose_image(path, there)
+    if path.endswith(".json"):
+        return None  # markers and pointers go whole, and there are too many of them to look for each through all others
     directory, name = posixpath.split(path)
     above = posixpath.dirname(directory)
     siblings = [

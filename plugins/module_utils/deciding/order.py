@@ -9,6 +9,7 @@ any older one, round by round, and what no image waits for goes after them, unle
 
 from __future__ import annotations
 
+import bisect
 import posixpath
 import typing as t
 
@@ -34,10 +35,13 @@ def in_order(images: t.Iterable[Image], priority: t.Sequence[str] = ()) -> list[
         if image.ready:  # what is held back takes nobody's turn
             ages.setdefault((chosen[image.path], posixpath.dirname(image.path)), set()).add(image.newest)
 
+    ranks = {group: sorted(found) for group, found in ages.items()}
+
     def key(image: Image) -> tuple[int, int, int, int, str]:
         choice = chosen[image.path]
-        newer = [age for age in ages.get((choice, posixpath.dirname(image.path)), ()) if age > image.newest]
-        return choice, len(newer), -image.newest, image.squashfs.size if image.squashfs else 0, image.path
+        of_group = ranks.get((choice, posixpath.dirname(image.path)), [])
+        newer = len(of_group) - bisect.bisect_right(of_group, image.newest)
+        return choice, newer, -image.newest, image.squashfs.size if image.squashfs else 0, image.path
 
     return sorted(found, key=key)
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import heapq
 import typing as t
 
 from . import basis as bases
@@ -59,6 +61,8 @@ class _Planner:
         self.later: Tree = dict(there.tree)
         self.delivered: set[str] = set()
         self.withdrawn: set[str] = set()
+        self.just_withdrawn: list[str] = []  # since the images were last looked through
+        self.images = {image.path: image for image in inventory.images}
         self.units: list[Unit] = []
         self.unchanged: list[str] = []
         self.held_back = dict(inventory.held_back)
@@ -114,7 +118,7 @@ class _Planner:
 
     def _is_held(self, promise: Promise) -> bool:
         """Tell whether the netboot server holds the image of a visible marker, and this marker, as they are here."""
-        image = next((one for one in self.inventory.images if one.path == promise.image), None)
+        image = self.images.get(promise.image)
         return (
             image is not None
             and image.ready
@@ -124,7 +128,9 @@ class _Planner:
 
     def _withdraw(self, promise: Promise, reason: str) -> Withdraw:
         """Plan a withdrawal. Every unit that needs one has it, since another unit may fail before it comes to it."""
-        self.withdrawn.add(promise.marker)
+        if promise.marker not in self.withdrawn:
+            self.withdrawn.add(promise.marker)
+            self.just_withdrawn.append(promise.marker)
         if promise.marker not in self.delivered:
             self.later.pop(promise.marker, None)
         return Withdraw(promise.marker, promise.image, reason)
@@ -175,16 +181,28 @@ class _Planner:
         return order.in_order(images, self.rules.priority)
 
     def _images(self, images: t.Iterable[Image]) -> None:
-        """Plan images in their order, each right after the kernels that it requires."""
-        waiting = self._in_order(images)
+        """Plan images in their order, each right after the kernels that it requires.
+
+        Before their turn come those that are whole there, but have no marker until a kernel is renewed or repaired.
+        They cost little, and nobody could boot them while a large one is sent.
+        """
+        waiting = {image.path: image for image in self._in_order(images)}
+        turns = {path: turn for turn, path in enumerate(waiting)}
+        of_marker = {entry.path: image for image in waiting.values() for entry in image.markers}
+        early: list[tuple[int, str]] = []
         while waiting:
-            self._kernels_of(waiting[0])
-            # Before their turn: those that are whole there, but have no marker until a kernel is renewed or repaired.
-            # They cost little, and nobody could boot them while a large one is sent.
-            image = next((one for one in waiting if self._lacks_its_marker(one)), waiting[0])
+            self._kernels_of(next(iter(waiting.values())))
+            for marker in self.just_withdrawn:
+                image = of_marker.get(marker)
+                if image is not None and self._lacks_its_marker(image):
+                    heapq.heappush(early, (turns[image.path], image.path))
+            self.just_withdrawn.clear()
+            while early and early[0][1] not in waiting:
+                heapq.heappop(early)
+            image = waiting[early[0][1]] if early else next(iter(waiting.values()))
             self._kernels_of(image)
             self._image("image", image)
-            waiting.remove(image)
+            del waiting[image.path]
 
     def _kernels_of(self, image: Image) -> None:
         for version in image.versions if image.ready else ():
@@ -211,10 +229,11 @@ class _Planner:
             self.later[entry.path] = entry
         self.delivered.update(entry.path for entry in new)
         touched = [one for entry in new for one in self.promises.of(entry.path)]
+        times = collections.Counter(one.marker for one in touched)
         for promise in dict.fromkeys(sorted(touched, key=lambda one: one.marker)):
             # One file is swapped in one rename. Of several, a client could see a mixture in between; and an image that
             # the netboot server no longer holds like this was never tested with the new kernel.
-            swap = touched.count(promise) == 1 and promise.marker not in self.withdrawn and self._is_held(promise)
+            swap = times[promise.marker] == 1 and promise.marker not in self.withdrawn and self._is_held(promise)
             if promise.chosen and not swap:
                 steps.append(self._withdraw(promise, f"{kernel_directory(version)} is about to change"))
         steps += [Publish(entry) for entry in regular]
@@ -355,6 +374,7 @@ class _Planner:
             and self._is_chosen(path)
             and path not in ours
             and path not in self.source
+            and not self.inventory.may_hold(path)
             and path not in self.withdrawn
         )
 
@@ -392,7 +412,7 @@ class _Planner:
         """Plan to remove what is empty by then, be it of this run or of one that was cut off; the deepest first."""
         left = set(self.later) - going
         for path in sorted((p for p, e in self.there.tree.items() if e.kind == DIRECTORY), reverse=True):
-            needed = path in self.source or not self._is_chosen(path)
+            needed = path in self.source or self.inventory.may_hold(path) or not self._is_chosen(path)
             if not needed and not any(other.startswith(path + "/") for other in left):
                 left.discard(path)
                 self.units.append(Unit("removal", path, (Remove(path, directory=True),), WITHDRAWN, "it is empty"))

@@ -75,6 +75,13 @@ class Promises:
         images = _images_of(inventory, there.tree, rules)
         self.images = {path: found[0] for path, found in images.items()}
         self.all = [self._promise(path, found) for path, found in images.items()]
+        self._by_name: dict[str, list[Promise]] = {}
+        self._by_version: dict[str, list[Promise]] = {}
+        for one in self.all:
+            for name in one.names:
+                self._by_name.setdefault(name, []).append(one)
+            for version in one.versions:
+                self._by_version.setdefault(version, []).append(one)
 
     def of(self, path: str) -> list[Promise]:
         """Return the promises, of other markers than itself, that a change of this path would touch.
@@ -83,11 +90,9 @@ class Promises:
         that are not there only the kernel and the initrd, since a marker says of no other that it must be there.
         """
         version = kernel_part(path, self.images) if path in self._there.tree else ""
-        return [
-            one
-            for one in self.all
-            if one.marker != path and (path in one.names or (version and version in one.versions))
-        ]
+        named = self._by_name.get(path, [])
+        found = dict.fromkeys(named + self._by_version.get(version, []) if version else named)
+        return sorted((one for one in found if one.marker != path), key=lambda one: one.marker)
 
     def _promise(self, marker: str, images: tuple[str, ...]) -> Promise:
         trail = follow(marker, self._there.tree)

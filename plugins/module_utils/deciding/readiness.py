@@ -15,6 +15,7 @@ from .assets import (
     DIRECTORY,
     FILE,
     LEAVES,
+    OTHER,
     SQUASHFS_SUFFIX,
     SYMLINK,
     Entry,
@@ -22,6 +23,7 @@ from .assets import (
     follow,
     kernel_directory,
     kernel_version_of,
+    parents,
 )
 from .selection import Selection, check_patterns, matches
 
@@ -54,7 +56,8 @@ class Evidence:
     """What was read of the files themselves, by path.
 
     ``contents`` holds the JSON files, ``superblocks`` the first bytes of the squashfs files, ``digests`` the SHA-256 of
-    those that had to be hashed, ``unreadable`` the reason for each file that could not be read.
+    those that had to be hashed, ``unreadable`` the reason for each file that could not be read, each directory that
+    could not be listed, and each name that could not even be looked at.
     """
 
     contents: dict[str, bytes] = dataclasses.field(default_factory=dict)
@@ -101,7 +104,8 @@ class Inventory:
     ``files`` are plain files, ``kernels`` the files of each kernel version, ``pointers`` what goes last and
     ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
     ``stated`` tells of every marker in the tree, chosen or not, the version that it names; nothing where it names none,
-    and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs.
+    and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs. Of what
+    may lie below ``unlisted``, chosen or not, nothing is known.
     """
 
     images: tuple[Image, ...] = ()
@@ -112,6 +116,11 @@ class Inventory:
     pointed: dict[str, str] = dataclasses.field(default_factory=dict)
     stated: dict[str, str] = dataclasses.field(default_factory=dict)
     pairs: dict[str, str] = dataclasses.field(default_factory=dict)
+    unlisted: frozenset[str] = frozenset()
+
+    def may_hold(self, path: str) -> bool:
+        """Tell whether a path lies where the netboot server could not look."""
+        return not self.unlisted.isdisjoint(parents(path))
 
     @property
     def paths(self) -> set[str]:
@@ -158,6 +167,8 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         version = kernel_version_of(path)
         chosen = rules.selection.has(path)
         brought = version in required and not rules.selection.excludes(path)
+        if entry.kind == DIRECTORY and path in evidence.unreadable and not rules.selection.excludes(path):
+            held_back[path] = evidence.unreadable[path]  # whatever the patterns choose below it
         if entry.kind == DIRECTORY or path in pairs or is_image(path) or not (chosen or brought):
             continue
         reason = evidence.unreadable.get(path) or _plain_trouble(entry, tree)
@@ -190,6 +201,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         pointed=pointed,
         stated={path: version_stated(content) for path, content in evidence.contents.items()},
         pairs=pairs,
+        unlisted=frozenset(p for p in evidence.unreadable if p in tree and tree[p].kind in (DIRECTORY, OTHER)),
     )
 
 
@@ -266,11 +278,9 @@ def _read_markers(found: tuple[Entry, ...], tree: Tree, evidence: Evidence) -> t
     read: list[markers.Marker] = []
     for entry in found:
         name = posixpath.basename(entry.path)
-        target = _resolve(entry.path, tree)
+        target = _resolve(entry.path, tree, evidence)
         if isinstance(target, str):
             return read, f"the marker {name} {target}"
-        if target.path in evidence.unreadable:
-            return read, f"the marker {name} cannot be read: {evidence.unreadable[target.path]}"
         try:
             read.append(markers.parse(evidence.contents.get(target.path, b"")))
         except ValueError as error:
@@ -285,11 +295,9 @@ def _squashfs_trouble(
         return "the marker is there, but its squashfs is not"
     if not image.markers and not matches(image.path, rules.unmarked_images):
         return "no marker yet: the upload is not finished, or the image needs none and unmarked_images does not say so"
-    target = _resolve(image.path, tree)
+    target = _resolve(image.path, tree, evidence)
     if isinstance(target, str):
         return f"the squashfs {target}"
-    if target.path in evidence.unreadable:
-        return f"the squashfs cannot be read: {evidence.unreadable[target.path]}"
     reason = squashfs.trouble(evidence.superblocks.get(target.path, b""), target.size)
     if reason:
         return reason
@@ -338,8 +346,11 @@ class _Kernels:
         above = self._tree.get(directory)
         if above is not None and above.kind == SYMLINK:
             return f"{directory}, which is a symlink and not the kernel's own directory"
+        for place in (*parents(directory), directory):
+            if place in self._evidence.unreadable:
+                return f"{place}: {self._evidence.unreadable[place]}"
         for name in KERNEL_FILES:
-            target = _resolve(f"{directory}/{name}", self._tree)
+            target = _resolve(f"{directory}/{name}", self._tree, self._evidence)
             if isinstance(target, str):
                 return f"{directory}/{name}, which {target}"
             if target.size == 0:
@@ -366,11 +377,13 @@ def kernel_part(path: str, pairs: t.Mapping[str, str]) -> str:
     return "" if is_image(path) or path in pairs else kernel_version_of(path)
 
 
-def _resolve(path: str, tree: Tree) -> Entry | str:
+def _resolve(path: str, tree: Tree, evidence: Evidence) -> Entry | str:
     """Return the file that a path leads to, through symlinks; or, in words that follow the name, why there is none."""
     trail = follow(path, tree)
     if trail.entry is None:
         return trail.trouble
+    if trail.entry.path in evidence.unreadable:
+        return f"cannot be read: {evidence.unreadable[trail.entry.path]}"
     return trail.entry if trail.entry.kind == FILE else "is no file"
 
 

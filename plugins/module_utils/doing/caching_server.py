@@ -70,6 +70,7 @@ class CachingServer:
         self._area = WorkArea(self._sftp, self.dest, uuid.uuid4().hex[:12])
         self.abilities = remote_commands.probe(session)
         self.warnings: list[str] = []
+        self.wanted: set[str] | None = None  # the files that this run is about
         self.throttle = self._make_throttle(limit, timezone, uplink)
         self._progress = progress or Progress()
         self._by_sftp = SftpTransport(self._sftp, self._area, source, throttle=self.throttle, progress=self._progress)
@@ -208,9 +209,12 @@ class CachingServer:
             if entry.path.startswith("."):
                 continue
             path = f"{directory}/{entry.path}" if directory else entry.path
-            found[path] = dataclasses.replace(entry, path=path)
             if entry.kind == DIRECTORY:
+                # Without its size and time, which tell nothing: those of equal trees differ.
+                found[path] = Entry(path, DIRECTORY, mode=entry.mode)
                 self._list(path, found)
+            else:
+                found[path] = dataclasses.replace(entry, path=path)
 
     def _look(self, full: str) -> Entry | None:
         """Return what a path is, or None; an error is never taken for absence."""
@@ -312,6 +316,11 @@ class CachingServer:
             self._area.drop(entry.path)
             space = self._sftp.space(self.dest) or space
             room = space.available - RESERVE - entry.size
+        if room < 0 and self.wanted is not None:
+            # Pieces of files that this run is not about are only kept where there is room for them.
+            self._area.clean(self.wanted)
+            space = self._sftp.space(self.dest) or space
+            room = space.available - RESERVE - entry.size
         if room < 0:
             raise self._disk_full(entry)
         return room
@@ -404,9 +413,9 @@ class CachingServer:
             if not self._sftp.list(self._full(path)):
                 self._sftp.remove_directory(self._full(path))
 
-    def has_leftovers(self) -> bool:
-        """Tell whether a run that broke off left anything to use or to clean."""
-        return self._area.has_leftovers()
+    def has_leftovers(self, unfinished: t.Iterable[str]) -> bool:
+        """Tell whether a run that broke off left anything to clean: all but pieces of these files."""
+        return self._area.has_leftovers(unfinished)
 
     def clean(self, unfinished: t.Iterable[str]) -> None:
         """Remove from the work area all that no later run will use."""

@@ -25,7 +25,7 @@ import time
 import typing as t
 import uuid
 
-from ..errors import ConnectionTrouble, LockHeld, SyncError
+from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from .remote_commands import HOLD_LOCK
 from .session import Session
 
@@ -82,9 +82,9 @@ class Lock:
         self._release()
 
     def require(self) -> None:
-        """Raise :class:`ConnectionTrouble` where the lock is no longer ours."""
+        """Raise :class:`LockLost` where the lock is no longer ours."""
         if self._lost.is_set() or not self._session.alive():
-            raise ConnectionTrouble("the lock was lost, since the line was silent for too long", path=self._path)
+            raise LockLost("the lock was lost, since the line was silent for too long", path=self._path)
 
     def _release(self) -> None:
         raise NotImplementedError
@@ -151,7 +151,7 @@ class KernelLock(Lock):
     def _beat(self) -> None:
         self._channel.sendall(b".")
         if self._line() != "held":
-            raise ConnectionTrouble("the lock was lost", path=self._path)
+            raise LockLost("the lock was lost", path=self._path)
 
     def _line(self) -> str:
         line = b""
@@ -206,7 +206,7 @@ class LeaseLock(Lock):
         """See :meth:`Lock.require`; the file itself is asked, too."""
         super().require()
         if self._me["run"].encode("ascii") not in (self._read() or b""):
-            raise ConnectionTrouble("the lock was taken over by another run", path=self._path)
+            raise LockLost("the lock was taken over by another run", path=self._path)
 
     def _read(self) -> bytes | None:
         try:

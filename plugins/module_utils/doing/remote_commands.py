@@ -28,7 +28,14 @@ echo "zone $(date +%z 2>/dev/null)"
 rsync --version 2>/dev/null | head -n 1
 """
 
-_HASH = """xargs -0 -n 1 sh -c 'sha256sum <"$1" 2>/dev/null || echo missing' netboot-sync"""
+# OpenSSL uses the processor's instructions for SHA-256, where it has them, and is then five times as fast as coreutils
+# (290 MB: 0.2 s, 1.2 s). Where it is not there, or says anything else, sha256sum has the word.
+_HASH = """xargs -0 -n 1 sh -c '
+hash=$(openssl dgst -sha256 -r <"$1" 2>/dev/null)
+case $hash in
+  [0-9a-f]*" *stdin") echo "$hash" ;;
+  *) sha256sum <"$1" 2>/dev/null || echo missing ;;
+esac' netboot-sync"""
 
 # Made for a delta that was cut: what arrived, followed by the predecessor, is the best basis to go on from.
 _JOIN = """cat -- "$1" "$2" >"$3" """

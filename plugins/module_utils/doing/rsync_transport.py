@@ -11,19 +11,18 @@ its predecessor, so the basis is then the partial file followed by the predecess
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
-import signal
 import subprocess
 import threading
 import typing as t
 
 from ..deciding.assets import FILE, Entry
-from ..errors import ConnectionTrouble, SourceChanged, SyncError, printable
+from ..errors import ConnectionTrouble, SourceChanged, SourceUnreadable, SyncError, printable
 from . import progress as phases
 from .progress import Progress
+from .relay import die_with_parent
 from .remote_commands import Abilities, join_files, parse_rsync_version
 from .session import Session
 from .sftp import Sftp
@@ -35,11 +34,15 @@ OLDEST = (3, 1, 0)  # --info and --no-human-readable
 # Bytes. rsync's own choice grows with the file (17 KiB for 300 MB), and costs a weekly delta some 5 % more: 4 to 16 KiB
 # is the flat optimum of what differs, which comes down, and the checksums of all blocks, which go up.
 BLOCK_SIZE = 8192
+# The sender keeps some 40 bytes of each block: above 1 GiB blocks grow with the file, so that this is 5 MB at most.
+MOST_BLOCKS = 128 * 1024
+_LARGEST_BLOCK = 128 * 1024  # bytes; rsync refuses larger ones
 _NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9][0-9,]{0,24})$", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
+# What the sending rsync says of a file that it could open, and then not read to its end
+_READ_FAILED = re.compile(r"read errors mapping .*: ([^:\n]+) \([0-9]+\)")
 # Exit codes of rsync(1) that mean that the line or the other end went away
 _LINE_BROKE = {10, 12, 20, 30, 35, 255}
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class DiskFull(SyncError):
@@ -77,6 +80,14 @@ def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True)
     return ""
 
 
+def block_size(size: int) -> int:
+    """Return the size of the blocks that are compared, in bytes, for a file of ``size`` bytes."""
+    wanted = BLOCK_SIZE
+    while wanted < _LARGEST_BLOCK and size > wanted * MOST_BLOCKS:
+        wanted *= 2
+    return wanted
+
+
 class RsyncTransport:
     """Sends one file at a time, as fast as the throttle lets it."""
 
@@ -92,7 +103,7 @@ class RsyncTransport:
         dest: str,
         can_join: bool,
         ciphers: t.Sequence[str] = (),
-        throttle: Throttle | None = None,
+        throttle: Throttle,
         progress: Progress,
     ) -> None:
         self._session = session
@@ -102,7 +113,7 @@ class RsyncTransport:
         self._dest = dest
         self._can_join = can_join
         self._ciphers = ciphers
-        self._throttle = throttle or Throttle()
+        self._throttle = throttle
         self._progress = progress
         self.sent = 0  # bytes of the last transfer that did not come to its end
 
@@ -156,7 +167,7 @@ class RsyncTransport:
         arguments = ["rsync", "--ignore-times", "--partial", "--stats", "--no-human-readable"]
         arguments += [f"--timeout={self._throttle.patience(address.stall_timeout)}", f"--rsh={shell}"]
         if has_basis:
-            arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={BLOCK_SIZE}"]
+            arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={block_size(entry.size)}"]
         else:
             arguments.append("--whole-file")
         if self._progress.wanted:
@@ -181,11 +192,18 @@ class RsyncTransport:
             stderr=subprocess.PIPE,
             env=environment,
             pass_fds=relayed.descriptors,
-            preexec_fn=_die_with_parent,
+            # By SIGKILL: at SIGTERM, rsync would write out what it has, which takes its time on a slow line.
+            preexec_fn=die_with_parent,
         )
         meter = _Meter(process.pid)
         # All of a whole file crosses the line; of a difference, what rsync has written so far.
-        output = _Output(process, lambda position: self._progress.at(position, meter.look() if has_basis else position))
+
+        def crossed() -> int:
+            # What rsync writes fills the pipes to the relay first, and the terminal's lines are in it.
+            passed = relayed.passed
+            return max(meter.look() - output.count, 0) if passed is None else passed
+
+        output = _Output(process, lambda position: self._progress.at(position, crossed() if has_basis else position))
         try:
             relayed.begin()
             _unused, errors = process.communicate()
@@ -194,12 +212,13 @@ class RsyncTransport:
             process.wait()
             raise
         finally:
-            written = meter.stop()
+            meter.stop()
             said = output.stop()
         if process.returncode == 0:
             return transferred(said)
-        self.sent = written
-        raise relayed.trouble(entry.path) or self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
+        trouble = relayed.trouble(entry.path)
+        self.sent = crossed()
+        raise trouble or self._explain(process.returncode, errors.decode("utf-8", "replace"), entry)
 
     def _explain(self, status: int, errors: str, entry: Entry) -> SyncError:
         lines = [printable(line.strip()) for line in errors.splitlines() if line.strip()]
@@ -216,7 +235,12 @@ class RsyncTransport:
                 path=entry.path,
                 remedy="What arrived is kept; the next run goes on from there.",
             )
-        self._source.confirm(entry)
+        # Its own trouble in reading is one of its reasons, and none of the caching server.
+        self._source.require_readable(entry)
+        failed = _READ_FAILED.search(errors)
+        if failed:
+            trouble = OSError(0, printable(failed.group(1)))
+            return SourceUnreadable("read", trouble, self._source.absolute(entry.path))
         return SyncError(
             f"rsync failed ({words})", path=entry.path, remedy="Look at the disk and the log of the caching server."
         )
@@ -228,14 +252,8 @@ def transferred(output: bytes) -> int:
     return sum(int(number.replace(",", "")) for number in numbers)
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end rsync when the module ends, however that happens."""
-    # Not by SIGTERM: rsync would then try to write out what it has, which takes its time on a slow line.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class _Output:
-    """Reads what rsync says while it runs, and tells how far it has come."""
+    """Reads what rsync says while it runs, and tells how far it has come; ``count`` is how many bytes it said."""
 
     def __init__(self, process: subprocess.Popen[bytes], tell: t.Callable[[int], None]) -> None:
         if process.stdout is None:
@@ -244,6 +262,7 @@ class _Output:
         process.stdout = None  # communicate() is for the errors alone
         self._tell = tell
         self._said = b""
+        self.count = 0
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._thread.start()
 
@@ -252,6 +271,7 @@ class _Output:
             block = os.read(self._stream.fileno(), 65536)
             if not block:
                 return
+            self.count += len(block)
             self._said = (self._said + block)[-65536:]  # the statistics come last
             position = phases.position(self._said)
             if position is not None:
@@ -288,8 +308,7 @@ class _Meter:
             pass
         return self._written
 
-    def stop(self) -> int:
-        """Return the bytes written, as of the last look."""
+    def stop(self) -> None:
+        """Look no more."""
         self._done.set()
         self._thread.join()
-        return self._written

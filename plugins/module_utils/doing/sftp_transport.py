@@ -38,13 +38,13 @@ class SftpTransport:
         area: WorkArea,
         source: SourceTree,
         *,
-        throttle: Throttle | None = None,
+        throttle: Throttle,
         progress: Progress,
     ) -> None:
         self._sftp = sftp
         self._area = area
         self._source = source
-        self._throttle = throttle or Throttle()
+        self._throttle = throttle
         self._progress = progress
         self.sent = 0  # bytes of the last transfer so far
 

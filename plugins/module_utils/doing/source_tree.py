@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -15,18 +16,23 @@ from ..deciding import readiness
 from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, follow
 from ..deciding.marker import MAX_SIZE
 from ..deciding.squashfs import SUPERBLOCK_SIZE
-from ..errors import SourceChanged, SyncError
+from ..errors import SourceChanged, SourceUnreadable, SyncError, source_remedy, source_trouble
 
 BLOCK = 1024 * 1024  # bytes read at once
 _LARGEST_TIME = 2**32 - 1  # SFTP version 3 has 32 bits for a time
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 class SourceTree:
-    """A tree that was listed once, and can be asked whether a file is still the one that was listed."""
+    """A tree that was listed once, and can be asked whether a file is still the one that was listed.
+
+    An :class:`OSError` never leaves it: outside, it would be taken for one of the caching server.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.tree: Tree = {}
+        self._unreadable: dict[str, str] = {}  # why each path could not be listed or looked at
         self._inventories: dict[readiness.Rules, readiness.Inventory] = {}
         self._digests: dict[tuple[int, ...], _Hashing] = {}
 
@@ -36,16 +42,24 @@ class SourceTree:
 
     def scan(self) -> Tree:
         """List the tree without its hidden names. Raises :class:`SyncError` where it cannot be listed, or is empty."""
-        if not os.path.isdir(self.root):
+        self.tree = {}
+        self._unreadable = {}
+        self._inventories = {}
+        try:
+            names = os.listdir(self.root)
+        except _NOT_THERE as error:
             raise SyncError(
                 "the assets tree is not there",
                 path=self.root,
                 host="netboot server",
                 remedy="Mount it, or set netboot_sync_src to where it is.",
-            )
-        self.tree = {}
-        self._inventories = {}
-        self._scan("")
+            ) from error
+        except OSError as error:
+            raise self._no_tree(source_trouble("list", error), source_remedy(error)) from error
+        self._scan("", names)
+        if self._unreadable and all(e.kind == DIRECTORY or p in self._unreadable for p, e in self.tree.items()):
+            path, why = min(self._unreadable.items())
+            raise self._no_tree(f"nothing in it can be read ({path}: {why})", "Look at its permissions and its disk.")
         if all(entry.kind == DIRECTORY for entry in self.tree.values()):
             raise SyncError(
                 "the assets tree is empty",
@@ -55,38 +69,42 @@ class SourceTree:
             )
         return self.tree
 
-    def _scan(self, directory: str) -> None:
-        try:
-            names = sorted(os.listdir(self.absolute(directory)))
-        except FileNotFoundError:
-            if directory:
-                return  # removed since it was listed
-            raise
-        except OSError as error:
-            raise SyncError(
-                f"cannot be listed ({error.strerror})",
-                path=self.absolute(directory),
-                host="netboot server",
-                remedy="Let the user that the module runs as read it.",
-            ) from error
-        for name in names:
+    def _no_tree(self, what: str, remedy: str) -> SyncError:
+        return SyncError(what, path=self.root, host="netboot server", remedy=remedy)
+
+    def _scan(self, directory: str, names: t.Iterable[str]) -> None:
+        for name in sorted(names):
             if name.startswith("."):
                 continue
             path = f"{directory}/{name}" if directory else name
-            entry = self.look(path)
+            try:
+                entry = self.look(path)
+            except SourceUnreadable as error:
+                self._unreadable[path] = error.why
+                entry = Entry(path, OTHER)  # it is there, and nobody knows what it is
             if entry is not None:
                 self.tree[path] = entry
                 if entry.kind == DIRECTORY:
-                    self._scan(path)
+                    self._scan(path, self._names(path))
+
+    def _names(self, directory: str) -> list[str]:
+        try:
+            return os.listdir(self.absolute(directory))
+        except _NOT_THERE:
+            return []  # removed since it was listed
+        except OSError as error:
+            self._unreadable[directory] = source_trouble("list", error)
+            return []
 
     def look(self, path: str) -> Entry | None:
-        """Return what a path is just now, or None where it is not there."""
+        """Return what a path is just now, or None where it is not there. Raises :class:`SourceUnreadable`."""
         full = self.absolute(path)
         try:
-            found = os.lstat(full)
-            target = os.readlink(full) if stat.S_ISLNK(found.st_mode) else ""
-        except (FileNotFoundError, NotADirectoryError):
+            found, target = _look(full)
+        except _NOT_THERE:
             return None
+        except OSError as error:
+            raise SourceUnreadable("look at", error, full) from error
         kinds = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
         return Entry(
             path=path,
@@ -110,16 +128,16 @@ class SourceTree:
             )
 
     def read(self, entry: Entry, limit: int) -> bytes:
-        """Return up to ``limit`` bytes of a file. Raises :class:`SourceChanged` or :class:`OSError`."""
+        """Return up to ``limit`` bytes of a file. Raises :class:`SourceChanged`."""
         with self._open(entry) as file:
-            return file.read(limit)
+            return self._read(file, entry, limit)
 
     def blocks(self, entry: Entry, offset: int = 0) -> t.Iterator[bytes]:
         """Yield the content of a file from ``offset`` bytes on, and make sure that it did not change meanwhile."""
         with self._open(entry) as file:
-            file.seek(offset)
+            file.seek(offset)  # of a regular file, this asks nothing of the disk
             while True:
-                block = file.read(BLOCK)
+                block = self._read(file, entry, BLOCK)
                 if not block:
                     break
                 yield block
@@ -131,42 +149,50 @@ class SourceTree:
             self._digests[entry.identity] = _Hashing(self.blocks(entry))
 
     def digest(self, entry: Entry) -> str:
-        """Return the SHA-256 of a file; it is read once in a run. Raises :class:`SourceChanged` or :class:`OSError`."""
+        """Return the SHA-256 of a file; it is read once in a run. Raises :class:`SourceChanged`."""
         self.begin_digest(entry)
         try:
             return self._digests[entry.identity].result()
-        except (SourceChanged, OSError):
+        except SourceChanged:
             del self._digests[entry.identity]
             raise
 
     def _open(self, entry: Entry) -> t.BinaryIO:
         self.confirm(entry)
         try:
-            # O_NOFOLLOW and O_NONBLOCK: the name may have become a symlink or a pipe since it was looked at.
-            descriptor = os.open(self.absolute(entry.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
+            return open(self.absolute(entry.path), "rb", opener=_open_as_it_is)
+        except OSError as error:
             self.confirm(entry)
-            raise
-        return os.fdopen(descriptor, "rb")
+            raise SourceUnreadable("read", error, self.absolute(entry.path)) from error
+
+    def _read(self, file: t.BinaryIO, entry: Entry, limit: int) -> bytes:
+        try:
+            return file.read(limit) or b""  # nothing yet, of what has become a pipe
+        except OSError as error:
+            raise SourceUnreadable("read", error, self.absolute(entry.path)) from error
+
+    def require_readable(self, entry: Entry) -> None:
+        """Raise :class:`SourceChanged` where a file changed, or cannot be opened and read."""
+        self.read(entry, 1)
 
     def evidence(self, rules: readiness.Rules, *, digests_of: t.Iterable[str] = ()) -> readiness.Evidence:
         """Read of the files what :func:`readiness.assess` needs; ``digests_of`` names those to hash as well."""
         contents: dict[str, bytes] = {}
         superblocks: dict[str, bytes] = {}
         digests: dict[str, str] = {}
-        unreadable: dict[str, str] = {}
+        unreadable = dict(self._unreadable)
         wanted = [(path, contents, MAX_SIZE + 1) for path in readiness.wanted_contents(self.tree, rules)]
         wanted += [(path, superblocks, SUPERBLOCK_SIZE) for path in readiness.wanted_superblocks(self.tree)]
         for path, found, limit in wanted:
             try:
                 found[path] = self.read(self.tree[path], limit)
-            except (SourceChanged, OSError) as error:
-                unreadable[path] = _why(error)
+            except SourceChanged as error:
+                unreadable[path] = error.what
         for path in digests_of:
             try:
                 digests[path] = self.digest(self.tree[path])
-            except (SourceChanged, OSError) as error:
-                unreadable[path] = _why(error)
+            except SourceChanged as error:
+                unreadable[path] = error.what
         for path, entry in self.tree.items():
             if entry.kind == FILE and path not in unreadable and not os.access(self.absolute(path), os.R_OK):
                 unreadable[path] = "no permission to read it on the netboot server"
@@ -185,8 +211,22 @@ class SourceTree:
         return readiness.assess(self.tree, self.evidence(rules, digests_of=digests_of), rules)
 
 
-def _why(error: SourceChanged | OSError) -> str:
-    return error.what if isinstance(error, SourceChanged) else str(error.strerror)
+def _open_as_it_is(full: str, flags: int) -> int:
+    """Open a name that may have become a symlink or a pipe since it was looked at."""
+    return os.open(full, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _look(full: str) -> tuple[os.stat_result, str]:
+    """Return what a path is, and where it leads if it is a symlink. Raises :class:`OSError`."""
+    while True:
+        found = os.lstat(full)
+        if not stat.S_ISLNK(found.st_mode):
+            return found, ""
+        try:
+            return found, os.readlink(full)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # it is no symlink any more: look again
+                raise
 
 
 class _Hashing:
@@ -195,7 +235,7 @@ class _Hashing:
     def __init__(self, blocks: t.Iterable[bytes]) -> None:
         self._blocks = blocks
         self._total = hashlib.sha256()
-        self._error: SourceChanged | OSError | None = None
+        self._error: SourceChanged | None = None
         self._thread = threading.Thread(target=self._run, name="hashing", daemon=True)
         self._thread.start()
 
@@ -203,7 +243,7 @@ class _Hashing:
         try:
             for block in self._blocks:
                 self._total.update(block)
-        except (SourceChanged, OSError) as error:
+        except SourceChanged as error:
             self._error = error
 
     def result(self) -> str:

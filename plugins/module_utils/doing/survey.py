@@ -14,6 +14,7 @@ import threading
 import time
 import typing as t
 
+from ..deciding.plans import Plans
 from ..errors import SyncError
 from .source_tree import SourceTree
 from .sync_run import Site, SyncRun
@@ -27,13 +28,14 @@ class Survey:
     """Looks at caching servers, a number of them at a time.
 
     One that is slow or does not answer must not hold up the others: the survey ends soon after most are known, and
-    tells nothing of the rest.
+    tells nothing of the rest. Each has a name of its own.
     """
 
     def __init__(self, sites: t.Sequence[Site]) -> None:
         self._sites = list(sites)
         self._waiting = list(reversed(self._sites))
         self._sources: dict[str, SourceTree] = {}
+        self._plans: dict[str, Plans] = {}
         self._seen = threading.Condition()
         self._looked = 0
         self._runs: dict[str, SyncRun] = {}
@@ -56,6 +58,7 @@ class Survey:
         except SyncError:
             return  # the module tells each caching server's part of it
         self._sources[src] = source
+        self._plans[src] = Plans()
 
     def _wait(self) -> None:
         started = time.monotonic()
@@ -86,7 +89,7 @@ class Survey:
         source = self._sources.get(site.options.src)
         if source is None:
             return None
-        run = SyncRun(site.address, site.options, source)
+        run = SyncRun(site.address, site.options, source, plans=self._plans[site.options.src])
         try:
             run.look()
         except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it

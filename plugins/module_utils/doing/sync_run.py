@@ -15,10 +15,11 @@ import typing as t
 from ..deciding import planner
 from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow
 from ..deciding.bandwidth import NO_LIMIT, Limit
+from ..deciding.plans import Plans
 from ..deciding.promises import There, wanted_markers
-from ..deciding.readiness import Image, Inventory, Rules
+from ..deciding.readiness import Image, Inventory, Rules, is_image
 from ..deciding.steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw, step_path
-from ..errors import ConnectionTrouble, Kept, LeftForLater, LockHeld, SourceChanged, SyncError
+from ..errors import ConnectionTrouble, Kept, LeftForLater, LockHeld, LockLost, SourceChanged, SyncError
 from . import progress as phases
 from .caching_server import CachingServer
 from .progress import Progress
@@ -74,10 +75,19 @@ class Outcome:
     seconds: float = 0.0
 
 
+class _Doubt(t.NamedTuple):
+    """A step that the caching server may have done or not: the line broke before it could tell."""
+
+    step: Step
+    unit: Unit
+    action: dict[str, t.Any]
+
+
 class SyncRun:
     """Brings one caching server in line. The results stay readable when :meth:`run` raises.
 
-    ``source`` is given where many runs share one tree, which was listed already; ``progress`` is told what is done.
+    ``source`` and ``plans`` are given where many runs share one tree, which was listed already; ``progress`` is told
+    what is done.
     """
 
     def __init__(
@@ -86,11 +96,13 @@ class SyncRun:
         options: Options,
         source: SourceTree | None = None,
         *,
+        plans: Plans | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._address = address
         self._options = options
         self._source = source or SourceTree(options.src)
+        self._plans = plans
         self._progress = progress or Progress()
         self.images: dict[str, Outcome] = {}
         self.files: dict[str, Outcome] = {}
@@ -108,11 +120,15 @@ class SyncRun:
         self._gone: set[str] = set()  # the markers withdrawn so far
         self._put: set[str] = set()  # the final names that were put up so far
         self._visible: dict[str, set[str]] = {}  # the markers that are visible now, by image
+        self._there: Tree = {}  # what the caching server held when the plan was made
+        self._begun: dict[str, tuple[str, str]] = {}  # state and reason of what clients may see since this run began
+        self._doubts: list[_Doubt] = []
+        self._markers: t.Mapping[str, str] = {}  # the image of each marker that was there when the plan was made
 
     @property
     def changed(self) -> bool:
         """Tell whether a client can see, or would see, a difference."""
-        return any(action["action"] in ("withdraw", "publish", "permit", "link", "remove") for action in self.actions)
+        return any(action["action"] in {kind.name for kind in VISIBLE} for action in self.actions)
 
     @property
     def sent_bytes(self) -> int:
@@ -137,6 +153,7 @@ class SyncRun:
 
         For options of check mode, and a source that was listed. Raises :class:`SyncError`.
         """
+        self.attempts = 1
         self._in_session()
 
     def _attempt(self) -> None:
@@ -190,20 +207,36 @@ class SyncRun:
         if not self._options.check_mode:
             self._progress.enter(phases.LOCKING)
             server.open_for_writing()
-        inventory, plan = self._plan(server)
-        self._note_plan(inventory, plan)
-        unfinished = [path for unit in plan.units for path in self._carry_out(server, unit)]
+        plan = self._plan(server)
+        self._note_plan(plan)
+        server.wanted = {step.entry.path for unit in plan.units for step in unit.steps if isinstance(step, Send)}
+        unfinished = {path for unit in plan.units for path in self._carry_out(server, unit)} | self._lacking()
         if not self._options.check_mode:
             server.clean(unfinished)
         else:
-            self.idle = not (self.actions or self.failures or self.left_for_later or server.has_leftovers())
+            self.idle = not (self.actions or self.failures or self.left_for_later or server.has_leftovers(unfinished))
+
+    def _lacking(self) -> set[str]:
+        """Return the files that are not on the caching server as they are on the netboot server.
+
+        Pieces of them are of use to a later run, even where this one was not about them, or held them back.
+        """
+        return {
+            path
+            for path, entry in self._source.tree.items()
+            if entry.kind == FILE and path not in self._put and not entry.looks_like(self._there.get(path))
+        }
 
     # Planning
 
-    def _plan(self, server: CachingServer) -> tuple[Inventory, planner.Plan]:
+    def _plan(self, server: CachingServer) -> planner.Plan:
         options = self._options
         self._progress.enter(phases.READING)
-        tree = server.tree()
+        self._there = tree = server.tree()
+        choice = (options.rules, options.delete, options.max_delete)
+        known = self._plans.find(choice, tree) if self._plans is not None and not options.verify else None
+        if known is not None:
+            return known
         inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image, tree))
         # Where a caching server cannot hash, to compare is to read all of it over the line.
         compare = options.verify and (server.hashes or not server.throttle.why_not())
@@ -213,10 +246,13 @@ class SyncRun:
             for path in wanted_markers(inventory, self._source.tree, tree, options.rules)
         }
         there = There(tree, contents, damaged)
+        self._settle(there)
         plan = planner.make_plan(
             inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
         )
-        return inventory, plan
+        if self._plans is not None and not (contents or options.verify):
+            self._plans.keep(choice, tree, plan)
+        return plan
 
     def _is_new(self, image: Image, there: Tree) -> bool:
         """Tell whether anything of an image is not there yet. What is there was hashed when it was sent."""
@@ -246,27 +282,73 @@ class SyncRun:
                 continue  # the source moved on: the steps look at it again
         return frozenset(damaged)
 
-    def _note_plan(self, inventory: Inventory, plan: planner.Plan) -> None:
-        sizes = {image.path: image.squashfs.size if image.squashfs else 0 for image in inventory.images}
+    def _settle(self, there: There) -> None:
+        """See what became of the steps of an earlier attempt that ended with the line."""
+        for step, unit, action in self._doubts:
+            path = step_path(step)
+            if _shows(step, there.tree.get(path)) and path not in there.damaged:
+                if isinstance(step, Withdraw) and step.image not in {
+                    image for marker, image in self._markers.items() if marker in there.tree
+                }:
+                    self._tell(step.image, planner.WITHDRAWN, step.reason)
+                if unit.outcome == planner.WITHDRAWN and step == unit.steps[-1]:
+                    self._tell(unit.path, planner.WITHDRAWN, unit.reason)
+            else:
+                self.actions = [one for one in self.actions if one is not action]
+                self._begun.pop(path, None)
+        self._doubts = []
+
+    def _note_plan(self, plan: planner.Plan) -> None:
+        self._markers = plan.markers
         for path in plan.unchanged:
-            found = self.images if path in sizes else self.files
-            entry = self._source.tree.get(path)
-            outcome = Outcome(planner.UNCHANGED, size=entry.size if entry else 0, verified=path in self._compared)
-            found.setdefault(path, outcome)
+            if self._is_open(path):
+                self._tell(path, *self._begun.get(path, (planner.UNCHANGED, "")), verified=path in self._compared)
         for path in plan.only_there:
-            found = self.images if path.endswith(".squashfs") else self.files
-            found.setdefault(path, Outcome(planner.UNCHANGED, "only on the caching server"))
+            if self._is_open(path):
+                self._tell(path, planner.UNCHANGED, "only on the caching server")
         for path, reason in plan.held_back.items():
-            found = self.images if path in sizes else self.files
-            found[path] = Outcome(planner.HELD_BACK, reason, size=sizes.get(path, 0))
+            self._tell(path, planner.HELD_BACK, reason)
         for path, reason in plan.impossible.items():
-            found = self.images if path in sizes else self.files
-            found[path] = Outcome(planner.FAILED, reason)
+            self._tell(path, planner.FAILED, reason)
             self.failures.append(f"{path}: {reason}")
         if plan.refused:
             self.failures.append(plan.refused)
+        self._note_lost()
+        for unit in plan.units:
+            # It is overwritten when its turn comes. What an earlier attempt says of it tells more.
+            if is_image(unit.path) and not self._failed(unit.path):
+                self._tell(unit.path, planner.FAILED, "not reached: the run ended before its turn")
         for marker, image in plan.markers.items():
             self._visible.setdefault(image, set()).add(marker)
+
+    def _note_lost(self) -> None:
+        """What failed in an earlier attempt, and is on neither side any more, is no failure of the caching server."""
+        for path in [*self.images, *self.files]:
+            if self._failed(path) and path not in self._source.tree and path not in self._there:
+                self._tell(path, planner.HELD_BACK, "it is no longer on the netboot server")
+
+    def _results_of(self, path: str) -> dict[str, Outcome]:
+        return self.images if is_image(path) else self.files
+
+    def _failed(self, path: str) -> bool:
+        outcome = self._results_of(path).get(path)
+        return outcome is not None and outcome.state == planner.FAILED
+
+    def _is_open(self, path: str) -> bool:
+        """Tell whether nothing is known of a path, or only that an earlier attempt did not bring it."""
+        outcome = self._results_of(path).get(path)
+        return outcome is None or outcome.state in (planner.FAILED, planner.HELD_BACK)
+
+    def _tell(self, path: str, state: str, reason: str = "", *, verified: bool = False) -> None:
+        """Note what a path came to. What earlier attempts sent for it, and the time they took, stays."""
+        outcome = self._results_of(path).setdefault(path, Outcome(state))
+        outcome.state, outcome.reason = state, reason
+        outcome.size = self._size(path) or outcome.size  # nobody lists what an earlier attempt removed
+        outcome.verified = outcome.verified or verified
+
+    def _size(self, path: str) -> int:
+        entry = self._source.tree.get(path) or self._there.get(path)
+        return entry.size if entry is not None and entry.kind != DIRECTORY else 0
 
     # Doing
 
@@ -279,17 +361,23 @@ class SyncRun:
             self._finish(outcomes, planner.UNCHANGED, f"kept, since {old[0]} could not be renewed", started)
             return []
         unfinished = [step.entry.path for step in unit.steps if isinstance(step, Send)]
-        not_now = server.throttle.why_not()
+        # Once something was left, the rest is as well, even where the window ends meanwhile: it may need what was left.
+        not_now = self.left_for_later or server.throttle.why_not()
         if not_now and unit.kind != "withdrawal":
             # Before its first step: a marker that is to be replaced stays until that can be done.
             self.left_for_later = not_now
             self._finish(outcomes, planner.HELD_BACK, not_now, started)
             return unfinished
+        for outcome in outcomes.values():
+            outcome.state, outcome.reason = planner.FAILED, "the run ended in the middle of it"
         try:
             for step in unit.steps:
                 if isinstance(step, Withdraw) and (step.path in self._gone or step.path in self._put):
                     continue
                 self._note(step)
+                if isinstance(step, (Publish, Permit, Link)):
+                    path = unit.path if is_image(unit.path) else step_path(step)
+                    self._begun.setdefault(path, (unit.outcome, unit.reason))
                 if not self._options.check_mode:
                     self._try(server, step, unit, outcomes)
                 if isinstance(step, Publish):
@@ -300,7 +388,13 @@ class SyncRun:
             self.actions.pop()
             state, reason = planner.UNCHANGED, error.what
         except SyncError as error:
-            self.actions.pop()
+            if isinstance(step, VISIBLE) and isinstance(error, ConnectionTrouble) and not isinstance(error, LockLost):
+                # It may have been done before the line broke, and then clients see it.
+                self._doubts.append(_Doubt(step, unit, self.actions[-1]))
+            elif not self._was_done(server, step, error):
+                self.actions.pop()
+                if isinstance(step, VISIBLE):
+                    self._begun.pop(step_path(step), None)
             if isinstance(step, Send):
                 self._add_bytes(outcomes, step, server.unfinished_bytes, None)
             state, reason = planner.FAILED, error.line()
@@ -317,6 +411,16 @@ class SyncRun:
         self._finish(outcomes, state, reason, started)
         return unfinished
 
+    @staticmethod
+    def _was_done(server: CachingServer, step: Step, error: SyncError) -> bool:
+        """Tell whether clients see what a failed step was about: it may have failed after that, at the flush."""
+        if not isinstance(step, VISIBLE) or isinstance(error, (SourceChanged, LockHeld, LockLost)):
+            return False
+        try:
+            return _shows(step, server.look(step_path(step)))
+        except Exception:  # noqa: BLE001  # nobody can tell; better to report a change too much
+            return True
+
     def _remember(self, step: Step, unit: Unit) -> None:
         """Keep account of what a client can see; an image is withdrawn with its last marker."""
         if isinstance(step, Withdraw):
@@ -325,8 +429,7 @@ class SyncRun:
             visible.discard(step.path)
             if not visible:
                 # Where the image is put in line later in this run, that is what it came to.
-                outcome = self.images.setdefault(step.image, Outcome(planner.WITHDRAWN))
-                outcome.state, outcome.reason = planner.WITHDRAWN, step.reason
+                self._tell(step.image, planner.WITHDRAWN, step.reason)
         elif isinstance(step, (Publish, Link)):
             self._put.add(step.entry.path)
             if step.entry.path != unit.path:
@@ -334,14 +437,13 @@ class SyncRun:
 
     def _outcomes(self, unit: Unit) -> dict[str, Outcome]:
         """Return the results that a unit writes to: one of its image, or one for each of its files."""
-        image = unit.path.endswith(".squashfs")
-        found = self.images if image else self.files
+        image = is_image(unit.path)
+        found = self._results_of(unit.path)
         paths = [unit.path] if image or unit.kind != "kernel" else []
         if not paths:
             paths = [step_path(step) for step in unit.steps if isinstance(step, (Publish, Permit, Link))]
         for path in paths:
-            entry = self._source.tree.get(path)
-            found.setdefault(path, Outcome(planner.UNCHANGED)).size = entry.size if entry else 0
+            found.setdefault(path, Outcome(planner.UNCHANGED)).size = self._size(path)
         return {path: found[path] for path in paths}
 
     def _finish(self, outcomes: dict[str, Outcome], state: str, reason: str, started: float) -> None:
@@ -443,6 +545,9 @@ class SyncRun:
                 self._compared.add(entry.path)
 
 
+# The steps that change what a client sees.
+VISIBLE = (Withdraw, Publish, Permit, Link, Remove)
+
 PHASES: dict[type, str] = {
     Send: phases.SENDING,
     Check: phases.CHECKING,
@@ -454,6 +559,15 @@ PHASES: dict[type, str] = {
     Withdraw: phases.REMOVING,
     Remove: phases.REMOVING,
 }
+
+
+def _shows(step: Step, found: Entry | None) -> bool:
+    """Tell whether a path of the caching server looks as it does after a step."""
+    if isinstance(step, (Withdraw, Remove)):
+        return found is None
+    if isinstance(step, Permit):
+        return found is not None and not found.closed
+    return isinstance(step, (Publish, Link)) and step.entry.looks_like(found)
 
 
 def describe(found: dict[str, Outcome]) -> list[dict[str, t.Any]]:

@@ -20,9 +20,9 @@ import threading
 import time
 import typing as t
 
-from ..deciding.bandwidth import NO_LIMIT, Limit
+from ..deciding.bandwidth import IS_0, NO_LIMIT, Limit
 from ..errors import LeftForLater, SyncError
-from .relay import Bucket
+from .relay import HEADERS, Bucket
 from .uplink import Uplink
 
 LOOK = 0.2  # seconds between two looks at the clock and the other sites
@@ -161,6 +161,11 @@ class Relayed:
         """Return why the transfer was ended, if it was we who ended it."""
         return self._teller.trouble(path) if self._teller is not None else None
 
+    @property
+    def passed(self) -> int | None:
+        """How many bytes the relay has passed on, as it said last; None where there is no relay."""
+        return self._teller.passed if self._teller is not None else None
+
 
 class _Teller:
     """Tells a relay its rate, whenever that changes, in a thread of its own."""
@@ -169,7 +174,7 @@ class _Teller:
         self._throttle = throttle
         self._ours = ours
         self._theirs = theirs
-        self._passed = 0.0
+        self._passed = 0.0  # bytes, with the headers of TCP
         self._over = threading.Event()
         self._reason = ""
         self._error: SyncError | None = None
@@ -180,14 +185,24 @@ class _Teller:
         self._theirs.close()
         self._thread.start()
 
+    @property
+    def passed(self) -> int:
+        """How many bytes went through, as of the last report."""
+        return int(self._passed / HEADERS)  # those of TCP are no bytes of a transfer
+
     def end(self) -> None:
-        """End the thread."""
+        """End the thread, and hear the last report, which the relay gives at its end."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
+        with contextlib.suppress(OSError):
+            self._ours.setblocking(False)
+            while self._hear():
+                pass
 
     def trouble(self, path: str) -> SyncError | None:
         """Return why the transfer was ended, if it was ended here."""
+        self.end()  # rsync may be gone before the thread that ended it is
         return LeftForLater(self._reason, path=path) if self._reason else self._error
 
     def _tell(self) -> None:
@@ -198,11 +213,13 @@ class _Teller:
             except SyncError as error:
                 self._error, rate = error, 0
             said = b"-" if rate is None else b"%d" % rate
+            # In words before it is said: by then the time of 0 may be over, and the transfer as well.
+            reason = self._throttle.why_not() or IS_0 if rate == 0 and not self._error else ""
             try:
                 if said != last:
                     self._ours.send(said)
                 if rate == 0:
-                    self._reason = "" if self._error else self._throttle.why_not()
+                    self._reason = reason
                     return
                 self._listen()
             except OSError:
@@ -215,9 +232,14 @@ class _Teller:
         while not self._over.is_set() and (left := deadline - time.monotonic()) > 0:
             self._ours.settimeout(min(left, 0.1))
             try:
-                said = self._ours.recv(64)
+                if not self._hear():
+                    raise ConnectionResetError
             except socket.timeout:
                 continue
-            if not said:
-                raise ConnectionResetError
+
+    def _hear(self) -> bool:
+        """Take one report; tell whether there was one. Raises :class:`OSError`."""
+        said = self._ours.recv(64)
+        if said:
             self._passed = float(said)
+        return bool(said)

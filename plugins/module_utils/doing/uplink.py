@@ -109,7 +109,7 @@ class Uplink:
             self._demand = self._judge(now)
             try:
                 if not os.path.exists(self._path):  # somebody cleaned up
-                    os.close(self._file)
+                    self.leave()  # or a file that is closed would be closed again at the end
                     self._register()
                 self._write()
             except OSError as error:

@@ -104,13 +104,14 @@ class WorkArea:
         """Remove all that lies here of a file."""
         self._remove_all(self.directory(path))
 
-    def has_leftovers(self) -> bool:
-        """Tell whether there is anything beside the lock."""
-        return any(entry.path != LOCK for entry in self._list(self.root))
+    def has_leftovers(self, unfinished: t.Iterable[str]) -> bool:
+        """Tell whether there is anything that :meth:`clean` would remove."""
+        keep = _to_keep(unfinished)
+        return any(entry.path not in keep for entry in self._list(self.root))
 
     def clean(self, unfinished: t.Iterable[str]) -> None:
         """Remove all that no later run will use: everything but the pieces of files that are still to be sent."""
-        keep = {transfer_id(path) for path in unfinished} | {LOCK}
+        keep = _to_keep(unfinished)
         for entry in self._list(self.root):
             if entry.path not in keep:
                 full = f"{self.root}/{entry.path}"
@@ -135,3 +136,7 @@ class WorkArea:
                 self._sftp.remove(full)
         with contextlib.suppress(FileNotFoundError):
             self._sftp.remove_directory(directory)
+
+
+def _to_keep(unfinished: t.Iterable[str]) -> set[str]:
+    return {transfer_id(path) for path in unfinished} | {LOCK}

@@ -80,10 +80,14 @@ def test_actions_tell_order_bytes_and_basis() -> None:
 
 def test_table_of_a_fleet() -> None:
     down = result(images={}, msg="cache-down: it refused the connection.")
+    broke = "the line broke."
+    ended = result(images={"failed": 2}, failures=["a", "b", broke], msg=f"cache-ended: {broke}")
     hostvars = {
         "cache-berlin": {"netboot_sync_result": result(images={"repaired": 1, "held_back": 1}, size=10, sent=5)},
         "cache-down": {"netboot_sync_result": down},
         "cache-half": {"netboot_sync_result": result(images={"failed": 1}, failures=["a", "b"], msg="cache-half: a")},
+        "cache-ended": {"netboot_sync_result": ended},
+        "cache-wrong": {"ansible_failed_result": {"msg": "Validation failed:\nretries is no number"}},
         "cache-lost": {},
     }
     hostvars["cache-berlin"]["netboot_sync_result"]["images"] = [HELD_BACK]
@@ -92,13 +96,34 @@ def test_table_of_a_fleet() -> None:
         "cache-berlin    changed           0         1          0          1       0   5 B  10 B   50 %  3.1 s",
         "cache-down      FAILED            0         0          0          0       0   0 B   0 B         3.1 s",
         "cache-half      FAILED            0         0          0          0       1   0 B   0 B         3.1 s",
+        "cache-ended     FAILED            0         0          0          0       2   0 B   0 B         3.1 s",
+        "cache-wrong     FAILED",
         "cache-lost      FAILED",
         "held back: prod/b.squashfs: no marker yet (cache-berlin)",
         "failed: cache-down: it refused the connection.",
         "failed: cache-half: a",
         "failed: cache-half: b",
+        "failed: cache-ended: a",
+        "failed: cache-ended: b",
+        "failed: cache-ended: the line broke.",
+        "failed: cache-wrong: Validation failed: retries is no number",
         "failed: cache-lost: it was never reached",
     ]
+
+
+@pytest.mark.parametrize(
+    ("failures", "msg", "told"),
+    [
+        pytest.param(["a"], "site: the line broke", ["a", "the line broke"], id="what-ended-the-run"),
+        pytest.param(["a", "the line broke"], "site: the line broke", ["a", "the line broke"], id="told-once"),
+        pytest.param(["a", "b"], "site: a (and 1 more)", ["a", "b"], id="counted"),
+        pytest.param(["site: a"], "site: a", ["a"], id="with-its-name"),
+        pytest.param([], "netboot server: no tree", ["netboot server: no tree"], id="no-failure-of-its-own"),
+    ],
+)
+def test_every_reason_is_told_once(failures: list[str], msg: str, told: list[str]) -> None:
+    lines = reporting.table({"site": result(images={}, failures=failures, msg=msg)}).splitlines()
+    assert lines[2:] == [f"failed: site: {text}" for text in told]
 
 
 def test_widest_table_fits_a_terminal() -> None:

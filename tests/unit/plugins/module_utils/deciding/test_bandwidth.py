@@ -75,6 +75,7 @@ def test_what_is_no_rate_is_refused_by_its_text(text: str) -> None:
         pytest.param("0Mbit", "nothing could be sent at '0Mbit'", id="zero"),
         pytest.param("0.0B", "nothing could be sent at '0.0B'", id="zero-with-a-point"),
         pytest.param("0kbit/s", "nothing could be sent at '0kbit/s'", id="zero-per-second"),
+        pytest.param("0", "nothing could be sent at '0'", id="zero-without-a-unit"),
         pytest.param("1000001GB", "no line is as fast as '1000001GB'", id="slip-of-the-pen"),
         pytest.param("9" * 400 + "Gbit", "no line is as fast as '99999999999999999999...999999Gbit'", id="overflow"),
     ],
@@ -82,9 +83,9 @@ def test_what_is_no_rate_is_refused_by_its_text(text: str) -> None:
 def test_rate_that_no_line_can_have_is_refused(text: str, reason: str) -> None:
     with pytest.raises(
         ValueError,
-        match=f"^bandwidth_limit: {re.escape(reason)}; leave it out for no limit",
+        match=f"^uplink_limit: {re.escape(reason)}; leave it out for no limit$",
     ):
-        parse_rate(text)
+        parse_rate(text, option="uplink_limit")
 
 
 def at(text: str) -> datetime.datetime:
@@ -109,6 +110,8 @@ NIGHT = "22:00-06:00 Fri: 50Mbit"
         pytest.param("unlimited", "Mon 12:00", None, id="unlimited"),
         pytest.param("0", "Mon 12:00", 0, id="never"),
         pytest.param(0, "Mon 12:00", 0, id="never-as-yaml-reads-it"),
+        pytest.param("0Mbit", "Mon 12:00", 0, id="never-with-a-unit"),
+        pytest.param("08:00-18:00: 0.0 MB/s", "Mon 12:00", 0, id="a-window-with-a-unit"),
         pytest.param(WORK, "Mon 08:00", 5 * MBIT, id="begins"),
         pytest.param(WORK, "Mon 07:59:59", None, id="not-yet"),
         pytest.param(WORK, "Fri 17:59:59", 5 * MBIT, id="still"),

@@ -302,8 +302,10 @@ def test_held_back(change: Change, reason: str) -> None:
     [
         pytest.param(IMAGE, "the squashfs cannot be read: {}", id="squashfs"),
         pytest.param(MARKER, "the marker a-kernel.json cannot be read: {}", id="marker"),
-        pytest.param(VMLINUZ, f"it requires {VMLINUZ}: {{}}", id="kernel"),
-        pytest.param(INITRD, f"it requires {INITRD}: {{}}", id="initrd"),
+        pytest.param(VMLINUZ, f"it requires {VMLINUZ}, which cannot be read: {{}}", id="kernel"),
+        pytest.param(INITRD, f"it requires {INITRD}, which cannot be read: {{}}", id="initrd"),
+        pytest.param(f"kernels/{KERNEL}", f"it requires kernels/{KERNEL}: {{}}", id="kernel-directory"),
+        pytest.param("kernels", "it requires kernels: {}", id="kernels"),
     ],
 )
 @pytest.mark.parametrize("why", ["it changed on the netboot server while it was sent", "Permission denied"])
