@@ -28,9 +28,8 @@ def test_silence_stays_silence(kind: type[OSError], monkeypatch: pytest.MonkeyPa
     if kind is OldTimeout:
         # the tests may run on a newer Python, where the two are one class
         monkeypatch.setattr(socket, "timeout", OldTimeout)
-    with pytest.raises(kind) as caught:
+    with pytest.raises(kind):
         _translate(fail, kind())
-    assert type(caught.value) is kind
 
 
 def test_refusal_without_a_number_gets_one() -> None:
