@@ -118,11 +118,11 @@ def test_what_arrived_outlives_runs_about_something_else(fleet: Fleet, line: Lin
     other = fleet.tree.add_image("dev/other")
     sync(fleet, transport=transport, include=["dev/**"])
     assert is_delivered(fleet, other)
-    assert pieces(fleet) == kept
+    assert pieces(fleet) >= kept  # what was under way at the cut may have been written since
     marker = image.marker.read_bytes()
     image.marker.unlink()
     assert sync(fleet, transport=transport).images[image.path].state == "held_back"
-    assert pieces(fleet) == kept
+    assert pieces(fleet) >= kept
     assert is_idle(fleet, transport=transport)
     image.marker.write_bytes(marker)
     before = line.bytes_up
