@@ -91,10 +91,10 @@ class Demo:
     def sync(self, title: str) -> None:
         """Run sync.yml, its output as it comes."""
         self.say(f"{title}: ansible-playbook playbooks/sync.yml -i {shown(self.fleet.inventory)}")
-        colour = {"ANSIBLE_NOCOLOR": "1"} if "NO_COLOR" in os.environ else {}
+        environment = {"PYTHONUNBUFFERED": "1", **({"ANSIBLE_NOCOLOR": "1"} if "NO_COLOR" in os.environ else {})}
         sys.stdout.flush()
         self.started = time.monotonic()
-        playbook = self.fleet.start_playbook("sync.yml", env=colour)
+        playbook = self.fleet.start_playbook("sync.yml", env=environment)
         try:
             status = playbook.wait(RUN_TIMEOUT)
         finally:

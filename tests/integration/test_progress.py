@@ -183,7 +183,7 @@ def test_ctrl_c_ends_the_transfer(slow: Fleet, tmp_path: Path, where: str, reque
             stdout=output,
             stderr=output,
             cwd=CHECKOUT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")},
+            env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "PYTHONUNBUFFERED": "1"},
         )
     try:
         wait_until(lambda: begun(slow) and bool(LINE.search(log.read_text())), "a line of progress")
