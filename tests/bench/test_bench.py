@@ -58,7 +58,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 def test_bytes_on_the_line_keep_their_bounds(figures: list[dict[str, Any]], what: str, bound: float) -> None:
     (found,) = [one for one in figures if one["what"].startswith(what)]
     if what.startswith("next-day"):
-        # These images are small, and of the programs of any machine: in some, a new package moves more than a hundredth.
+        # Small images of the programs of any machine: in some, a new package moves more than a hundredth.
         bound = max(bound, 2 * found["figures"]["shares"]["xdelta3"])
     assert found["ratio"] <= bound, found
 
