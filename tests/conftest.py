@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile(
+    "first-example", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
