@@ -56,7 +56,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="what the tests assert: bytes on the line alone, in the short form; rows 3 and 4",
     )
     parser.add_argument(
-        "--publish", action="store_true", help="put table and plots into PERFORMANCE.md and docs/performance"
+        "--publish",
+        action="store_true",
+        help="put table and plots into PERFORMANCE.md and docs/performance; of rows that are not measured now, as they"
+        " were when last measured here",
     )
     parser.add_argument("--synchronize", action=argparse.BooleanOptionalAction, default=True, help="measure it as well")
     options = parser.parse_args(arguments)
@@ -142,10 +145,12 @@ def _write(
     facts: dict[str, Any],
     failed: list[str],
 ) -> None:
-    text = report.table(results)
-    say("\n" + text)
+    say("\n" + report.table(results))
     for line in failed:
         say(f"FAILED: {line}")
+    if options.publish:
+        results, grown = report.with_earlier(options.out / "bench.json", results, grown)
+    text = report.table(results)
     data = {**facts, "failed": failed, "results": [result.data() for result in results], "growth": grown}
     report.write_json(options.out / "bench.json", data)
     if options.json is not None:

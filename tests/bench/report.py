@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
@@ -115,6 +116,23 @@ def _verdict(one: Result) -> str:
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write everything as JSON."""
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def with_earlier(
+    path: Path, results: Sequence[Result], growth: dict[str, Any] | None
+) -> tuple[list[Result], dict[str, Any] | None]:
+    """Add what an earlier run wrote of rows that are not among the results."""
+    if not path.exists():
+        return list(results), growth
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    now = {one.row for one in results}
+    fields = {field.name for field in dataclasses.fields(Result)}
+    kept = [
+        Result(**{name: value for name, value in one.items() if name in fields})
+        for one in earlier["results"]
+        if one["row"] not in now
+    ]
+    return sorted([*kept, *results], key=lambda one: one.row), growth or earlier["growth"]
 
 
 def markdown(results: Sequence[Result], facts: Mapping[str, Any], plots: Sequence[str]) -> str:

@@ -357,7 +357,7 @@ def fan_out(bench: Bench) -> Iterator[Result]:
 def stalled_sites(bench: Bench) -> Iterator[Result]:
     """6: some lines fall silent in the middle; the others are to be through as if those were not there."""
     lab = bench.lab
-    count, stalled, size = (6, 2, 4 * MIB) if bench.short else (20, 5, 40 * MIB)
+    count, stalled, size = (6, 2, 4 * MIB) if bench.short else (20, 5, 150 * MIB)
     rate = 20_000_000
     tree = lab.tree("stalled")
     image = _random_image(tree, BASE_NAME, size)
@@ -375,7 +375,7 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
             ):
                 waiting = list(bad) if stall else []
                 while waiting and time.monotonic() < running.started + limit and running.running:
-                    for site in [one for one in waiting if one.line.carried() - base[one.index] > size / 4]:
+                    for site in [one for one in waiting if one.line.carried() - base[one.index] > size / 8]:
                         site.line.stall()
                         waiting.remove(site)
                     time.sleep(0.01)
@@ -418,7 +418,7 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
         figures={"status": refused.status, "line_bytes": refused.line_bytes},
     )
     if lab.has_synchronize:
-        patience = min(3 * alone, limit)
+        patience = min(1.5 * alone, limit)
         took, arrived = others(few, peer=Synchronize(), stall=True, limit=patience)
         yield Result(
             "6",

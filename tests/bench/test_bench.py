@@ -107,6 +107,15 @@ def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path) -> No
     assert "](docs/performance/growth.svg)" in text
 
 
+def test_rows_that_are_not_measured_again_stay(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    earlier = [Result("1", "first", 1.0), Result("3", "old", 2.0, percent=True), Result("3", "older", 3.0)]
+    report.write_json(file, {"results": [one.data() for one in earlier], "growth": {"sites": {}}})
+    now = [Result("3", "new", 4.0)]
+    assert report.with_earlier(file, now, None) == ([Result("1", "first", 1.0), *now], {"sites": {}})
+    assert report.with_earlier(tmp_path / "none", now, None) == (now, None)
+
+
 def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
     document = tmp_path / "PERFORMANCE.md"
     document.write_text("text\n", encoding="utf-8")
