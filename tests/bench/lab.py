@@ -369,6 +369,9 @@ class BenchLab:
             if site.line.rate != rate:
                 site.line.set_rate(rate)
             site.clear()
+            if site.host.size != disk:
+                site.host.size = disk
+                site.host.free_disk()
         return self.sites[:count]
 
     def release(self) -> None:
@@ -398,7 +401,9 @@ class BenchLab:
         with self.start(name, words, **environment) as running:
             cost = running.wait(timeout, memory=memory)
         if cost.status != 0:
-            raise LabError(f"{name} failed with status {cost.status}: {' | '.join(cost.output[-800:].splitlines())}")
+            said = cost.output.splitlines()
+            reasons = [row.strip() for row in said if row.strip().startswith("failed: ")] or said[-8:]
+            raise LabError(f"{name} failed with status {cost.status}: {' | '.join(reasons)}")
         return cost
 
     def settle(self) -> None:
