@@ -26,13 +26,15 @@ class Plans:
         self._lock = threading.Lock()
         self._kept: collections.deque[tuple[t.Hashable, Tree, Plan]] = collections.deque(maxlen=KEPT)
 
-    def find(self, choice: t.Hashable, there: Tree) -> Plan | None:
-        """Return the plan for a caching server that holds ``there``, or None where none is known."""
-        with self._lock:
-            kept = list(self._kept)
-        return next((plan for made_of, tree, plan in kept if made_of == choice and tree == there), None)
+    def get(self, choice: t.Hashable, there: Tree, make: t.Callable[[], Plan | None]) -> Plan | None:
+        """Return the plan for a caching server that holds ``there``; where none is known, what ``make`` returns.
 
-    def keep(self, choice: t.Hashable, there: Tree, plan: Plan) -> None:
-        """Keep a plan."""
+        That is kept, unless it is None. One plan is made at a time: all threads would make the same one at once.
+        """
         with self._lock:
-            self._kept.append((choice, there, plan))
+            plan = next((plan for made_of, tree, plan in self._kept if made_of == choice and tree == there), None)
+            if plan is None:
+                plan = make()
+                if plan is not None:
+                    self._kept.append((choice, there, plan))
+            return plan

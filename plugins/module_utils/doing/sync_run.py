@@ -233,10 +233,11 @@ class SyncRun:
         options = self._options
         self._progress.enter(phases.READING)
         self._there = tree = server.tree()
-        choice = (options.rules, options.delete, options.max_delete)
-        known = self._plans.find(choice, tree) if self._plans is not None and not options.verify else None
-        if known is not None:
-            return known
+        if self._plans is not None and not options.verify:
+            choice = (options.rules, options.delete, options.max_delete)
+            known = self._plans.get(choice, tree, lambda: self._plan_by_listing(tree))
+            if known is not None:
+                return known
         inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image, tree))
         # Where a caching server cannot hash, to compare is to read all of it over the line.
         compare = options.verify and (server.hashes or not server.throttle.why_not())
@@ -247,12 +248,20 @@ class SyncRun:
         }
         there = There(tree, contents, damaged)
         self._settle(there)
-        plan = planner.make_plan(
+        return self._make_plan(inventory, there)
+
+    def _plan_by_listing(self, tree: Tree) -> planner.Plan | None:
+        """Return the plan where it follows from the two listings alone; None where something there has to be read."""
+        inventory = self._source.inventory(self._options.rules, lambda image: self._is_new(image, tree))
+        if wanted_markers(inventory, self._source.tree, tree, self._options.rules):
+            return None
+        return self._make_plan(inventory, There(tree))
+
+    def _make_plan(self, inventory: Inventory, there: There) -> planner.Plan:
+        options = self._options
+        return planner.make_plan(
             inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
         )
-        if self._plans is not None and not (contents or options.verify):
-            self._plans.keep(choice, tree, plan)
-        return plan
 
     def _is_new(self, image: Image, there: Tree) -> bool:
         """Tell whether anything of an image is not there yet. What is there was hashed when it was sent."""
