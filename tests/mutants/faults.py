@@ -123,13 +123,13 @@ MUTANTS = (
     Mutant(
         "the basis is updated in place",
         f"{DOING}/rsync_transport.py",
-        """        return self._run(entry, block), used
+        """        return self._run(entry, has_basis), used
 
 """,
         """        if used:
             self._sftp.hard_link(f"{self._dest}/{used}", self._area.incoming(entry.path))
         command, self.command = self.command, lambda *given: ["rsync", "--inplace", *command(*given)[1:]]
-        return self._run(entry, block), used
+        return self._run(entry, has_basis), used
 
 """,
         ("tests/integration/test_lines.py", POWER, "tests/integration/test_forced_command.py"),

@@ -37,7 +37,6 @@ BLOCK_SIZE = 8192
 # The sender keeps some 40 bytes of each block: above 1 GiB blocks grow with the file, so that this is 5 MB at most.
 MOST_BLOCKS = 128 * 1024
 _LARGEST_BLOCK = 128 * 1024  # bytes; rsync refuses larger ones
-_LARGEST_RESUMED = 64 * 1024  # bytes; of a difference, larger ones cost more than they save
 _NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9][0-9,]{0,24})$", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
 # What the sending rsync says of a file that it could open, and then not read to its end
@@ -81,16 +80,9 @@ def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True)
     return ""
 
 
-def block_size(size: int, missing: int | None = None) -> int:
-    """Return the size of the blocks that are compared, in bytes, for a file of ``size`` bytes.
-
-    ``missing`` is how many bytes are still to come after a cut. The checksums of all blocks go up once more for them,
-    so the fewer they are, the fewer blocks pay.
-    """
+def block_size(size: int) -> int:
+    """Return the size of the blocks that are compared, in bytes, for a file of ``size`` bytes."""
     wanted = BLOCK_SIZE
-    missing = size if missing is None else max(missing, 1)
-    while wanted < _LARGEST_RESUMED and 3 * wanted * missing <= 2 * BLOCK_SIZE * size:
-        wanted *= 2
     while wanted < _LARGEST_BLOCK and size > wanted * MOST_BLOCKS:
         wanted *= 2
     return wanted
@@ -132,28 +124,24 @@ class RsyncTransport:
         directions added up, and the basis that was used.
         """
         self._area.make(entry.path)
-        used, block = self._prepare(entry, basis, room)
+        used, has_basis = self._prepare(entry, basis, room)
         self._source.confirm(entry)
-        return self._run(entry, block), used
+        return self._run(entry, has_basis), used
 
-    def _prepare(self, entry: Entry, basis: str | None, room: int | None) -> tuple[str | None, int]:
-        """Put the basis where rsync looks for it.
-
-        Returns the predecessor that is in it, and the size of the blocks to compare; 0 where there is no basis.
-        """
+    def _prepare(self, entry: Entry, basis: str | None, room: int | None) -> tuple[str | None, bool]:
+        """Put the basis where rsync looks for it. Returns the predecessor that is in it, and whether there is any."""
         partial_size = self._area.gather(entry.path)
         partial = self._area.partial(entry.path)
         predecessor = self._sftp.look(f"{self._dest}/{basis}") if basis else None
         if predecessor is not None and predecessor.kind != FILE:
             predecessor = None
         if not partial_size and predecessor is None:
-            return None, 0
-        block = block_size(entry.size, entry.size - partial_size)
+            return None, False
         self._area.make_basis_directory(entry.path)
         into = self._area.basis(entry.path)
         if predecessor is None:
             self._sftp.hard_link(partial, into)
-            return None, block
+            return None, True
         linked = f"{self._area.directory(entry.path)}/{BASIS}/predecessor"
         try:
             self._sftp.hard_link(predecessor.path, linked)
@@ -161,25 +149,25 @@ class RsyncTransport:
             # No hard links on this file system, or not to somebody else's files (fs.protected_hardlinks).
             if partial_size:
                 self._sftp.hard_link(partial, into)
-            return None, block if partial_size else 0
+            return None, bool(partial_size)
         fits = room is None or partial_size + predecessor.size <= room
         if partial_size and self._can_join and fits and join_files(self._session, partial, linked, into):
             self._sftp.remove(linked)
         elif partial_size > predecessor.size:
             self._sftp.hard_link(partial, into)
-            return None, block
+            return None, True
         else:
             self._sftp.rename(linked, into)
-        return basis, block
+        return basis, True
 
-    def command(self, entry: Entry, block: int, shell: str) -> list[str]:
+    def command(self, entry: Entry, has_basis: bool, shell: str) -> list[str]:
         """Return rsync's arguments. Only names that we chose reach the caching server's command line."""
         address = self._session.address
         incoming = self._area.incoming(entry.path)
         arguments = ["rsync", "--ignore-times", "--partial", "--stats", "--no-human-readable"]
         arguments += [f"--timeout={self._throttle.patience(address.stall_timeout)}", f"--rsh={shell}"]
-        if block:
-            arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={block}"]
+        if has_basis:
+            arguments += ["--no-whole-file", f"--compare-dest={BASIS}", f"--block-size={block_size(entry.size)}"]
         else:
             arguments.append("--whole-file")
         if self._progress.wanted:
@@ -189,16 +177,16 @@ class RsyncTransport:
         host = f"[{address.host}]" if ":" in address.host else address.host
         return arguments + ["--", self._source.absolute(entry.path), f"{host}:{incoming}"]
 
-    def _run(self, entry: Entry, block: int) -> int:
+    def _run(self, entry: Entry, has_basis: bool) -> int:
         self._throttle.require(entry.path)
         with self._throttle.relayed(self._session.address.remote_shell(self._ciphers)) as relayed:
-            return self._run_relayed(entry, block, relayed)
+            return self._run_relayed(entry, has_basis, relayed)
 
-    def _run_relayed(self, entry: Entry, block: int, relayed: Relayed) -> int:
+    def _run_relayed(self, entry: Entry, has_basis: bool, relayed: Relayed) -> int:
         environment = dict(os.environ, LC_ALL="C")
         environment.pop("RSYNC_RSH", None)
         process = subprocess.Popen(
-            self.command(entry, block, relayed.shell),
+            self.command(entry, has_basis, relayed.shell),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -215,7 +203,7 @@ class RsyncTransport:
             passed = relayed.passed
             return max(meter.look() - output.count, 0) if passed is None else passed
 
-        output = _Output(process, lambda position: self._progress.at(position, crossed() if block else position))
+        output = _Output(process, lambda position: self._progress.at(position, crossed() if has_basis else position))
         try:
             relayed.begin()
             _unused, errors = process.communicate()

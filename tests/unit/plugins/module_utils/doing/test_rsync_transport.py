@@ -12,24 +12,6 @@ GIB = 2**30
 
 
 @pytest.mark.parametrize(
-    ("missing", "expected"),
-    [
-        pytest.param(1.0, 8192, id="all"),
-        pytest.param(0.7, 8192, id="most"),
-        pytest.param(0.5, 16384, id="half"),
-        pytest.param(0.25, 32768, id="a quarter"),
-        pytest.param(0.1, 65536, id="a tenth"),
-        pytest.param(0.0, 65536, id="nothing"),
-        pytest.param(-0.5, 65536, id="less than nothing: what arrived is of an older file"),
-    ],
-)
-def test_blocks_grow_where_little_is_missing(missing: float, expected: int) -> None:
-    size = 300_000_000
-    assert block_size(size, int(size * missing)) == expected
-    assert block_size(4 * GIB, int(4 * GIB * missing)) >= 32768
-
-
-@pytest.mark.parametrize(
     ("size", "expected"),
     [
         pytest.param(1, 8192, id="tiny"),
