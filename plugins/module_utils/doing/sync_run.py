@@ -287,7 +287,7 @@ class SyncRun:
                     damaged.add(entry.path)
                 else:
                     self._compared.add(entry.path)
-            except (SourceChanged, OSError):
+            except SourceChanged:
                 continue  # the source moved on: the steps look at it again
         return frozenset(damaged)
 
