@@ -61,6 +61,7 @@ def prepare(fleet: Fleet, site: str = SITE, **changes: Any) -> SyncRun:
     options = {
         "src": str(fleet.tree.root),
         "dest": str(fleet.sites[site].assets),
+        "grace": 0,  # or what is to go would go in a later run
         "retries": 0,
         "retry_delay": 1,
         "lock_timeout": 10,  # a run that has just ended gives its lock back a moment later

@@ -90,6 +90,7 @@ class SteppedServer:
 
     def __init__(self, site: Site, source: SourceTree, pace: Pace, run: str, *, hashes: bool) -> None:
         self.warnings: list[str] = []
+        self.clashes: dict[str, str] = {}
         self.hashes = hashes
         self._site = site
         self._disk = site.disk
@@ -115,7 +116,27 @@ class SteppedServer:
 
     # Looking
 
-    def tree(self) -> Tree:
+    def fresh(self, _seconds: int) -> frozenset[str]:
+        """Nothing was withdrawn here a moment ago: runs of the model know no grace."""
+        return frozenset()
+
+    def suspects(self, entries: Sequence[Entry], tree: Tree) -> list[Entry]:
+        """Files of the same size and another time."""
+        there = [(entry, tree.get(entry.path)) for entry in entries]
+        return [a for a, b in there if b is not None and (a.kind, a.size) == (b.kind, b.size) and a.mtime != b.mtime]
+
+    @staticmethod
+    def shows(entry: Entry, found: Entry | None) -> bool:
+        """Times are kept here as they are set."""
+        return entry.looks_like(found)
+
+    def adopt(self, entry: Entry) -> bool:
+        """Set a time."""
+        self._pace.point()
+        self._disk.names[entry.path].mtime = entry.mtime
+        return True
+
+    def tree(self, _wanted: Tree | None = None) -> Tree:
         """All that is not hidden, with the directories above it."""
         self._pace.point()
         found: Tree = {}

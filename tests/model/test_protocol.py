@@ -65,7 +65,14 @@ class Protocol(RuleBasedStateMachine):
     def options(self, *, verify: bool = False, delete: bool = False, dev: bool = True) -> Options:
         rules = Rules(selection=Selection(exclude=[] if dev else ["dev/**"]))
         return Options(
-            src=str(self.directory), dest="/assets", rules=rules, verify=verify, delete=delete, max_delete=99, retries=0
+            src=str(self.directory),
+            dest="/assets",
+            rules=rules,
+            verify=verify,
+            delete=delete,
+            max_delete=99,
+            grace=0,
+            retries=0,
         )
 
     @initialize()

@@ -8,20 +8,40 @@ from __future__ import annotations
 import collections
 import dataclasses
 import heapq
+import posixpath
+import time
 import typing as t
 
 from . import basis as bases
 from . import order
-from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_directory, parents
+from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_directory, kernel_version_of, parents
 from .marker import squashfs_paths
 from .promises import Promise, Promises, There
-from .readiness import KERNEL_FILES, Image, Inventory, Rules
-from .steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw
+from .readiness import KERNEL_FILES, Image, Inventory, Rules, is_image
+from .steps import (
+    Adopt,
+    Check,
+    Confirm,
+    Flush,
+    Gone,
+    Link,
+    Permit,
+    Premise,
+    Publish,
+    Remove,
+    Send,
+    SetAside,
+    Step,
+    Unit,
+    Withdraw,
+)
+from .withdrawal import BY_NAME, names_image
 
 PUBLISHED = "published"
 UNCHANGED = "unchanged"
 REPAIRED = "repaired"
 WITHDRAWN = "withdrawn"
+LEFT_OVER = "left_over"
 HELD_BACK = "held_back"
 FAILED = "failed"
 
@@ -30,13 +50,15 @@ FAILED = "failed"
 class Plan:
     """What is to be done, in order, and what is not, and why.
 
-    ``unchanged`` and ``only_there`` list paths; ``held_back`` and ``impossible`` give the reason for each path;
-    ``refused`` is why nothing at all may be removed; ``markers`` names the image of each marker on the caching server.
+    ``unchanged`` lists paths; ``only_there``, ``left_over``, ``held_back`` and ``impossible`` give the reason for each
+    path; ``refused`` is why nothing at all may be removed; ``markers`` names the image of each marker on the caching
+    server.
     """
 
     units: tuple[Unit, ...] = ()
     unchanged: tuple[str, ...] = ()
-    only_there: tuple[str, ...] = ()
+    only_there: dict[str, str] = dataclasses.field(default_factory=dict)
+    left_over: dict[str, str] = dataclasses.field(default_factory=dict)
     held_back: dict[str, str] = dataclasses.field(default_factory=dict)
     impossible: dict[str, str] = dataclasses.field(default_factory=dict)
     refused: str = ""
@@ -44,10 +66,29 @@ class Plan:
 
 
 def make_plan(
-    inventory: Inventory, source: Tree, there: There, rules: Rules, *, delete: bool = False, max_delete: int = 10
+    inventory: Inventory,
+    source: Tree,
+    there: There,
+    rules: Rules,
+    *,
+    delete: bool = False,
+    max_delete: int = 10,
+    grace: int = 0,
 ) -> Plan:
-    """Return the plan that brings ``there`` in line with ``inventory``, which was sorted out of ``source``."""
-    return _Planner(inventory, source, there, rules).plan(delete=delete, max_delete=max_delete)
+    """Return the plan that brings ``there`` in line with ``inventory``, which was sorted out of ``source``.
+
+    With a ``grace`` (seconds), what a client may be about to fetch is not removed in the run that withdraws its marker.
+    """
+    return _Planner(inventory, source, there, rules).plan(delete=delete, max_delete=max_delete, grace=grace)
+
+
+def plan_withdrawal(inventory: Inventory, there: There, rules: Rules, patterns: t.Sequence[str]) -> Plan:
+    """Return the plan that takes images from clients at once, and does nothing else.
+
+    Those are the images that were withdrawn by name on the netboot server, and those on the caching server that
+    ``patterns`` name.
+    """
+    return _Planner(inventory, {}, there, rules).withdrawal(patterns)
 
 
 class _Planner:
@@ -65,11 +106,17 @@ class _Planner:
         self.images = {image.path: image for image in inventory.images}
         self.units: list[Unit] = []
         self.unchanged: list[str] = []
+        self.only_there: dict[str, str] = {}
         self.held_back = dict(inventory.held_back)
         self.impossible: dict[str, str] = {}
         self.kernels = dict(inventory.kernels)  # that are not planned yet
 
-    def plan(self, *, delete: bool, max_delete: int) -> Plan:
+    def withdrawal(self, patterns: t.Sequence[str]) -> Plan:
+        self._withdraw_by_name(patterns)
+        return Plan(units=tuple(self.units), markers=self.promises.images)
+
+    def plan(self, *, delete: bool, max_delete: int, grace: int) -> Plan:
+        self._withdraw_by_name()
         self._withdraw_broken()
         aliases = [image for image in self.inventory.images if any(e.kind == SYMLINK for e in image.entries)]
         first, before_pointers, last = self._files(aliases)
@@ -88,12 +135,14 @@ class _Planner:
                 self._pointer(one)
         for entry in last:
             self._file(entry)
-        only_there = self._only_there()
-        refused = self._remove(only_there, max_delete) if delete else ""
+        self.only_there = dict.fromkeys(self._find_only_there(), "only on the caching server")
+        refused = self._remove(max_delete, grace) if delete else ""
+        self._purge(grace)
         return Plan(
             units=tuple(self.units),
             unchanged=tuple(self.unchanged),
-            only_there=tuple(only_there),
+            only_there=self.only_there,
+            left_over=self._left_over(),
             held_back=self.held_back,
             impossible=self.impossible,
             refused=refused,
@@ -109,6 +158,16 @@ class _Planner:
         """Tell whether a file is in line but for its mode, by which only its owner there can read it."""
         there = self.there.tree.get(entry.path)
         return there is not None and there.closed and self._fits(entry)
+
+    def _amend(self, entries: t.Iterable[Entry]) -> list[Step]:
+        """Plan what files need whose content is in line: the time of the netboot server, a mode to be read with."""
+        steps: list[Step] = []
+        for entry in entries:
+            if entry.path in self.there.adoptable:
+                steps.append(Adopt(entry))
+            if self._is_closed(entry):
+                steps.append(Permit(entry))
+        return steps
 
     def _will_fit(self, entry: Entry) -> bool:
         if entry.kind == DIRECTORY:
@@ -126,18 +185,19 @@ class _Planner:
             and all(self._fits(entry) for entry in (*image.entries, *self._led_to(image)))
         )
 
-    def _withdraw(self, promise: Promise, reason: str) -> Withdraw:
+    def _withdraw(self, marker: str, image: str, reason: str, premise: Premise | None = None) -> Withdraw:
         """Plan a withdrawal. Every unit that needs one has it, since another unit may fail before it comes to it."""
-        if promise.marker not in self.withdrawn:
-            self.withdrawn.add(promise.marker)
-            self.just_withdrawn.append(promise.marker)
-        if promise.marker not in self.delivered:
-            self.later.pop(promise.marker, None)
-        return Withdraw(promise.marker, promise.image, reason)
+        if marker not in self.withdrawn:
+            self.withdrawn.add(marker)
+            self.just_withdrawn.append(marker)
+        if marker not in self.delivered:
+            self.later.pop(marker, None)
+        return Withdraw(marker, image, reason, premise)
 
     def _hide(self, path: str) -> list[Step]:
         """Plan to withdraw all markers that promise a path which is about to change."""
-        return [self._withdraw(one, f"{path} is about to change") for one in self.promises.of(path) if one.chosen]
+        reason = f"{path} is about to change"
+        return [self._withdraw(one.marker, one.image, reason) for one in self.promises.of(path) if one.chosen]
 
     def _obstacle(self, path: str) -> str:
         """Return why nothing can be put at a path of the caching server, or an empty string."""
@@ -149,6 +209,9 @@ class _Planner:
                 )
             if entry is not None and entry.kind != DIRECTORY:
                 return f"{above} is no directory on the caching server; remove it there"
+        if path in self.there.clashes:
+            other = self.there.clashes[path]
+            return f"it and {other} are one name on the file system there; rename one of them on the netboot server"
         entry = self.there.tree.get(path)
         if entry is not None and entry.kind not in (FILE, SYMLINK):
             kind = "directory" if entry.kind == DIRECTORY else "pipe, a socket or a device"
@@ -163,19 +226,32 @@ class _Planner:
 
     # Phase by phase
 
+    def _withdraw_by_name(self, patterns: t.Sequence[str] = ()) -> None:
+        """Withdraw what was withdrawn by name wherever it is, whatever the run is about and may remove."""
+        for marker, image in self.promises.images.items():
+            premise = self._set_aside(self.inventory.pairs.get(marker, image))
+            if premise is not None or (patterns and names_image(patterns, image, [marker])):
+                self._add_withdrawal("withdrawal", marker, image, BY_NAME, premise)
+
+    def _set_aside(self, image: str) -> SetAside | None:
+        """Return the premise for what is done to an image that was withdrawn by name; None for any other one."""
+        if image not in self.inventory.withdrawn:
+            return None
+        return SetAside(tuple(marker for marker, one in self.inventory.pairs.items() if one == image))
+
     def _withdraw_broken(self) -> None:
         """Withdraw every marker whose promise is not kept on the caching server, before all else."""
         for promise in self.promises.all:
             damaged = [name for name in promise.names if name in self.there.damaged]
             reason = promise.trouble or (f"{damaged[0]} is damaged there" if damaged else "")
-            if reason and promise.chosen:
-                self._add_withdrawal("withdrawal", promise, reason)
+            if reason and promise.chosen and promise.marker not in self.withdrawn:
+                self._add_withdrawal("withdrawal", promise.marker, promise.image, reason)
 
-    def _add_withdrawal(self, kind: str, promise: Promise, reason: str) -> None:
+    def _add_withdrawal(self, kind: str, marker: str, image: str, reason: str, premise: Premise | None = None) -> None:
         # An image that keeps another marker is not withdrawn with this one.
-        alone = list(self.promises.images.values()).count(promise.image) == 1
-        path = promise.image if alone else promise.marker
-        self.units.append(Unit(kind, path, (self._withdraw(promise, reason),), WITHDRAWN, reason))
+        alone = list(self.promises.images.values()).count(image) == 1
+        path = image if alone else marker
+        self.units.append(Unit(kind, path, (self._withdraw(marker, image, reason, premise),), WITHDRAWN, reason))
 
     def _in_order(self, images: t.Iterable[Image]) -> list[Image]:
         return order.in_order(images, self.rules.priority)
@@ -216,17 +292,15 @@ class _Planner:
         """Plan one kernel directory, once, and as a whole: no client may find the old kernel beside the new initrd."""
         entries = self.kernels.pop(version, ())
         new = [entry for entry in entries if not self._fits(entry)]
-        closed = [entry for entry in entries if self._is_closed(entry)]
-        self.unchanged.extend(entry.path for entry in entries if self._fits(entry) and entry not in closed)
+        amended = [entry for entry in entries if self._amend([entry])]
+        self.unchanged.extend(entry.path for entry in entries if self._fits(entry) and entry not in amended)
         blocked = {entry.path: reason for entry in new for reason in [self._obstacle(entry.path)] if reason}
-        if blocked or not (new or closed):
+        if blocked or not (new or amended):
             self.impossible.update(blocked)
             return
-        regular = [entry for entry in new if entry.kind == FILE]
-        steps: list[Step] = [Permit(entry) for entry in closed]
-        for entry in regular:
-            steps += [Send(entry, bases.choose(entry.path, self.later)), Check(entry), Flush(entry)]
-            self.later[entry.path] = entry
+        steps = self._amend(amended)
+        for entry in new:
+            steps += self._stage(entry)
         self.delivered.update(entry.path for entry in new)
         touched = [one for entry in new for one in self.promises.of(entry.path)]
         times = collections.Counter(one.marker for one in touched)
@@ -235,10 +309,11 @@ class _Planner:
             # the netboot server no longer holds like this was never tested with the new kernel.
             swap = times[promise.marker] == 1 and promise.marker not in self.withdrawn and self._is_held(promise)
             if promise.chosen and not swap:
-                steps.append(self._withdraw(promise, f"{kernel_directory(version)} is about to change"))
-        steps += [Publish(entry) for entry in regular]
-        steps += [Link(entry) for entry in new if entry.kind == SYMLINK]
-        self._add("kernel", kernel_directory(version), steps, [*new, *closed])
+                reason = f"{kernel_directory(version)} is about to change"
+                steps.append(self._withdraw(promise.marker, promise.image, reason))
+        for entry in sorted(new, key=lambda entry: entry.kind == SYMLINK):
+            steps += self._show(entry)
+        self._add("kernel", kernel_directory(version), steps, [*new, *amended])
 
     def _files(self, aliases: t.Iterable[Image]) -> tuple[list[Entry], list[Entry], list[Entry]]:
         """Return the plain files that go before the images, those that pointers wait for, and those that go last."""
@@ -271,8 +346,9 @@ class _Planner:
 
     def _single(self, kind: str, entry: Entry, confirm: tuple[Entry, ...] = ()) -> None:
         steps: list[Step] = [Confirm(entry.path, confirm)] if confirm else []
-        if self._is_closed(entry):
-            self._add(kind, entry.path, [*steps, Permit(entry)], [entry])
+        amendments = self._amend([entry])
+        if amendments:
+            self._add(kind, entry.path, [*steps, *amendments], [entry])
             return
         if self._fits(entry):
             self.unchanged.append(entry.path)
@@ -281,16 +357,25 @@ class _Planner:
         if obstacle:
             self.impossible[entry.path] = obstacle
             return
-        self._add(kind, entry.path, steps + self._hide(entry.path) + self._deliver(entry), [entry])
+        self._add(kind, entry.path, steps + self._replace(entry), [entry])
 
-    def _deliver(self, entry: Entry) -> list[Step]:
-        self.delivered.add(entry.path)
+    def _replace(self, entry: Entry) -> list[Step]:
+        """Plan to put a file in its place. What promises it is not withdrawn before the new one lies beside it."""
+        return self._stage(entry) + self._hide(entry.path) + self._show(entry)
+
+    def _stage(self, entry: Entry) -> list[Step]:
+        """Plan to bring a file to its hidden name; a symlink needs no time and so is made when it is shown."""
         if entry.kind == SYMLINK:
-            self.later[entry.path] = entry
-            return [Link(entry)]
+            return []
         send = Send(entry, bases.choose(entry.path, self.later))
         self.later[entry.path] = entry
-        return [send, Check(entry), Flush(entry), Publish(entry)]
+        return [send, Check(entry), Flush(entry)]
+
+    def _show(self, entry: Entry) -> list[Step]:
+        """Plan to put what was staged under its final name."""
+        self.delivered.add(entry.path)
+        self.later[entry.path] = entry
+        return [Link(entry) if entry.kind == SYMLINK else Publish(entry)]
 
     def _depth(self, one: Image | Entry) -> int:
         entries = one.entries if isinstance(one, Image) else (one,)
@@ -305,8 +390,10 @@ class _Planner:
         whole = image.squashfs is not None and self._fits(image.squashfs)
         # A marker that cannot be read is not seen: it comes anew, behind a look at all that it promises.
         new_markers = [m for m in image.markers if not self._fits(m) or m.path in self.withdrawn or self._is_closed(m)]
-        permits: list[Step] = [Permit(e) for e in image.entries if e == image.squashfs and self._is_closed(e)]
-        if whole and not new_markers and not permits:
+        if not whole:
+            new_markers = list(image.markers)
+        steps = self._amend(e for e in image.entries if e not in new_markers)
+        if whole and not (new_markers or steps):
             self.unchanged.append(image.path)
             return
         if not self._can_promise(image.path, image.requires):
@@ -316,14 +403,19 @@ class _Planner:
         if obstacles:
             self.impossible[image.path] = obstacles[0]
             return
-        steps = permits
+        staged: tuple[Entry, ...] = ()
         if image.squashfs is not None and not whole:
-            steps += self._hide(image.path) + self._deliver(image.squashfs)
-            new_markers = list(image.markers)
+            steps += self._stage(image.squashfs)
+            if any(one.chosen and one.marker not in self.withdrawn for one in self.promises.of(image.path)):
+                # Clients are to be without a marker for two renames, and not until the new one has arrived.
+                staged = tuple(new_markers)
+                steps += [step for entry in staged for step in self._stage(entry)]
+            steps += self._hide(image.path) + self._show(image.squashfs)
         if image.markers:
             steps.append(Confirm(image.path, self._promise(image)))
-            for entry in new_markers:
-                steps += self._hide(entry.path) + self._deliver(entry)
+        for entry in new_markers:
+            stage = [] if entry in staged else self._stage(entry)
+            steps += stage + self._hide(entry.path) + self._show(entry)
         self._add(kind, image.path, steps, image.entries + image.requires)
 
     def _led_to(self, image: Image) -> tuple[Entry, ...]:
@@ -365,7 +457,7 @@ class _Planner:
         """Tell whether the run is about a path on the caching server; about a marker, it is as about its squashfs."""
         return self.rules.selection.has(self.promises.images.get(path, path))
 
-    def _only_there(self) -> list[str]:
+    def _find_only_there(self) -> list[str]:
         ours = self.inventory.paths
         return sorted(
             path
@@ -378,10 +470,49 @@ class _Planner:
             and path not in self.withdrawn
         )
 
-    def _remove(self, only_there: t.Sequence[str], max_delete: int) -> str:
+    def _left_over(self) -> dict[str, str]:
+        """Return the images that clients still find there, though the netboot server no longer offers them."""
+        found: dict[str, str] = {}
+        for promise in self.promises.all:
+            image = self.images.get(promise.image)
+            offered = promise.marker in self.source or (image is not None and (image.markers or image.ready))
+            if offered or promise.marker in self.withdrawn or not promise.chosen or promise.trouble:
+                continue
+            if self.inventory.may_hold(promise.marker):
+                continue
+            gone = "its marker is gone from" if promise.image in self.source else "it is no longer on"
+            marked = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.there.tree[promise.marker].mtime))
+            found[promise.image] = f"still published there (marker of {marked}), but {gone} the netboot server"
+            self.held_back.pop(promise.image, None)
+        return found
+
+    def _purge(self, grace: int) -> None:
+        """Plan to remove the squashfs of what was withdrawn by name, where that was asked for."""
+        for path in sorted(path for path, purge in self.inventory.withdrawn.items() if purge):
+            entry = self.there.tree.get(path)
+            promised = any(one.marker not in self.withdrawn for one in self.promises.of(path))
+            if entry is None or entry.kind == DIRECTORY or promised or path in self.only_there:
+                continue
+            if self._is_needed_for_a_while(path, grace):
+                self.held_back[path] = f"{BY_NAME}; its squashfs goes in a run {grace} s from now or later"
+            else:
+                step = Remove(path, premise=self._set_aside(path))
+                self.units.append(Unit("removal", path, (step,), WITHDRAWN, f"{BY_NAME}, to be removed"))
+
+    def _is_needed_for_a_while(self, path: str, grace: int) -> bool:
+        """Tell whether a client may have read a marker not long ago that promised a path, and still has to fetch it."""
+        if not grace:
+            return False
+        if is_image(path):
+            fresh = posixpath.dirname(path) in self.there.fresh
+        else:
+            fresh = bool(kernel_version_of(path)) and bool(self.there.fresh)
+        return fresh or any(one.marker in self.withdrawn for one in self.promises.of(path))
+
+    def _remove(self, max_delete: int, grace: int) -> str:
         reason = "the netboot server no longer holds it"
         # What a marker promises goes only if that marker goes too, or is renewed: then it promises what is in line.
-        going = set(only_there)
+        going = set(self.only_there)
         while True:
             gone = going | self.withdrawn | self.delivered
             staying = {path for path in going if any(one.marker not in gone for one in self.promises.of(path))}
@@ -397,14 +528,25 @@ class _Planner:
             )
         for promise in self.promises.all:
             if promise.marker in going:
-                self._add_withdrawal("removal", promise, reason)
+                self._add_withdrawal("removal", promise.marker, promise.image, reason, Gone(promise.marker))
+        for path in sorted(going):
+            if path not in self.promises.images and self._is_needed_for_a_while(path, grace):
+                # It stays for a client that has just read its marker, and does not keep the marker from going.
+                self.only_there[path] = f"only on the caching server; it goes in a run {grace} s from now or later"
+                going.remove(path)
         for path in sorted(going - set(self.promises.images)):
             promises = self.promises.of(path)
             # Where a marker could not be withdrawn before, this is tried again, and the file stays with it. Where one
             # could not be renewed, the old one may still be seen: the file stays until it is.
-            steps: list[Step] = [self._withdraw(one, reason) for one in promises if one.marker not in self.delivered]
+            steps: list[Step] = [
+                self._withdraw(one.marker, one.image, reason, Gone(one.marker))
+                for one in promises
+                if one.marker not in self.delivered
+            ]
             after = tuple(one.marker for one in promises if one.marker in self.delivered)
-            self.units.append(Unit("removal", path, (*steps, Remove(path)), WITHDRAWN, reason, after))
+            self.units.append(
+                Unit("removal", path, (*steps, Remove(path, premise=Gone(path))), WITHDRAWN, reason, after)
+            )
         self._remove_directories(going)
         return ""
 
@@ -415,7 +557,8 @@ class _Planner:
             needed = path in self.source or self.inventory.may_hold(path) or not self._is_chosen(path)
             if not needed and not any(other.startswith(path + "/") for other in left):
                 left.discard(path)
-                self.units.append(Unit("removal", path, (Remove(path, directory=True),), WITHDRAWN, "it is empty"))
+                step = Remove(path, directory=True, premise=Gone(path))
+                self.units.append(Unit("removal", path, (step,), WITHDRAWN, "it is empty"))
 
     # Units
 
@@ -427,4 +570,6 @@ class _Planner:
             if self._is_closed(e)
         ]
         outcome = REPAIRED if reasons else PUBLISHED
+        if all(isinstance(step, (Adopt, Confirm)) for step in steps):
+            outcome, reasons = UNCHANGED, ["its content is the same; only its time was another one"]
         self.units.append(Unit(kind, path, tuple(steps), outcome, reasons[0] if reasons else ""))

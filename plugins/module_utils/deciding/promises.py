@@ -16,12 +16,18 @@ class There:
     """What is on the caching server.
 
     ``markers`` holds the content of the files that :func:`wanted_markers` names, ``damaged`` the paths whose content
-    was compared and found to differ.
+    was compared and found to differ. ``adoptable`` are the paths whose content was compared and is the same, though
+    their time is another one there; the tree has them with the time of the netboot server. ``fresh`` are the
+    directories in which a name changed less than the grace ago, ``""`` for the tree itself. ``clashes`` are names that
+    are the same as another one on the file system there, which has the place.
     """
 
     tree: Tree
     markers: dict[str, bytes] = dataclasses.field(default_factory=dict)
     damaged: frozenset[str] = frozenset()
+    adoptable: frozenset[str] = frozenset()
+    fresh: frozenset[str] = frozenset()
+    clashes: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,7 @@ from .assets import (
     parents,
 )
 from .selection import Selection, check_patterns, matches
+from .withdrawal import HOW_TO_UNDO
 
 DEFAULT_POINTERS = ("kernels/latest-kernel-version.json",)
 KERNEL_FILES = ("vmlinuz", "initrd")
@@ -57,13 +58,15 @@ class Evidence:
 
     ``contents`` holds the JSON files, ``superblocks`` the first bytes of the squashfs files, ``digests`` the SHA-256 of
     those that had to be hashed, ``unreadable`` the reason for each file that could not be read, each directory that
-    could not be listed, and each name that could not even be looked at.
+    could not be listed, and each name that could not even be looked at. ``records`` tells of every marker that was set
+    aside whether its squashfs is to go as well.
     """
 
     contents: dict[str, bytes] = dataclasses.field(default_factory=dict)
     superblocks: dict[str, bytes] = dataclasses.field(default_factory=dict)
     digests: dict[str, str] = dataclasses.field(default_factory=dict)
     unreadable: dict[str, str] = dataclasses.field(default_factory=dict)
+    records: dict[str, bool] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +107,9 @@ class Inventory:
     ``files`` are plain files, ``kernels`` the files of each kernel version, ``pointers`` what goes last and
     ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
     ``stated`` tells of every marker in the tree, chosen or not, the version that it names; nothing where it names none,
-    and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs. Of what
-    may lie below ``unlisted``, chosen or not, nothing is known.
+    and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs, and of
+    every marker that was set aside. ``withdrawn`` are the images that were withdrawn by name, chosen or not, and
+    whether the squashfs of each is to be removed. Of what may lie below ``unlisted``, chosen or not, nothing is known.
     """
 
     images: tuple[Image, ...] = ()
@@ -117,6 +121,7 @@ class Inventory:
     stated: dict[str, str] = dataclasses.field(default_factory=dict)
     pairs: dict[str, str] = dataclasses.field(default_factory=dict)
     unlisted: frozenset[str] = frozenset()
+    withdrawn: dict[str, bool] = dataclasses.field(default_factory=dict)
 
     def may_hold(self, path: str) -> bool:
         """Tell whether a path lies where the netboot server could not look."""
@@ -155,8 +160,15 @@ def _files(tree: Tree, paths: t.Iterable[str]) -> list[str]:
 def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
     """Sort out a tree. Only what :attr:`Rules.selection` chooses is in the result, and what chosen images require."""
     pairs = pair_markers(tree, rules)
+    set_aside = _set_aside(tree, evidence, rules)
+    withdrawn = {
+        image: any(evidence.records[m] for m in set_aside if set_aside[m] == image) for image in set_aside.values()
+    }
     sources = _Kernels(tree, evidence, pairs)
-    images = _images(tree, pairs, evidence, rules, sources)
+    images = [
+        dataclasses.replace(image, reason=HOW_TO_UNDO) if image.path in withdrawn else image
+        for image in _images(tree, pairs, evidence, rules, sources)
+    ]
     held_back: dict[str, str] = {}
     files: list[Entry] = []
     pointers: list[Entry] = []
@@ -200,9 +212,18 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         held_back=held_back,
         pointed=pointed,
         stated={path: version_stated(content) for path, content in evidence.contents.items()},
-        pairs=pairs,
+        pairs={**set_aside, **pairs},
+        withdrawn=withdrawn,
         unlisted=frozenset(p for p in evidence.unreadable if p in tree and tree[p].kind in (DIRECTORY, OTHER)),
     )
+
+
+def _set_aside(tree: Tree, evidence: Evidence, rules: Rules) -> dict[str, str]:
+    """Return for each marker that was set aside the image that it belongs to."""
+    if not evidence.records:
+        return {}
+    as_before = {**tree, **{path: Entry(path, FILE) for path in evidence.records}}
+    return {path: image for path, image in pair_markers(as_before, rules).items() if path in evidence.records}
 
 
 def version_stated(content: bytes) -> str:

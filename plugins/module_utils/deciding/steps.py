@@ -5,6 +5,7 @@
 
 Each step is small enough to be cut off anywhere: what a client sees changes only in :class:`Withdraw`,
 :class:`Publish`, :class:`Permit`, :class:`Link` and :class:`Remove`, and each of these is one system call there.
+:class:`Adopt` changes a time, and no content.
 """
 
 from __future__ import annotations
@@ -13,6 +14,24 @@ import dataclasses
 import typing as t
 
 from .assets import Entry
+
+
+@dataclasses.dataclass(frozen=True)
+class Gone:
+    """The premise that the netboot server still does not hold a path."""
+
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SetAside:
+    """The premise that the markers of an image that was withdrawn by name are still set aside on the netboot server."""
+
+    markers: tuple[str, ...]
+
+
+# What a removal was planned for; it is looked at again right before the step.
+Premise = t.Union[Gone, SetAside]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +45,7 @@ class Withdraw:
     path: str
     image: str
     reason: str
+    premise: Premise | None = None
     name: t.ClassVar[str] = "withdraw"
 
 
@@ -63,6 +83,14 @@ class Publish:
 
 
 @dataclasses.dataclass(frozen=True)
+class Adopt:
+    """Give a file whose content was compared and is the same the time that it has on the netboot server."""
+
+    entry: Entry
+    name: t.ClassVar[str] = "adopt"
+
+
+@dataclasses.dataclass(frozen=True)
 class Permit:
     """Let everybody read a file that is in line, but for its mode."""
 
@@ -93,10 +121,11 @@ class Remove:
 
     path: str
     directory: bool = False
+    premise: Premise | None = None
     name: t.ClassVar[str] = "remove"
 
 
-Step = t.Union[Withdraw, Send, Check, Flush, Publish, Permit, Confirm, Link, Remove]
+Step = t.Union[Withdraw, Send, Check, Flush, Publish, Adopt, Permit, Confirm, Link, Remove]
 
 
 def step_path(step: Step) -> str:
@@ -108,7 +137,8 @@ def step_path(step: Step) -> str:
 class Unit:
     """Steps that belong together: where one fails, the rest of its unit is left out and the next unit tried.
 
-    ``kind`` is ``withdrawal``, ``kernel``, ``file``, ``image``, ``pointer`` or ``removal``. ``outcome`` is the state
+    ``kind`` is ``withdrawal``, ``kernel``, ``file``, ``image``, ``pointer`` or ``removal``. A ``withdrawal`` is never
+    subject to a limit: it is a few bytes, and clients must not wait for it. ``outcome`` is the state
     to report when all went well. ``path`` is the squashfs for an image and the directory for a kernel. ``after`` names
     the markers that the same run must have renewed before: where one was not, the old one may still be visible, and
     the unit is left out.

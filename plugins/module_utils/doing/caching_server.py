@@ -11,14 +11,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import posixpath
+import time
 import typing as t
 import uuid
 
-from ..deciding.assets import DIRECTORY, Entry, Tree, parents
+from ..deciding.assets import DIRECTORY, FILE, Entry, Tree, parents
 from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.marker import MAX_SIZE
-from ..errors import ConnectionTrouble, LeftForLater, SourceChanged, SyncError
+from ..errors import ConnectionTrouble, Kept, LeftForLater, SourceChanged, SyncError
 from . import remote_commands, rsync_transport, site_time
+from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
+from .folding import Spellings, in_spelling_of
 from .lock import KernelLock, LeaseLock, Lock
 from .progress import Progress
 from .rsync_transport import DiskFull, RsyncTransport
@@ -31,8 +34,6 @@ from .throttle import Throttle
 from .uplink import Uplink
 from .work_area import WorkArea
 
-FILE_MODE = 0o644  # what a web server of another user may read
-DIRECTORY_MODE = 0o755
 SMALL = 256 * 1024  # bytes; below this, a process of its own costs more than rsync can save
 TINY = 16 * 1024  # bytes; below this, a process that hashes a file there costs more than to read it back
 RESERVE = 64 * 1024 * 1024  # bytes that are never filled: the machine has logs to write
@@ -71,6 +72,10 @@ class CachingServer:
         self.abilities = remote_commands.probe(session)
         self.warnings: list[str] = []
         self.wanted: set[str] | None = None  # the files that this run is about
+        self._attributes = Attributes(session, self._sftp, self._warn)
+        self._put = Spellings()  # the names that were put up
+        self.clashes: dict[str, str] = {}  # names that cannot stand beside the other one there
+        self._directory_times: dict[str, int] = {}  # when a name in each directory changed last
         self.throttle = self._make_throttle(limit, timezone, uplink)
         self._progress = progress or Progress()
         self._by_sftp = SftpTransport(self._sftp, self._area, source, throttle=self.throttle, progress=self._progress)
@@ -119,6 +124,10 @@ class CachingServer:
     def _full(self, path: str) -> str:
         return f"{self.dest}/{path}"
 
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
     # The lock
 
     def find_destination(self) -> None:
@@ -143,7 +152,7 @@ class CachingServer:
         try:
             if self._look(self.dest) is None:
                 self._sftp.make_directory(self.dest)
-                self._sftp.set_mode(self.dest, DIRECTORY_MODE)  # a session's umask may keep the web server out
+                self._attributes.set_mode(self.dest, DIRECTORY_MODE)  # a session's umask may keep the web server out
             if self._look(self._area.root) is None:
                 self._sftp.make_directory(self._area.root)
         except OSError as error:
@@ -192,14 +201,46 @@ class CachingServer:
 
     # Looking
 
-    def tree(self) -> Tree:
-        """List the tree without its hidden names; empty where there is none yet."""
+    def tree(self, wanted: Tree | None = None) -> Tree:
+        """List the tree without its hidden names; empty where there is none yet.
+
+        What the file system there takes for the same name as one of ``wanted`` is listed in that spelling.
+        """
         found: Tree = {}
         self._list("", found)
+        if wanted:
+            found, self.clashes = in_spelling_of(wanted, found, self.look)
         return found
+
+    def fresh(self, seconds: int) -> frozenset[str]:
+        """Return the directories of the listed tree in which a name changed in the last ``seconds``."""
+        if not seconds:
+            return frozenset()
+        now = self._now_there()
+        return frozenset(path for path, changed in self._directory_times.items() if changed > now - seconds)
+
+    def _now_there(self) -> float:
+        """Return the time by the caching server's own clock, where it has written something just now."""
+        written = self._look(self._area.lock) if self._lock is not None else None
+        return written.mtime if written is not None else time.time()
+
+    def suspects(self, entries: t.Sequence[Entry], tree: Tree) -> list[Entry]:
+        """Return which of the netboot server's files may be there unchanged, although their time is another one.
+
+        In ``tree``, what the file system there cannot keep is put right.
+        """
+        found = [entry for entry in entries if _may_be_same(entry, tree.get(entry.path))]
+        return self._attributes.read(tree, found, probe=f"{self._area.root}/probe" if self._lock else None)
+
+    def shows(self, entry: Entry, found: Entry | None) -> bool:
+        """Tell whether what was found there is this file of the netboot server, as far as its looks can tell."""
+        return self._attributes.shows(entry, found)
 
     def _list(self, directory: str, found: Tree) -> None:
         full = self._full(directory) if directory else self.dest
+        if not directory:
+            above = self._look(f"{full}/.")
+            self._directory_times[""] = above.mtime if above is not None else 0
         with self._translated(full, "cannot be listed", "Let the user of the sync read it on the caching server."):
             try:
                 entries = self._sftp.list(full)
@@ -211,6 +252,7 @@ class CachingServer:
             path = f"{directory}/{entry.path}" if directory else entry.path
             if entry.kind == DIRECTORY:
                 # Without its size and time, which tell nothing: those of equal trees differ.
+                self._directory_times[path] = entry.mtime
                 found[path] = Entry(path, DIRECTORY, mode=entry.mode)
                 self._list(path, found)
             else:
@@ -270,7 +312,7 @@ class CachingServer:
                 sent = Sent(self._by_sftp.send(entry))
             else:
                 sent = Sent(*self._by_rsync.send(entry, basis, room))
-            self._sftp.set_mode_and_time(self._area.incoming(entry.path), FILE_MODE, entry.mtime)
+            self._attributes.finish(self._area.incoming(entry.path), entry)
             return sent
         except DiskFull:
             full = self._disk_full(entry)
@@ -363,18 +405,35 @@ class CachingServer:
     def publish(self, entry: Entry) -> None:
         """Rename the hidden file to its final name."""
         self._still_ours()
+        self._refuse_clash(entry.path)
         with self._translated(
             entry.path, "cannot be renamed into place", f"Is its directory on another file system than {self.dest}?"
         ):
             self._make_parents(entry.path)
             self._sftp.rename(self._area.incoming(entry.path), self._full(entry.path))
             self._flush_directory(entry.path)
+        self._put.add(entry.path)
         self._area.drop(entry.path)
+
+    def _refuse_clash(self, path: str) -> None:
+        """Raise :class:`SyncError` where another name of the netboot server has the place of this one by now."""
+        other = next(iter(self._put.rivals(path)), "")
+        if other and self._look(self._full(path)) is not None:
+            raise SyncError(
+                f"it and {other} are one name on the file system of the caching server",
+                path=path,
+                remedy="Rename one of them on the netboot server.",
+            )
+
+    def adopt(self, entry: Entry) -> bool:
+        """Give a file that has the same content the time of the netboot server; tell whether it has it now."""
+        self._still_ours()
+        return self._attributes.finish(self._full(entry.path), entry)
 
     def permit(self, entry: Entry) -> None:
         """Let everybody read a published file that is in line but for its mode."""
         self._still_ours()
-        if not entry.looks_like(self.look(entry.path)):
+        if not self.shows(entry, self.look(entry.path)):
             raise SyncError("it changed on the caching server meanwhile", path=entry.path, remedy="Run the sync again.")
         with self._translated(
             entry.path,
@@ -387,6 +446,7 @@ class CachingServer:
     def link(self, entry: Entry) -> None:
         """Put a symlink in its place, over what is there."""
         self._still_ours()
+        self._refuse_clash(entry.path)
         with self._translated(entry.path, "the symlink cannot be made"):
             self._area.make(entry.path)
             self._make_parents(entry.path)
@@ -394,17 +454,27 @@ class CachingServer:
             self._sftp.symlink(entry.target, incoming)
             self._sftp.rename(incoming, self._full(entry.path))
             self._flush_directory(entry.path)
+        self._put.add(entry.path)
         self._area.drop(entry.path)
 
     def remove(self, path: str) -> None:
-        """Remove a file from the tree."""
+        """Remove a file from the tree. Raises :class:`Kept` where it is one that was put up under another spelling."""
         self._still_ours()
+        self._refuse_same(path)
         with self._translated(path, "cannot be removed"):
             try:
                 self._sftp.remove(self._full(path))
             except FileNotFoundError:
                 return
             self._flush_directory(path)
+
+    def _refuse_same(self, path: str) -> None:
+        others = self._put.rivals(path)
+        if others:
+            directory, name = posixpath.split(self._full(path))
+            names = {entry.path for entry in self._sftp.list(directory)}
+            if not names.issuperset([name, *map(posixpath.basename, others)]):
+                raise Kept(f"it is {others[0]} in another spelling", path=path)
 
     def remove_directory(self, path: str) -> None:
         """Remove a directory of the tree if it is empty; hidden files that others keep there stay, and it with them."""
@@ -426,7 +496,7 @@ class CachingServer:
             found = self.look(above)
             if found is None:
                 self._sftp.make_directory(self._full(above))
-                self._sftp.set_mode(self._full(above), DIRECTORY_MODE)
+                self._attributes.set_mode(self._full(above), DIRECTORY_MODE)
                 self._flush_directory(above)
             elif found.kind != DIRECTORY:
                 raise SyncError(f"{above} is no directory on the caching server", path=path, remedy="Remove it there.")
@@ -437,6 +507,13 @@ class CachingServer:
     def _translated(self, path: str, what: str, remedy: str = "") -> _Translation:
         remedy = remedy or f"Look at the permissions below {self.dest} on the caching server."
         return _Translation(self._session, path, what, remedy)
+
+
+def _may_be_same(entry: Entry, there: Entry | None) -> bool:
+    """Tell whether a file there may have the same content, although it does not look the same."""
+    if there is None or entry.kind != FILE or there.kind != FILE:
+        return False
+    return entry.size == there.size and entry.mtime != there.mtime
 
 
 def _is_full(space: Space) -> bool:

@@ -13,9 +13,10 @@ import threading
 import typing as t
 
 from ..deciding import readiness
-from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, follow
+from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, follow, parents
 from ..deciding.marker import MAX_SIZE
 from ..deciding.squashfs import SUPERBLOCK_SIZE
+from ..deciding.withdrawal import read_record, record_path
 from ..errors import SourceChanged, SourceUnreadable, SyncError, source_remedy, source_trouble
 
 BLOCK = 1024 * 1024  # bytes read at once
@@ -32,6 +33,8 @@ class SourceTree:
     def __init__(self, root: str) -> None:
         self.root = root
         self.tree: Tree = {}
+        self._root: Entry | None = None
+        self.records: dict[str, bool] = {}  # the markers that were set aside, and whether their squashfs is to go
         self._unreadable: dict[str, str] = {}  # why each path could not be listed or looked at
         self._inventories: dict[readiness.Rules, readiness.Inventory] = {}
         self._digests: dict[tuple[int, ...], _Hashing] = {}
@@ -43,6 +46,7 @@ class SourceTree:
     def scan(self) -> Tree:
         """List the tree without its hidden names. Raises :class:`SyncError` where it cannot be listed, or is empty."""
         self.tree = {}
+        self.records = {}
         self._unreadable = {}
         self._inventories = {}
         try:
@@ -56,6 +60,7 @@ class SourceTree:
             ) from error
         except OSError as error:
             raise self._no_tree(source_trouble("list", error), source_remedy(error)) from error
+        self._root = self.look("")
         self._scan("", names)
         if self._unreadable and all(e.kind == DIRECTORY or p in self._unreadable for p, e in self.tree.items()):
             path, why = min(self._unreadable.items())
@@ -74,9 +79,12 @@ class SourceTree:
 
     def _scan(self, directory: str, names: t.Iterable[str]) -> None:
         for name in sorted(names):
-            if name.startswith("."):
-                continue
             path = f"{directory}/{name}" if directory else name
+            if name.startswith("."):
+                record = read_record(path)
+                if record is not None:
+                    self.records[record.marker] = record.purge or self.records.get(record.marker, False)
+                continue
             try:
                 entry = self.look(path)
             except SourceUnreadable as error:
@@ -126,6 +134,28 @@ class SourceTree:
                 path=entry.path,
                 remedy="The next run looks at it anew.",
             )
+
+    def still_lacks(self, path: str) -> bool:
+        """Tell whether a path that was not in the tree is not in it now either.
+
+        Only where that can be told: a directory above it must be the one that was listed, since an empty mount point
+        holds nothing either. So must the root.
+        """
+        try:
+            for above in ("", *parents(path)):
+                listed, now = self.tree.get(above) if above else self._root, self.look(above)
+                if listed is not None and (now is None or now.identity[:2] != listed.identity[:2]):
+                    return False
+            return self.look(path) is None
+        except SourceUnreadable:
+            return False
+
+    def still_withdrawn(self, marker: str) -> bool:
+        """Tell whether a marker that was set aside still is."""
+        try:
+            return any(self.look(record_path(marker, purge=purge)) is not None for purge in (False, True))
+        except SourceUnreadable:
+            return True
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """Return up to ``limit`` bytes of a file. Raises :class:`SourceChanged`."""
@@ -196,7 +226,7 @@ class SourceTree:
         for path, entry in self.tree.items():
             if entry.kind == FILE and path not in unreadable and not os.access(self.absolute(path), os.R_OK):
                 unreadable[path] = "no permission to read it on the netboot server"
-        return readiness.Evidence(contents, superblocks, digests, unreadable)
+        return readiness.Evidence(contents, superblocks, digests, unreadable, dict(self.records))
 
     def inventory(self, rules: readiness.Rules, to_hash: t.Callable[[readiness.Image], bool]) -> readiness.Inventory:
         """Return what is ready. Where a marker states a SHA-256, the squashfs is hashed if ``to_hash`` says so."""

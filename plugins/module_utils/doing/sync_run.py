@@ -18,7 +18,23 @@ from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.plans import Plans
 from ..deciding.promises import There, wanted_markers
 from ..deciding.readiness import Image, Inventory, Rules, is_image
-from ..deciding.steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw, step_path
+from ..deciding.steps import (
+    Adopt,
+    Check,
+    Confirm,
+    Flush,
+    Gone,
+    Link,
+    Permit,
+    Publish,
+    Remove,
+    Send,
+    SetAside,
+    Step,
+    Unit,
+    Withdraw,
+    step_path,
+)
 from ..errors import ConnectionTrouble, Kept, LeftForLater, LockHeld, LockLost, SourceChanged, SyncError
 from . import progress as phases
 from .caching_server import CachingServer
@@ -33,6 +49,9 @@ from .uplink import Uplink
 class Options:
     """What a user chose for one caching server. Times are in seconds.
 
+    With ``withdraw``, patterns, a run takes these images from clients, and what was withdrawn by name on the netboot
+    server, and does nothing else.
+
     ``uplink_limit`` is the cap in bytes per second that all share who send from this host, 0 for none; those meet in
     ``uplink_directory``.
     """
@@ -43,6 +62,8 @@ class Options:
     verify: bool = False
     delete: bool = False
     max_delete: int = 10
+    grace: int = 300
+    withdraw: tuple[str, ...] = ()
     transport: str = "auto"
     limit: Limit = NO_LIMIT
     timezone: str | None = None
@@ -127,8 +148,8 @@ class SyncRun:
 
     @property
     def changed(self) -> bool:
-        """Tell whether a client can see, or would see, a difference."""
-        return any(action["action"] in {kind.name for kind in VISIBLE} for action in self.actions)
+        """Tell whether anything in the tree of the caching server is, or would be, another one than before."""
+        return any(action["action"] in {kind.name for kind in (*VISIBLE, Adopt)} for action in self.actions)
 
     @property
     def sent_bytes(self) -> int:
@@ -204,13 +225,16 @@ class SyncRun:
         self.transport = server.transport
         self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
         server.find_destination()
-        if not self._options.check_mode:
+        # To withdraw needs no lock: it must not wait for a long transfer, and that looks before and after it publishes.
+        if not (self._options.check_mode or self._options.withdraw):
             self._progress.enter(phases.LOCKING)
             server.open_for_writing()
         plan = self._plan(server)
         self._note_plan(plan)
         server.wanted = {step.entry.path for unit in plan.units for step in unit.steps if isinstance(step, Send)}
         unfinished = {path for unit in plan.units for path in self._carry_out(server, unit)} | self._lacking()
+        if self._options.withdraw:
+            return
         if not self._options.check_mode:
             server.clean(unfinished)
         else:
@@ -232,21 +256,30 @@ class SyncRun:
     def _plan(self, server: CachingServer) -> planner.Plan:
         options = self._options
         self._progress.enter(phases.READING)
-        self._there = tree = server.tree()
+        self._there = tree = server.tree(self._source.tree)
+        if options.withdraw:
+            inventory = self._source.inventory(options.rules, lambda _image: False)
+            return planner.plan_withdrawal(inventory, There(tree), options.rules, options.withdraw)
         if self._plans is not None and not options.verify:
             choice = (options.rules, options.delete, options.max_delete)
             known = self._plans.get(choice, tree, lambda: self._plan_by_listing(tree))
             if known is not None:
                 return known
         inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image, tree))
+        adoptable: frozenset[str] = frozenset()
+        damaged: frozenset[str] = frozenset()
         # Where a caching server cannot hash, to compare is to read all of it over the line.
-        compare = options.verify and (server.hashes or not server.throttle.why_not())
-        damaged = self._compare(server, inventory, tree) if compare else frozenset()
+        if server.hashes or not server.throttle.why_not():
+            if self._plans is None:  # a look at many has no time for that
+                adoptable = self._adoptable(server, inventory, tree)
+                for path in adoptable:
+                    tree[path] = dataclasses.replace(tree[path], mtime=self._source.tree[path].mtime)
+            damaged = self._compare(server, inventory, tree, but=adoptable) if options.verify else damaged
         contents = {
             path: server.read_marker(tree[path])
             for path in wanted_markers(inventory, self._source.tree, tree, options.rules)
         }
-        there = There(tree, contents, damaged)
+        there = There(tree, contents, damaged, adoptable, server.fresh(options.grace), server.clashes)
         self._settle(there)
         return self._make_plan(inventory, there)
 
@@ -260,7 +293,13 @@ class SyncRun:
     def _make_plan(self, inventory: Inventory, there: There) -> planner.Plan:
         options = self._options
         return planner.make_plan(
-            inventory, self._source.tree, there, options.rules, delete=options.delete, max_delete=options.max_delete
+            inventory,
+            self._source.tree,
+            there,
+            options.rules,
+            delete=options.delete,
+            max_delete=options.max_delete,
+            grace=options.grace,
         )
 
     def _is_new(self, image: Image, there: Tree) -> bool:
@@ -268,28 +307,41 @@ class SyncRun:
         names = {name for entry in image.entries for name in follow(entry.path, self._source.tree).names}
         return not all(self._source.tree[name].looks_like(there.get(name)) for name in names)
 
-    def _compare(self, server: CachingServer, inventory: Inventory, tree: dict[str, Entry]) -> frozenset[str]:
+    def _adoptable(self, server: CachingServer, inventory: Inventory, tree: Tree) -> frozenset[str]:
+        """Return what is there under another time but has the same content, such as a tree that was copied there."""
+        same, _different = self._compare_all(server, server.suspects(self._ours(inventory), tree))
+        return same
+
+    def _compare(
+        self, server: CachingServer, inventory: Inventory, tree: Tree, *, but: frozenset[str]
+    ) -> frozenset[str]:
         """Compare the content of all that looks the same, and return what differs."""
-        ready = {entry.path for image in inventory.images if image.ready for entry in image.entries}
-        ours = ready | {e.path for e in inventory.files + inventory.pointers}
-        ours |= {e.path for entries in inventory.kernels.values() for e in entries}
-        alike = [
-            entry
-            for path, entry in sorted(self._source.tree.items())
-            if path in ours and entry.kind == FILE and entry.looks_like(tree.get(path))
-        ]
-        self._progress.enter(phases.COMPARING, size=sum(entry.size for entry in alike))
-        there = server.digests(alike)
-        damaged = set()
-        for entry in alike:
+        alike = [e for e in self._ours(inventory) if e.path not in but and e.looks_like(tree.get(e.path))]
+        _same, different = self._compare_all(server, alike)
+        return different
+
+    def _ours(self, inventory: Inventory) -> list[Entry]:
+        """Return the files that the run is about."""
+        ours = [entry for image in inventory.images if image.ready for entry in image.entries]
+        ours += [*inventory.files, *inventory.pointers]
+        ours += [entry for entries in inventory.kernels.values() for entry in entries]
+        return sorted({entry.path: entry for entry in ours if entry.kind == FILE}.values(), key=lambda one: one.path)
+
+    def _compare_all(self, server: CachingServer, entries: t.Sequence[Entry]) -> tuple[frozenset[str], frozenset[str]]:
+        """Compare the content of files on both sides, and return the paths of those that are the same, and differ."""
+        if not entries:
+            return frozenset(), frozenset()
+        self._progress.enter(phases.COMPARING, size=sum(entry.size for entry in entries))
+        there = server.digests(entries)
+        same: set[str] = set()
+        different: set[str] = set()
+        for entry in entries:
             try:
-                if there[entry.path] != self._source.digest(entry):
-                    damaged.add(entry.path)
-                else:
-                    self._compared.add(entry.path)
+                (same if there[entry.path] == self._source.digest(entry) else different).add(entry.path)
             except SourceChanged:
                 continue  # the source moved on: the steps look at it again
-        return frozenset(damaged)
+        self._compared |= same
+        return frozenset(same), frozenset(different)
 
     def _settle(self, there: There) -> None:
         """See what became of the steps of an earlier attempt that ended with the line."""
@@ -312,11 +364,13 @@ class SyncRun:
         for path in plan.unchanged:
             if self._is_open(path):
                 self._tell(path, *self._begun.get(path, (planner.UNCHANGED, "")), verified=path in self._compared)
-        for path in plan.only_there:
+        for path, reason in plan.only_there.items():
             if self._is_open(path):
-                self._tell(path, planner.UNCHANGED, "only on the caching server")
+                self._tell(path, planner.UNCHANGED, reason)
         for path, reason in plan.held_back.items():
             self._tell(path, planner.HELD_BACK, reason)
+        for path, reason in plan.left_over.items():
+            self._tell(path, planner.LEFT_OVER, reason)
         for path, reason in plan.impossible.items():
             self._tell(path, planner.FAILED, reason)
             self.failures.append(f"{path}: {reason}")
@@ -380,6 +434,7 @@ class SyncRun:
         for outcome in outcomes.values():
             outcome.state, outcome.reason = planner.FAILED, "the run ended in the middle of it"
         try:
+            state, reason = unit.outcome, unit.reason
             for step in unit.steps:
                 if isinstance(step, Withdraw) and (step.path in self._gone or step.path in self._put):
                     continue
@@ -392,7 +447,15 @@ class SyncRun:
                 if isinstance(step, Publish):
                     unfinished.remove(step.entry.path)
                 self._remember(step, unit)
-            state, reason = unit.outcome, unit.reason
+                if self._went_meanwhile(step, unit):
+                    step = Withdraw(
+                        step_path(step), unit.path, "it went from the netboot server while it was published"
+                    )
+                    self._note(step)
+                    self._try(server, step, unit, outcomes)
+                    self._remember(step, unit)
+                    state, reason = planner.WITHDRAWN, step.reason
+                    break
         except Kept as error:
             self.actions.pop()
             state, reason = planner.UNCHANGED, error.what
@@ -419,6 +482,16 @@ class SyncRun:
                 self.failures.append(reason)
         self._finish(outcomes, state, reason, started)
         return unfinished
+
+    def _went_meanwhile(self, step: Step, unit: Unit) -> bool:
+        """Tell whether a marker that was put up just now is no longer on the netboot server.
+
+        Whoever withdraws an image takes its marker from the netboot server first, and then from the caching servers,
+        without waiting for us. So either we see here that it is gone, or they find what we have put up.
+        """
+        path = step_path(step)
+        is_marker = is_image(unit.path) and isinstance(step, (Publish, Link)) and path != unit.path
+        return is_marker and not self._options.check_mode and self._source.still_lacks(path)
 
     @staticmethod
     def _was_done(server: CachingServer, step: Step, error: SyncError) -> bool:
@@ -507,6 +580,10 @@ class SyncRun:
         elif isinstance(step, Publish):
             self._source.confirm(step.entry)
             server.publish(step.entry)
+        elif isinstance(step, Adopt):
+            self._source.confirm(step.entry)
+            if not server.adopt(step.entry):
+                self.actions.pop()  # that file system does not keep it, so nothing has changed
         elif isinstance(step, Permit):
             server.permit(step.entry)
         elif isinstance(step, Confirm):
@@ -515,11 +592,13 @@ class SyncRun:
                 files = [entry for entry in step.entries if entry.kind == FILE]
                 outcomes[unit.path].verified = all(entry.path in self._compared for entry in files)
         elif isinstance(step, Withdraw):
+            self._look_before(step, unit)
             server.remove(step.path)
         elif isinstance(step, Link):
             self._source.confirm(step.entry)
             server.link(step.entry)
         elif isinstance(step, Remove):
+            self._look_before(step, unit)
             if step.directory:
                 server.remove_directory(step.path)
                 if server.look(step.path) is not None:
@@ -527,13 +606,25 @@ class SyncRun:
             else:
                 server.remove(step.path)
 
+    def _look_before(self, step: Withdraw | Remove, unit: Unit) -> None:
+        """Look at the netboot server again, right before something goes. Raises :class:`Kept` where it is to stay."""
+        premise = step.premise
+        if isinstance(premise, Gone) and not self._source.still_lacks(premise.path):
+            raise Kept("it is on the netboot server again, or cannot be looked for there", path=step.path)
+        if isinstance(premise, SetAside) and not any(map(self._source.still_withdrawn, premise.markers)):
+            raise Kept("it was put back on the netboot server", path=step.path)
+        for one in unit.steps:
+            # A marker that goes since something takes its image's place goes only if that can still be done.
+            if premise is None and isinstance(one, (Publish, Link)):
+                self._source.confirm(one.entry)
+
     def _confirm(self, server: CachingServer, step: Confirm) -> None:
         """Look at all that a name promises: unchanged on the source, there and the same on the caching server."""
         for entry in step.entries:
             self._source.confirm(entry)
             found = server.look(entry.path)
             same = found is not None and (
-                found.kind in (DIRECTORY, SYMLINK) if entry.kind == DIRECTORY else entry.looks_like(found)
+                found.kind in (DIRECTORY, SYMLINK) if entry.kind == DIRECTORY else server.shows(entry, found)
             )
             if not same:
                 raise SyncError(
@@ -563,6 +654,7 @@ PHASES: dict[type, str] = {
     Confirm: phases.CHECKING,
     Flush: phases.FLUSHING,
     Publish: phases.PUBLISHING,
+    Adopt: phases.PUBLISHING,
     Permit: phases.PUBLISHING,
     Link: phases.PUBLISHING,
     Withdraw: phases.REMOVING,

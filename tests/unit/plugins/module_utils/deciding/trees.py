@@ -135,15 +135,43 @@ def make_plan(
     rules: Rules | None = None,
     *,
     damaged: frozenset[str] = frozenset(),
+    fresh: frozenset[str] = frozenset(),
+    clashes: Mapping[str, str] | None = None,
     delete: bool = False,
     max_delete: int = 10,
+    grace: int = 0,
 ) -> planner.Plan:
-    """Plan as a run does: only those markers of the caching server are read that look different."""
+    """Plan as a run does: only those markers of the caching server are read that look different.
+
+    What has the same size and another time there is compared, as a run does it.
+    """
     rules = rules or Rules()
     inventory = source.inventory(rules)
-    wanted = promises.wanted_markers(inventory, source.tree, there.tree, rules)
-    known = promises.There(there.tree, {path: there.content[path] for path in wanted}, damaged)
-    return planner.make_plan(inventory, source.tree, known, rules, delete=delete, max_delete=max_delete)
+    adoptable = adoptable_paths(source, there)
+    tree = {**there.tree}
+    tree.update({path: dataclasses.replace(tree[path], mtime=source.tree[path].mtime) for path in adoptable})
+    wanted = promises.wanted_markers(inventory, source.tree, tree, rules)
+    known = promises.There(
+        tree,
+        {path: there.content[path] for path in wanted},
+        damaged,
+        adoptable=frozenset(adoptable),
+        fresh=fresh,
+        clashes=dict(clashes or {}),
+    )
+    return planner.make_plan(inventory, source.tree, known, rules, delete=delete, max_delete=max_delete, grace=grace)
+
+
+def adoptable_paths(source: Assets, there: Assets) -> set[str]:
+    """What is the same on both sides but for its time."""
+    return {
+        path
+        for path, entry in source.tree.items()
+        if path in there.content
+        and entry.kind == FILE
+        and entry.mtime != there.tree[path].mtime
+        and source.content[path] == there.content[path]
+    }
 
 
 class StepFailed(Exception):
@@ -193,6 +221,10 @@ class Server:
         elif isinstance(step, steps.Publish):
             assert self._staged.pop(step.entry.path) == ["send", "check", "flush"]
             assets.file(step.entry.path, self._source.content[step.entry.path], mtime=step.entry.mtime)
+        elif isinstance(step, steps.Adopt):
+            same = assets.content[step.entry.path] == self._source.content[step.entry.path]
+            assert same, f"{step.entry.path} has another content"
+            assets.file(step.entry.path, assets.content[step.entry.path], mtime=step.entry.mtime)
         elif isinstance(step, steps.Permit):
             assert step.entry.looks_like(assets.tree[step.entry.path])
             assets.mode(0o644, step.entry.path)
