@@ -13,7 +13,6 @@ import typing as t
 from . import basis as bases
 from . import order
 from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_directory, parents
-from .marker import squashfs_paths
 from .promises import Promise, Promises, There
 from .readiness import KERNEL_FILES, Image, Inventory, Rules
 from .steps import Check, Confirm, Flush, Link, Permit, Publish, Remove, Send, Step, Unit, Withdraw
@@ -31,7 +30,8 @@ class Plan:
     """What is to be done, in order, and what is not, and why.
 
     ``unchanged`` and ``only_there`` list paths; ``held_back`` and ``impossible`` give the reason for each path;
-    ``refused`` is why nothing at all may be removed; ``markers`` names the image of each marker on the caching server.
+    ``refused`` is why nothing at all may be removed; ``markers`` names the image of each marker on the caching server,
+    and ``images`` are the paths of all images on either side.
     """
 
     units: tuple[Unit, ...] = ()
@@ -41,6 +41,7 @@ class Plan:
     impossible: dict[str, str] = dataclasses.field(default_factory=dict)
     refused: str = ""
     markers: dict[str, str] = dataclasses.field(default_factory=dict)
+    images: frozenset[str] = frozenset()
 
 
 def make_plan(
@@ -98,6 +99,7 @@ class _Planner:
             impossible=self.impossible,
             refused=refused,
             markers=self.promises.images,
+            images=self.promises.image_paths,
         )
 
     # What is there already
@@ -225,7 +227,11 @@ class _Planner:
         regular = [entry for entry in new if entry.kind == FILE]
         steps: list[Step] = [Permit(entry) for entry in closed]
         for entry in regular:
-            steps += [Send(entry, bases.choose(entry.path, self.later)), Check(entry), Flush(entry)]
+            steps += [
+                Send(entry, bases.choose(entry.path, self.later, self.promises.image_paths)),
+                Check(entry),
+                Flush(entry),
+            ]
             self.later[entry.path] = entry
         self.delivered.update(entry.path for entry in new)
         touched = [one for entry in new for one in self.promises.of(entry.path)]
@@ -259,7 +265,7 @@ class _Planner:
 
     def _marks_there(self, entry: Entry) -> list[str]:
         """Return the squashfs that only the caching server has, and whose marker a plain file would be there."""
-        return [path for path in squashfs_paths(entry.path, self.rules.marker_names) if path in self.there.tree]
+        return list(self.promises.found.fitting.get(entry.path, ()))
 
     def _file(self, entry: Entry) -> None:
         # A plain file here, for want of a squashfs beside it, would there promise an old squashfs anew.
@@ -288,7 +294,7 @@ class _Planner:
         if entry.kind == SYMLINK:
             self.later[entry.path] = entry
             return [Link(entry)]
-        send = Send(entry, bases.choose(entry.path, self.later))
+        send = Send(entry, bases.choose(entry.path, self.later, self.promises.image_paths))
         self.later[entry.path] = entry
         return [send, Check(entry), Flush(entry), Publish(entry)]
 
