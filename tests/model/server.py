@@ -21,10 +21,10 @@ from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets imp
     Entry,
     Tree,
     follow,
+    image_name,
     is_hidden,
     parents,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import is_image
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import Sent
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
@@ -313,7 +313,7 @@ class SteppedRun(SyncRun):
         inventory = self._source.inventory(self._options.rules, lambda _image: False)
         found = {image.path: image for image in inventory.images if image.ready}
         led_to = {path: [name for entry in one.entries for name in self._trail(entry)] for path, one in found.items()}
-        return {path for path in found if found.keys() >= {name for name in led_to[path] if is_image(name)}}
+        return {path for path in found if found.keys() >= {name for name in led_to[path] if image_name(name)}}
 
     def _trail(self, entry: Entry) -> tuple[str, ...]:
         return follow(entry.path, self._source.tree).names

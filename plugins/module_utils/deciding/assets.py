@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 
 FILE = "file"
@@ -17,6 +18,8 @@ _OTHERS_READ = 0o044  # permission bits: those in the group of the file, and all
 
 KERNELS = "kernels"
 SQUASHFS_SUFFIX = ".squashfs"
+# In any case. A squashfs under another name is known by its content; most files with a name of these are a squashfs.
+IMAGE_SUFFIXES = (SQUASHFS_SUFFIX, ".squash", ".sqsh", ".sqfs", ".sfs")
 
 # The directory below the tree in which a run stages what is in transit; hidden, so never sent and never listed.
 WORK_DIRECTORY = ".netboot-sync"
@@ -63,6 +66,12 @@ Tree = dict[str, Entry]
 def is_hidden(path: str) -> bool:
     """Tell whether any part of a relative path is hidden."""
     return any(part.startswith(".") for part in path.split("/"))
+
+
+def image_name(path: str) -> bool:
+    """Tell whether a path has the name of a squashfs image; see :mod:`.images` for those with another name."""
+    name = path.lower()
+    return name.endswith(IMAGE_SUFFIXES) and posixpath.basename(name) not in IMAGE_SUFFIXES
 
 
 def parents(path: str) -> list[str]:

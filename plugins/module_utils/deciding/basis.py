@@ -15,7 +15,8 @@ import posixpath
 import re
 import typing as t
 
-from .assets import FILE, SQUASHFS_SUFFIX, Tree
+from .assets import FILE, Tree, image_name
+from .marker import stems
 
 _DATE = re.compile(r"(?<![0-9A-Za-z])(?:\d{4}|\d{2})[-_.]?\d{2}[-_.]?\d{2}(?![0-9A-Za-z])")
 _COMMIT = re.compile(r"(?=[0-9a-f]*\d)[0-9a-f]{7,40}\Z")
@@ -38,7 +39,7 @@ class BuildName:
 @functools.lru_cache(maxsize=16384)
 def parse_name(path: str) -> BuildName:
     """Take the name of an image apart into its date and its family (all words but date and commit)."""
-    stem = posixpath.basename(path)[: -len(SQUASHFS_SUFFIX)]
+    stem = stems(path)[0] if image_name(path) or path.lower().endswith(".img") else posixpath.basename(path)
     found = _DATE.search(stem)
     date = re.sub(r"\D", "", found.group(0)) if found else ""
     rest = stem[: found.start()] + "-" + stem[found.end() :] if found else stem
@@ -46,8 +47,10 @@ def parse_name(path: str) -> BuildName:
     return BuildName(date=date[-6:], family=tuple(words))
 
 
-def choose(path: str, there: Tree) -> str | None:
+def choose(path: str, there: Tree, images: t.Container[str] = ()) -> str | None:
     """Return the path on the caching server that ``path`` is best sent as the difference to, or None.
+
+    ``images`` are the paths that are images whatever their name.
 
     The file's own predecessor under the same name comes first. For an image, then: the same build in another
     directory (a tested image moves from ``dev`` to ``prod``); the same flavour and branch, in the same directory before
@@ -59,8 +62,8 @@ def choose(path: str, there: Tree) -> str | None:
     own = there.get(path)
     if own is not None and own.kind == FILE and own.size > 0:
         return path
-    if path.endswith(SQUASHFS_SUFFIX):
-        return _choose_image(path, there)
+    if path in images or image_name(path):
+        return _choose_image(path, there, images)
     if path.endswith(".json"):
         return None  # markers and pointers go whole, and there are too many of them to look for each through all others
     directory, name = posixpath.split(path)
@@ -79,12 +82,12 @@ def choose(path: str, there: Tree) -> str | None:
     return best.path if best else None
 
 
-def _choose_image(path: str, there: Tree) -> str | None:
+def _choose_image(path: str, there: Tree, images: t.Container[str]) -> str | None:
     wanted = parse_name(path)
     directory, name = posixpath.split(path)
     best: tuple[tuple[t.Any, ...], str] | None = None
     for entry in there.values():
-        if entry.kind != FILE or entry.size == 0 or not entry.path.endswith(SQUASHFS_SUFFIX):
+        if entry.kind != FILE or entry.size == 0 or not (entry.path in images or image_name(entry.path)):
             continue
         other = parse_name(entry.path)
         same_build = posixpath.basename(entry.path) == name

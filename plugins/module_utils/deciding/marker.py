@@ -71,16 +71,28 @@ def parse(content: bytes) -> Marker:
     return Marker(version=version, size=size, sha256=sha256.lower())
 
 
-def marker_paths(squashfs: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[str]:
-    """Return the paths that a marker of this squashfs may have, the usual one first."""
-    directory, name = posixpath.split(squashfs)
-    stem = name[: -len(SQUASHFS_SUFFIX)]
-    return [posixpath.join(directory, pattern.replace("{stem}", stem)) for pattern in names]
+def stems(image: str) -> tuple[str, ...]:
+    """Return what ``{stem}`` may stand for: the name without its last suffix, or, but for a .squashfs, all of it."""
+    name = posixpath.basename(image)
+    if name.endswith(SQUASHFS_SUFFIX):
+        return (name[: -len(SQUASHFS_SUFFIX)],)
+    before = name.rpartition(".")[0]
+    return (before, name) if before else (name,)
+
+
+def with_stem(image: str, stem: str, names: t.Iterable[str] = DEFAULT_NAMES) -> list[str]:
+    """Return the paths that a marker of an image may have where ``{stem}`` stands for this."""
+    return [posixpath.join(posixpath.dirname(image), name.replace("{stem}", stem)) for name in names]
+
+
+def marker_paths(image: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[str]:
+    """Return the paths that a marker of this image may have, the usual one first."""
+    return list(dict.fromkeys(path for stem in stems(image) for path in with_stem(image, stem, names)))
 
 
 @functools.lru_cache(maxsize=100_000)  # asked for each path of each tree, and of many caching servers the same
 def squashfs_paths(path: str, names: tuple[str, ...] = DEFAULT_NAMES) -> tuple[str, ...]:
-    """Return the squashfs files that a file of this path would be a marker of, the most special name first."""
+    """Return the ``.squashfs`` files that a file of this path would be a marker of, the most special name first."""
     directory, name = posixpath.split(path)
     found = []
     for pattern in names:

@@ -15,9 +15,8 @@ import typing as t
 from . import basis as bases
 from . import order
 from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_directory, kernel_version_of, parents
-from .marker import squashfs_paths
 from .promises import Promise, Promises, There
-from .readiness import KERNEL_FILES, Image, Inventory, Rules, is_image
+from .readiness import KERNEL_FILES, Image, Inventory, Rules
 from .steps import (
     Adopt,
     Check,
@@ -52,7 +51,7 @@ class Plan:
 
     ``unchanged`` lists paths; ``only_there``, ``left_over``, ``held_back`` and ``impossible`` give the reason for each
     path; ``refused`` is why nothing at all may be removed; ``markers`` names the image of each marker on the caching
-    server.
+    server, and ``images`` are the paths of all images on either side.
     """
 
     units: tuple[Unit, ...] = ()
@@ -63,6 +62,7 @@ class Plan:
     impossible: dict[str, str] = dataclasses.field(default_factory=dict)
     refused: str = ""
     markers: dict[str, str] = dataclasses.field(default_factory=dict)
+    images: frozenset[str] = frozenset()
 
 
 def make_plan(
@@ -113,7 +113,7 @@ class _Planner:
 
     def withdrawal(self, patterns: t.Sequence[str]) -> Plan:
         self._withdraw_by_name(patterns)
-        return Plan(units=tuple(self.units), markers=self.promises.images)
+        return Plan(units=tuple(self.units), markers=self.promises.images, images=self.promises.image_paths)
 
     def plan(self, *, delete: bool, max_delete: int, grace: int) -> Plan:
         self._withdraw_by_name()
@@ -147,6 +147,7 @@ class _Planner:
             impossible=self.impossible,
             refused=refused,
             markers=self.promises.images,
+            images=self.promises.image_paths,
         )
 
     # What is there already
@@ -334,7 +335,7 @@ class _Planner:
 
     def _marks_there(self, entry: Entry) -> list[str]:
         """Return the squashfs that only the caching server has, and whose marker a plain file would be there."""
-        return [path for path in squashfs_paths(entry.path, self.rules.marker_names) if path in self.there.tree]
+        return list(self.promises.found.fitting.get(entry.path, ()))
 
     def _file(self, entry: Entry) -> None:
         # A plain file here, for want of a squashfs beside it, would there promise an old squashfs anew.
@@ -367,7 +368,7 @@ class _Planner:
         """Plan to bring a file to its hidden name; a symlink needs no time and so is made when it is shown."""
         if entry.kind == SYMLINK:
             return []
-        send = Send(entry, bases.choose(entry.path, self.later))
+        send = Send(entry, bases.choose(entry.path, self.later, self.promises.image_paths))
         self.later[entry.path] = entry
         return [send, Check(entry), Flush(entry)]
 
@@ -503,7 +504,7 @@ class _Planner:
         """Tell whether a client may have read a marker not long ago that promised a path, and still has to fetch it."""
         if not grace:
             return False
-        if is_image(path):
+        if path in self.promises.image_paths:
             fresh = posixpath.dirname(path) in self.there.fresh
         else:
             fresh = bool(kernel_version_of(path)) and bool(self.there.fresh)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from .assets import FILE, SYMLINK, Entry, Trail, Tree, follow, kernel_directory
-from .readiness import KERNEL_FILES, Inventory, Rules, kernel_part, pair_markers, version_stated
+from .images import Images, find
+from .readiness import KERNEL_FILES, Inventory, Rules, kernel_part, version_stated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Promise:
 
 def wanted_markers(inventory: Inventory, source: Tree, there: Tree, rules: Rules) -> list[str]:
     """Return the files that must be read on the caching server, since what a marker there states is not known here."""
-    found = (follow(path, there).entry for path in _images_of(inventory, there, rules))
+    found = (follow(path, there).entry for path in _images_of(inventory, _find(inventory, there, rules), there))
     return sorted({e.path for e in found if e is not None and e.kind == FILE and not _is_known(e, inventory, source)})
 
 
@@ -57,13 +58,18 @@ def _is_known(entry: Entry, inventory: Inventory, source: Tree) -> bool:
     return entry.path in inventory.stated and entry.looks_like(source.get(entry.path))
 
 
-def _images_of(inventory: Inventory, there: Tree, rules: Rules) -> dict[str, tuple[str, ...]]:
+def _find(inventory: Inventory, there: Tree, rules: Rules) -> Images:
+    """Find the images of a caching server: by name, by what the netboot server knows, by markers that lie there."""
+    return find(there, rules.marker_names, pointers=rules.pointers, contents=inventory.image_paths, strict=True)
+
+
+def _images_of(inventory: Inventory, found: Images, there: Tree) -> dict[str, tuple[str, ...]]:
     """Return for each marker on the caching server its squashfs: as the netboot server pairs it, then as it is there.
 
     The netboot server's word counts as well, since a ``<stem>.json`` without its squashfs tells nothing by itself. A
     directory or a pipe under the name of a marker promises nothing to anybody.
     """
-    both = (inventory.pairs, pair_markers(there, rules, strict=True))
+    both = (inventory.pairs, found.pairs)
     return {
         path: tuple(dict.fromkeys(pairs[path] for pairs in both if path in pairs))
         for path, entry in sorted(there.items())
@@ -78,8 +84,10 @@ class Promises:
         self._inventory = inventory
         self._there = there
         self._rules = rules
-        images = _images_of(inventory, there.tree, rules)
+        self.found = _find(inventory, there.tree, rules)
+        images = _images_of(inventory, self.found, there.tree)
         self.images = {path: found[0] for path, found in images.items()}
+        self.image_paths = inventory.image_paths | self.found.paths  # on either side
         self.all = [self._promise(path, found) for path, found in images.items()]
         self._by_name: dict[str, list[Promise]] = {}
         self._by_version: dict[str, list[Promise]] = {}
@@ -95,7 +103,7 @@ class Promises:
         Of a kernel directory, every file that is there counts, since all of it belongs to what was delivered; of those
         that are not there only the kernel and the initrd, since a marker says of no other that it must be there.
         """
-        version = kernel_part(path, self.images) if path in self._there.tree else ""
+        version = kernel_part(path, self.image_paths, self.images) if path in self._there.tree else ""
         named = self._by_name.get(path, [])
         found = dict.fromkeys(named + self._by_version.get(version, []) if version else named)
         return sorted((one for one in found if one.marker != path), key=lambda one: one.marker)

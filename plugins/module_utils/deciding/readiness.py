@@ -9,6 +9,7 @@ import dataclasses
 import posixpath
 import typing as t
 
+from . import images as all_images
 from . import marker as markers
 from . import squashfs
 from .assets import (
@@ -16,15 +17,16 @@ from .assets import (
     FILE,
     LEAVES,
     OTHER,
-    SQUASHFS_SUFFIX,
     SYMLINK,
     Entry,
     Tree,
     follow,
+    image_name,
     kernel_directory,
     kernel_version_of,
     parents,
 )
+from .images import Images
 from .selection import Selection, check_patterns, matches
 from .withdrawal import HOW_TO_UNDO
 
@@ -108,8 +110,9 @@ class Inventory:
     ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
     ``stated`` tells of every marker in the tree, chosen or not, the version that it names; nothing where it names none,
     and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs, and of
-    every marker that was set aside. ``withdrawn`` are the images that were withdrawn by name, chosen or not, and
-    whether the squashfs of each is to be removed. Of what may lie below ``unlisted``, chosen or not, nothing is known.
+    every marker that was set aside. ``image_paths`` are all images of the tree, chosen or not. ``withdrawn`` are those
+    that were withdrawn by name, chosen or not, and whether the squashfs of each is to be removed. Of what may lie below
+    ``unlisted``, chosen or not, nothing is known.
     """
 
     images: tuple[Image, ...] = ()
@@ -120,6 +123,7 @@ class Inventory:
     pointed: dict[str, str] = dataclasses.field(default_factory=dict)
     stated: dict[str, str] = dataclasses.field(default_factory=dict)
     pairs: dict[str, str] = dataclasses.field(default_factory=dict)
+    image_paths: frozenset[str] = frozenset()
     unlisted: frozenset[str] = frozenset()
     withdrawn: dict[str, bool] = dataclasses.field(default_factory=dict)
 
@@ -148,8 +152,8 @@ def wanted_contents(tree: Tree, rules: Rules) -> list[str]:
 
 
 def wanted_superblocks(tree: Tree) -> list[str]:
-    """Return all files that are squashfs images, or that a symlink with the name of one leads to."""
-    return _files(tree, (path for path in tree if is_image(path)))
+    """Return all files with the name of an image, or that a symlink with such a name leads to."""
+    return _files(tree, (path for path in tree if image_name(path)))
 
 
 def _files(tree: Tree, paths: t.Iterable[str]) -> list[str]:
@@ -159,15 +163,16 @@ def _files(tree: Tree, paths: t.Iterable[str]) -> list[str]:
 
 def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
     """Sort out a tree. Only what :attr:`Rules.selection` chooses is in the result, and what chosen images require."""
-    pairs = pair_markers(tree, rules)
+    found = find_images(tree, rules)
+    pairs = found.pairs
     set_aside = _set_aside(tree, evidence, rules)
     withdrawn = {
         image: any(evidence.records[m] for m in set_aside if set_aside[m] == image) for image in set_aside.values()
     }
-    sources = _Kernels(tree, evidence, pairs)
+    sources = _Kernels(tree, evidence, found)
     images = [
         dataclasses.replace(image, reason=HOW_TO_UNDO) if image.path in withdrawn else image
-        for image in _images(tree, pairs, evidence, rules, sources)
+        for image in _images(tree, found, evidence, rules, sources)
     ]
     held_back: dict[str, str] = {}
     files: list[Entry] = []
@@ -181,7 +186,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         brought = version in required and not rules.selection.excludes(path)
         if entry.kind == DIRECTORY and path in evidence.unreadable and not rules.selection.excludes(path):
             held_back[path] = evidence.unreadable[path]  # whatever the patterns choose below it
-        if entry.kind == DIRECTORY or path in pairs or is_image(path) or not (chosen or brought):
+        if entry.kind == DIRECTORY or path in pairs or path in found.paths or not (chosen or brought):
             continue
         reason = evidence.unreadable.get(path) or _plain_trouble(entry, tree)
         if reason:
@@ -213,6 +218,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         pointed=pointed,
         stated={path: version_stated(content) for path, content in evidence.contents.items()},
         pairs={**set_aside, **pairs},
+        image_paths=found.paths | set(withdrawn),
         withdrawn=withdrawn,
         unlisted=frozenset(p for p in evidence.unreadable if p in tree and tree[p].kind in (DIRECTORY, OTHER)),
     )
@@ -223,7 +229,7 @@ def _set_aside(tree: Tree, evidence: Evidence, rules: Rules) -> dict[str, str]:
     if not evidence.records:
         return {}
     as_before = {**tree, **{path: Entry(path, FILE) for path in evidence.records}}
-    return {path: image for path, image in pair_markers(as_before, rules).items() if path in evidence.records}
+    return {path: image for path, image in find_images(as_before, rules).pairs.items() if path in evidence.records}
 
 
 def version_stated(content: bytes) -> str:
@@ -234,36 +240,15 @@ def version_stated(content: bytes) -> str:
         return ""
 
 
-def is_image(path: str) -> bool:
-    """Tell whether a path has the name of a squashfs image."""
-    return path.endswith(SQUASHFS_SUFFIX) and posixpath.basename(path) != SQUASHFS_SUFFIX
+def find_images(tree: Tree, rules: Rules) -> Images:
+    """Find the images of a tree."""
+    return all_images.find(tree, rules.marker_names, pointers=rules.pointers)
 
 
-def pair_markers(tree: Tree, rules: Rules, *, strict: bool = False) -> dict[str, str]:
-    """Return for each marker in a tree the squashfs that it belongs to, present or not.
-
-    A JSON that can only be a marker, or that lies among images, counts as one even without its squashfs: sent as a
-    plain file, a client would take it for the promise of a squashfs that is not there. With ``strict``, lying among
-    images is not enough.
-    """
-    squashfs_directories = {posixpath.dirname(path) for path in tree if is_image(path)}
-    special_names = tuple(name for name in rules.marker_names if name != "{stem}.json")
-    pairs: dict[str, str] = {}
-    for path, entry in tree.items():
-        candidates = markers.squashfs_paths(path, rules.marker_names)
-        if not candidates or entry.kind == DIRECTORY or matches(path, rules.pointers):
-            continue
-        present = [candidate for candidate in candidates if candidate in tree]
-        among_images = not strict and posixpath.dirname(path) in squashfs_directories
-        if present or among_images or markers.squashfs_paths(path, special_names):
-            pairs[path] = (present or candidates)[0]
-    return pairs
-
-
-def _images(tree: Tree, pairs: dict[str, str], evidence: Evidence, rules: Rules, kernels: _Kernels) -> list[Image]:
-    of_image: dict[str, list[Entry]] = {p: [] for p, e in tree.items() if is_image(p) and e.kind != DIRECTORY}
-    for path, image in pairs.items():
-        of_image.setdefault(image, []).append(tree[path])
+def _images(tree: Tree, known: Images, evidence: Evidence, rules: Rules, kernels: _Kernels) -> list[Image]:
+    of_image: dict[str, list[Entry]] = {path: [] for path in known.paths}
+    for path, image in known.pairs.items():
+        of_image[image].append(tree[path])
     images = []
     for path, found in sorted(of_image.items()):
         if rules.selection.has(path):
@@ -345,13 +330,13 @@ def _required(image: Image, rules: Rules, kernels: _Kernels) -> tuple[tuple[Entr
 class _Kernels:
     """The kernels of a tree. Many images require the same one, so each is looked at once."""
 
-    def __init__(self, tree: Tree, evidence: Evidence, pairs: t.Mapping[str, str]) -> None:
+    def __init__(self, tree: Tree, evidence: Evidence, images: Images) -> None:
         self._tree = tree
         self._evidence = evidence
         self._parts: dict[str, list[Entry]] = {}
         self._seen: dict[str, tuple[list[Entry], str]] = {}
         for path, entry in sorted(tree.items()):
-            version = kernel_part(path, pairs)
+            version = kernel_part(path, images.paths, images.pairs)
             if version and entry.kind != DIRECTORY:
                 self._parts.setdefault(version, []).append(entry)
 
@@ -390,12 +375,12 @@ def _left_out(inside: t.Sequence[Entry], rules: Rules) -> str:
     return f"{excluded[0]}, which the exclude patterns leave out" if excluded else ""
 
 
-def kernel_part(path: str, pairs: t.Mapping[str, str]) -> str:
+def kernel_part(path: str, images: t.Container[str], pairs: t.Container[str]) -> str:
     """Return the version of the kernel that a path is a part of, or an empty string.
 
     An image that lies in the directory of a kernel, or its marker, is on its own and no part of it.
     """
-    return "" if is_image(path) or path in pairs else kernel_version_of(path)
+    return "" if path in images or path in pairs else kernel_version_of(path)
 
 
 def _resolve(path: str, tree: Tree, evidence: Evidence) -> Entry | str:

@@ -17,7 +17,7 @@ from ..deciding.assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow
 from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.plans import Plans
 from ..deciding.promises import There, wanted_markers
-from ..deciding.readiness import Image, Inventory, Rules, is_image
+from ..deciding.readiness import Image, Inventory, Rules
 from ..deciding.steps import (
     Adopt,
     Check,
@@ -127,6 +127,7 @@ class SyncRun:
         self._progress = progress or Progress()
         self.images: dict[str, Outcome] = {}
         self.files: dict[str, Outcome] = {}
+        self._image_paths: frozenset[str] = frozenset()  # on either side, of all attempts
         self.actions: list[dict[str, t.Any]] = []
         self.warnings: list[str] = []
         self.failures: list[str] = []
@@ -361,6 +362,9 @@ class SyncRun:
 
     def _note_plan(self, plan: planner.Plan) -> None:
         self._markers = plan.markers
+        self._image_paths |= plan.images
+        for path in self._image_paths & self.files.keys():
+            self.images[path] = self.files.pop(path)  # an earlier attempt did not know what it is
         for path in plan.unchanged:
             if self._is_open(path):
                 self._tell(path, *self._begun.get(path, (planner.UNCHANGED, "")), verified=path in self._compared)
@@ -379,7 +383,7 @@ class SyncRun:
         self._note_lost()
         for unit in plan.units:
             # It is overwritten when its turn comes. What an earlier attempt says of it tells more.
-            if is_image(unit.path) and not self._failed(unit.path):
+            if unit.path in self._image_paths and not self._failed(unit.path):
                 self._tell(unit.path, planner.FAILED, "not reached: the run ended before its turn")
         for marker, image in plan.markers.items():
             self._visible.setdefault(image, set()).add(marker)
@@ -391,7 +395,7 @@ class SyncRun:
                 self._tell(path, planner.HELD_BACK, "it is no longer on the netboot server")
 
     def _results_of(self, path: str) -> dict[str, Outcome]:
-        return self.images if is_image(path) else self.files
+        return self.images if path in self._image_paths else self.files
 
     def _failed(self, path: str) -> bool:
         outcome = self._results_of(path).get(path)
@@ -440,7 +444,7 @@ class SyncRun:
                     continue
                 self._note(step)
                 if isinstance(step, (Publish, Permit, Link)):
-                    path = unit.path if is_image(unit.path) else step_path(step)
+                    path = unit.path if unit.path in self._image_paths else step_path(step)
                     self._begun.setdefault(path, (unit.outcome, unit.reason))
                 if not self._options.check_mode:
                     self._try(server, step, unit, outcomes)
@@ -490,7 +494,7 @@ class SyncRun:
         without waiting for us. So either we see here that it is gone, or they find what we have put up.
         """
         path = step_path(step)
-        is_marker = is_image(unit.path) and isinstance(step, (Publish, Link)) and path != unit.path
+        is_marker = unit.path in self._image_paths and isinstance(step, (Publish, Link)) and path != unit.path
         return is_marker and not self._options.check_mode and self._source.still_lacks(path)
 
     @staticmethod
@@ -519,7 +523,7 @@ class SyncRun:
 
     def _outcomes(self, unit: Unit) -> dict[str, Outcome]:
         """Return the results that a unit writes to: one of its image, or one for each of its files."""
-        image = is_image(unit.path)
+        image = unit.path in self._image_paths
         found = self._results_of(unit.path)
         paths = [unit.path] if image or unit.kind != "kernel" else []
         if not paths:

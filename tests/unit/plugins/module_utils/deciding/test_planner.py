@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding import planner, promises, steps
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import DIRECTORY, OTHER, Entry
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.images import find
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import parse
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.order import LARGE_FILE
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.promises import wanted_markers
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules, pair_markers
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
@@ -1066,7 +1067,7 @@ def sources(draw: st.DrawFn) -> Assets:
 def closures(assets: Assets) -> dict[str, list[bytes | None]]:
     """By marker: its own content, and of all that it promises; None stands for what is not there."""
     found = {}
-    for marker, image in pair_markers(assets.tree, Rules()).items():
+    for marker, image in find(assets.tree, pointers=Rules().pointers).pairs.items():
         version = parse(assets.content[marker]).version
         kernel = [f"kernels/{version}/{name}" for name in ("vmlinuz", "initrd") if version]
         found[marker] = [assets.content.get(path) for path in (marker, image, *kernel)]

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import DIRECTORY, OTHER, Entry
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.images import find
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import (
     Evidence,
     Image,
     Rules,
     assess,
-    pair_markers,
+    find_images,
     wanted_contents,
 )
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
@@ -408,12 +409,12 @@ def test_pairs(paths: list[str], pairs: dict[str, str]) -> None:
     assets = Assets()
     for path in paths:
         assets.file(path)
-    assert pair_markers(assets.tree, Rules()) == pairs
+    assert find_images(assets.tree, Rules()).pairs == pairs
 
 
 def test_strictly_a_json_among_images_is_no_marker() -> None:
     assets = usual().file("prod/b.json").file("prod/c-kernel.json")
-    assert pair_markers(assets.tree, Rules(), strict=True) == {
+    assert find(assets.tree, strict=True).pairs == {
         "prod/a-kernel.json": IMAGE,
         "prod/c-kernel.json": "prod/c.squashfs",
     }
@@ -422,7 +423,7 @@ def test_strictly_a_json_among_images_is_no_marker() -> None:
 def test_marker_names_of_ones_own() -> None:
     assets = Assets().kernel().image("prod/a", suffix=".ready").marker("prod/a-kernel.json", b"not JSON")
     rules = Rules(marker_names=("{stem}.ready",))
-    assert pair_markers(assets.tree, rules) == {"prod/a.ready": IMAGE}
+    assert find_images(assets.tree, rules).pairs == {"prod/a.ready": IMAGE}
     evidence = dataclasses.replace(assets.evidence(), contents=assets.content)
     inventory = assess(assets.tree, evidence, rules)
     assert [image.reason for image in inventory.images] == [""]
