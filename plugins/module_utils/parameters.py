@@ -40,6 +40,9 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "verify": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 10},
+    "grace": {"type": "int", "default": 300},
+    "only": {"type": "list", "elements": "str", "default": []},
+    "withdraw": {"type": "list", "elements": "str", "default": []},
     "bandwidth_limit": {"type": "raw"},
     "timezone": {"type": "str"},
     "uplink_limit": {"type": "str"},
@@ -56,6 +59,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 _RANGES: dict[str, tuple[int, float]] = {
     "port": (1, 65535),
     "max_delete": (0, math.inf),
+    "grace": (0, math.inf),
     "retries": (0, math.inf),
     "retry_delay": (0, math.inf),
     "stall_timeout": (1, math.inf),
@@ -76,7 +80,7 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
     if p["timezone"]:
         site_time.named_zone(p["timezone"])  # refused now, not when the caching server is at hand
     rules = Rules(
-        selection=Selection(include=p["include"], exclude=p["exclude"]),
+        selection=Selection(include=p["include"], exclude=p["exclude"], only=p["only"]),
         unmarked_images=tuple(p["unmarked_images"]),
         marker_names=tuple(p["marker_names"]),
         pointers=tuple(p["pointers"]),
@@ -89,6 +93,8 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
         verify=p["verify"],
         delete=p["delete"],
         max_delete=p["max_delete"],
+        grace=p["grace"],
+        withdraw=tuple(p["withdraw"]),
         transport=p["transport"],
         limit=parse_limit(p["bandwidth_limit"]),
         timezone=p["timezone"] or None,

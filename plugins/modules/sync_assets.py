@@ -98,13 +98,39 @@ options:
     type: bool
     default: false
   delete:
-    description: Remove what this host no longer has, markers first.
+    description: Remove what this host no longer has, markers first; what they promised follows after O(grace).
     type: bool
     default: false
   max_delete:
     description: Refuse to remove anything where more files than this would go.
     type: int
     default: 10
+  grace:
+    description:
+      - Seconds for which the squashfs and the kernel of an image stay on the caching server after its marker went. A
+        client that has read the marker still has to fetch them.
+      - The removal itself is left to the first run after that.
+    type: int
+    default: 300
+    version_added: 1.0.0
+  only:
+    description:
+      - Patterns of the images that this run is about, all others being left as they are. Unlike O(include), it says
+        nothing about what the caching server is to hold.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
+  withdraw:
+    description:
+      - Patterns of images that are taken from clients at once, by removing their markers. Nothing else is done, and no
+        lock is waited for.
+      - They stay away only if they are withdrawn on the netboot server first, see
+        M(netboot.syncer.withdraw_assets). What was withdrawn there goes in any case.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
   bandwidth_limit:
     description:
       - The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second. It holds for what is sent to the
@@ -202,7 +228,11 @@ images:
   elements: dict
   contains:
     path: {description: The squashfs., type: str}
-    state: {description: "V(published), V(unchanged), V(repaired), V(withdrawn), V(held_back) or V(failed).", type: str}
+    state:
+      description:
+        - V(published), V(unchanged), V(repaired), V(withdrawn), V(left_over), V(held_back) or V(failed).
+        - V(left_over) is an image that clients still find there although the netboot server no longer offers it.
+      type: str
     reason: {description: The reason for the state., type: str}
     size: {description: Bytes., type: int}
     sent_bytes: {description: Bytes that crossed the line for it., type: int}
@@ -216,7 +246,11 @@ files:
   elements: dict
   contains:
     path: {description: The file., type: str}
-    state: {description: "V(published), V(unchanged), V(repaired), V(withdrawn), V(held_back) or V(failed).", type: str}
+    state:
+      description:
+        - V(published), V(unchanged), V(repaired), V(withdrawn), V(left_over), V(held_back) or V(failed).
+        - V(left_over) is an image that clients still find there although the netboot server no longer offers it.
+      type: str
     reason: {description: The reason for the state., type: str}
     size: {description: Bytes., type: int}
     sent_bytes: {description: Bytes that crossed the line for it., type: int}
@@ -235,7 +269,7 @@ actions:
     action:
       description:
         - V(withdraw), V(publish), V(permit), V(link) and V(remove) can be seen by clients; V(send), V(check), V(flush)
-          and V(confirm) prepare that.
+          and V(confirm) prepare that. V(adopt) gives a file whose content is the same the time of the netboot server.
       type: str
     path: {description: What it was done to., type: str}
     bytes: {description: "With V(send), the size of the file.", type: int}

@@ -229,15 +229,16 @@ class _Planner:
 
     def _withdraw_by_name(self, patterns: t.Sequence[str] = ()) -> None:
         """Withdraw what was withdrawn by name wherever it is, whatever the run is about and may remove."""
-        for marker, image in self.promises.images.items():
-            premise = self._set_aside(self.inventory.pairs.get(marker, image))
-            if premise is not None or (patterns and names_image(patterns, image, [marker])):
+        for promise in self.promises.all:
+            marker, image = promise.marker, promise.image
+            # A symlink that leads to such an image offers it just as well.
+            withdrawn = [name for name in (image, *promise.names) if name in self.inventory.withdrawn]
+            if withdrawn or (patterns and names_image(patterns, image, [marker])):
+                premise = self._set_aside(withdrawn[0]) if withdrawn else None
                 self._add_withdrawal("withdrawal", marker, image, BY_NAME, premise)
 
-    def _set_aside(self, image: str) -> SetAside | None:
-        """Return the premise for what is done to an image that was withdrawn by name; None for any other one."""
-        if image not in self.inventory.withdrawn:
-            return None
+    def _set_aside(self, image: str) -> SetAside:
+        """Return the premise for what is done to an image that was withdrawn by name."""
         return SetAside(tuple(marker for marker, one in self.inventory.pairs.items() if one == image))
 
     def _withdraw_broken(self) -> None:

@@ -171,7 +171,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
     }
     sources = _Kernels(tree, evidence, found)
     images = [
-        dataclasses.replace(image, reason=HOW_TO_UNDO) if image.path in withdrawn else image
+        dataclasses.replace(image, reason=HOW_TO_UNDO) if _leads_to(image, withdrawn, tree) else image
         for image in _images(tree, found, evidence, rules, sources)
     ]
     held_back: dict[str, str] = {}
@@ -222,6 +222,11 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         withdrawn=withdrawn,
         unlisted=frozenset(p for p in evidence.unreadable if p in tree and tree[p].kind in (DIRECTORY, OTHER)),
     )
+
+
+def _leads_to(image: Image, withdrawn: t.Container[str], tree: Tree) -> bool:
+    """Tell whether an image is one of these, or a symlink to one."""
+    return image.path in withdrawn or any(name in withdrawn for name in follow(image.path, tree).names)
 
 
 def _set_aside(tree: Tree, evidence: Evidence, rules: Rules) -> dict[str, str]:

@@ -75,20 +75,27 @@ def matches(path: str, patterns: t.Iterable[str]) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The chosen part of a tree. Hidden names are never chosen."""
+    """The chosen part of a tree. Hidden names are never chosen.
+
+    With ``only``, it is narrowed down to what these patterns match as well: one run is about some of its images.
+    """
 
     include: t.Sequence[str] = ()
     exclude: t.Sequence[str] = ()
+    only: t.Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check what a user wrote, and keep it as tuples, so that equal selections are found again."""
         object.__setattr__(self, "include", tuple(self.include))
         object.__setattr__(self, "exclude", tuple(self.exclude))
-        check_patterns((*self.include, *self.exclude))
+        object.__setattr__(self, "only", tuple(self.only))
+        check_patterns((*self.include, *self.exclude, *self.only))
 
     def has(self, path: str) -> bool:
         """Tell whether the path is chosen."""
-        return not is_hidden(path) and not self.excludes(path) and (not self.include or matches(path, self.include))
+        return not (is_hidden(path) or self.excludes(path)) and all(
+            not patterns or matches(path, patterns) for patterns in (self.include, self.only)
+        )
 
     def excludes(self, path: str) -> bool:
         """Tell whether the path is left out by name, so that not even an image that requires it brings it along."""

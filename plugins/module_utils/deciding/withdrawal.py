@@ -13,7 +13,11 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from .marker import marker_paths
 from .selection import matches
+
+if t.TYPE_CHECKING:
+    from .readiness import Inventory
 
 _RECORD = ".withdrawn"
 _PURGE = ".withdrawn-purge"  # the squashfs is to be removed from the caching servers as well
@@ -49,3 +53,75 @@ def names_image(patterns: t.Sequence[str], image: str, markers: t.Iterable[str])
     """Tell whether a pattern names an image: by its squashfs, by a marker, or by the name that both begin with."""
     stem = posixpath.splitext(image)[0]
     return any(matches(path, patterns) for path in (image, stem, *markers))
+
+
+class Rename(t.NamedTuple):
+    """One change of the netboot server's tree: ``old`` gets the name ``new``; without ``new``, it is removed.
+
+    Without ``old``, an empty ``new`` is made.
+    """
+
+    old: str
+    new: str
+
+
+class SettingAside(t.NamedTuple):
+    """What is to be done to the netboot server's tree, and what it means for each image: its new state, and why."""
+
+    renames: tuple[Rename, ...]
+    images: dict[str, tuple[str, str]]
+
+
+def plan_setting_aside(
+    inventory: Inventory,
+    records: t.Mapping[str, bool],
+    patterns: t.Sequence[str],
+    marker_names: t.Sequence[str],
+    *,
+    purge: bool = False,
+    only_elsewhere: t.Sequence[str] = (),
+) -> SettingAside:
+    """Plan to withdraw by name the images that ``patterns`` name.
+
+    ``records`` are the markers that were set aside before. ``only_elsewhere`` are images that caching servers still
+    have and the netboot server does not: of them a record is made from nothing, for the caching servers that are away.
+    """
+    renames: list[Rename] = []
+    images: dict[str, tuple[str, str]] = {}
+    for image in inventory.images:
+        markers = [entry.path for entry in image.markers]
+        before = [marker for marker, path in inventory.pairs.items() if path == image.path and marker in records]
+        if not names_image(patterns, image.path, [*markers, *before]):
+            continue
+        if not markers and not before:
+            images[image.path] = ("unmarked", "it has no marker, so there is nothing to withdraw")
+            continue
+        images[image.path] = ("withdrawn", "")
+        renames += [Rename(marker, record_path(marker, purge=purge)) for marker in markers]
+        renames += [
+            Rename(record_path(marker, purge=records[marker]), record_path(marker, purge=purge))
+            for marker in before
+            if marker not in markers and purge and not records[marker]
+        ]
+    known = {image.path for image in inventory.images if image.markers} | set(inventory.withdrawn)
+    for path in sorted(set(only_elsewhere) - known):
+        images[path] = ("withdrawn", "only caching servers still had it")
+        renames.append(Rename("", record_path(marker_paths(path, tuple(marker_names))[0], purge=purge)))
+    return SettingAside(tuple(renames), images)
+
+
+def plan_putting_back(
+    inventory: Inventory, records: t.Mapping[str, bool], patterns: t.Sequence[str], tree: t.Container[str]
+) -> SettingAside:
+    """Plan to take back that images were withdrawn by name; ``tree`` holds the visible names of the tree."""
+    renames: list[Rename] = []
+    images: dict[str, tuple[str, str]] = {}
+    for marker in sorted(records):
+        image = inventory.pairs.get(marker, marker)
+        if not names_image(patterns, image, [marker]):
+            continue
+        images[image] = ("put_back", "")
+        record = record_path(marker, purge=records[marker])
+        # A marker that was uploaded meanwhile is the newer one. And a record of what is not here at all is no marker.
+        renames.append(Rename(record, "" if marker in tree or image not in tree else marker))
+    return SettingAside(tuple(renames), images)
