@@ -93,6 +93,7 @@ prepare_machine() {
       dnf:ssh | dnf:ssh-keygen) packages+=(openssh-clients) ;;
       *:mksquashfs) packages+=(squashfs-tools) ;;
       *:bwrap) packages+=(bubblewrap) ;;
+      *:fusermount3) packages+=(fuse3) ;;
       apt-get:nginx) packages+=(nginx-light) ;;
       apt-get:ip | apt-get:tc) packages+=(iproute2) ;;
       dnf:ip) packages+=(iproute) ;;

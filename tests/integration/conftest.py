@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import find_program
 from tests.lab.runs import IMAGE, SITE
+from tests.lab.strange_disk import Quirks, StrangeDisk, missing
 
 
 @pytest.fixture
@@ -65,3 +67,12 @@ def mount() -> Iterator[Callable[[Path, str], None]]:
     for path in mounted:
         # lazily: the caching server may still be up, with an open directory in it
         subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@pytest.fixture
+def strange_disk() -> Iterator[Callable[[Path, Quirks], StrangeDisk]]:
+    """Mounts a file system with quirks on a directory, until the end of the test. Root's tests alone can have it."""
+    if lack := missing():
+        pytest.skip(lack)
+    with ExitStack() as mounted:
+        yield lambda path, quirks: mounted.enter_context(StrangeDisk(path, quirks))
