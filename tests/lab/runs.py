@@ -35,7 +35,7 @@ MODULE = "ansible_collections.netboot.syncer.plugins.modules.sync_assets"
 PATIENCE = 60.0  # seconds that anything here may take before a test is told that it will not happen
 
 _ADDRESS_FIELDS = {field.name for field in dataclasses.fields(Address)}
-_SELECTION_FIELDS = {"include", "exclude"}
+_SELECTION_FIELDS = {"include", "exclude", "only"}
 _RULES_FIELDS = {field.name for field in dataclasses.fields(Rules)}
 
 

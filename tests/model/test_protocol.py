@@ -55,6 +55,8 @@ class Protocol(RuleBasedStateMachine):
         self.runs: dict[str, SteppedRun] = {}
         self.count = 0
         self.lost: set[str] = set()  # visible markers of which somebody removed the squashfs on the caching server
+        self.withdrawn: set[str] = set()  # images that were withdrawn by name
+        self.cut_off = False  # whether a run was killed since the last one that came to its end
         self.left_out: dict[str, bytes] = {}  # the visible markers that no run was about at the last look
 
     def teardown(self) -> None:
@@ -62,7 +64,9 @@ class Protocol(RuleBasedStateMachine):
             run.kill()
         shutil.rmtree(self.directory)
 
-    def options(self, *, verify: bool = False, delete: bool = False, dev: bool = True) -> Options:
+    def options(
+        self, *, verify: bool = False, delete: bool = False, dev: bool = True, withdraw: tuple[str, ...] = ()
+    ) -> Options:
         rules = Rules(selection=Selection(exclude=[] if dev else ["dev/**"]))
         return Options(
             src=str(self.directory),
@@ -72,6 +76,7 @@ class Protocol(RuleBasedStateMachine):
             delete=delete,
             max_delete=99,
             grace=0,
+            withdraw=withdraw,
             retries=0,
         )
 
@@ -139,6 +144,27 @@ class Protocol(RuleBasedStateMachine):
         """All is released with a kernel of another version, and the one before is dropped."""
         self.release_kernel(version, to, dev)
         self.drop_kernel(VERSIONS[1 - VERSIONS.index(version)])
+
+    @rule(image=images, purge=st.booleans())
+    def withdraw(self, image: str, purge: bool) -> None:
+        """By name: the marker is set aside, and then taken from the caching server, whoever holds its lock."""
+        self.netboot.withdraw(image, purge=purge)
+        self.withdrawn.add(image)
+        self.count += 1
+        run = self.runs["withdrawal"] = SteppedRun(
+            self.site, f"withdrawal{self.count}", self.options(withdraw=(image,))
+        )
+        run.begin()
+        while run.alive:
+            run.step()
+            self.look()
+        assert run.failures == [] or self.site.stuck
+        assert marker_of(image) not in self.site.disk.names or self.site.stuck
+
+    @rule(image=images)
+    def put_back(self, image: str) -> None:
+        self.netboot.put_back(image)
+        self.withdrawn.discard(image)
 
     # The runs
 
@@ -211,14 +237,16 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(RUNS))
     def crash(self, name: str) -> None:
-        if name in self.runs:
+        if name in self.runs and self.runs[name].alive:
             self.runs[name].kill()
+            self.cut_off = True
 
     @precondition(lambda self: self.site.disk.names)
     @rule(data=st.data())
     def lose_power(self, data: st.DataObject) -> None:
         for run in self.runs.values():
             run.kill()
+        self.cut_off = True
         self.left_out = {}  # what was not flushed yet
         self.site.disk.lose_power(lambda most: data.draw(st.integers(0, most)))
 
@@ -227,6 +255,7 @@ class Protocol(RuleBasedStateMachine):
         """After whatever it was, one plain run brings the caching server in line and leaves nothing behind."""
         for run in self.runs.values():
             run.kill()
+        self.cut_off = True
         self.left_out = {}
         self.site.stuck.clear()
         self.count += 1
@@ -235,6 +264,8 @@ class Protocol(RuleBasedStateMachine):
         run.finish()
         assert run.failures == []
         ready = run.ready()
+        self.cut_off = False
+        self.look()
         assert {
             path for path, one in run.images.items() if one.state in ("published", "unchanged", "repaired")
         } >= ready
@@ -264,7 +295,13 @@ class Protocol(RuleBasedStateMachine):
                 assert closure in held, (
                     f"{path} promises what the netboot server never held together: {json.dumps(str(closure))}"
                 )
+        # One that was put up in the very moment goes as soon as the run that did it looks at the netboot server again.
+        if not (self.cut_off or self.site.stuck or any(run.alive for run in self.runs.values())):
+            shown = {image for image in self.withdrawn if marker_of(image) in seen}
+            assert not shown, f"{shown} were withdrawn by name, and clients find them"
         for path, content in self.left_out.items():
+            if DEV in self.withdrawn:  # by name, whatever a run is about
+                continue
             assert seen.get(path) == content, f"{path} was touched by runs that are not about it"
         about = any(run.alive and run.about(DEV) for run in self.runs.values())
         self.left_out = {} if about else {path: seen[path] for path in seen if path == marker_of(DEV)}

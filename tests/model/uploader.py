@@ -11,6 +11,8 @@ import os
 import struct
 from pathlib import Path
 
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.withdrawal import record_path
+
 KERNEL_FILES = ("vmlinuz", "initrd")
 
 
@@ -79,6 +81,25 @@ class NetbootServer:
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
         (self.root / path).unlink(missing_ok=True)
+        self.note()
+
+    def withdraw(self, image: str, *, purge: bool) -> None:
+        """Set the marker of an image aside, as ``withdraw_assets`` does; a record stays, even without a marker."""
+        marker = self.root / marker_of(image)
+        record = self.root / record_path(marker_of(image), purge=purge)
+        if marker.exists():
+            marker.rename(record)
+        else:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.touch()
+
+    def put_back(self, image: str) -> None:
+        """Take back that an image was withdrawn."""
+        for purge in (False, True):
+            record = self.root / record_path(marker_of(image), purge=purge)
+            if record.exists() and record.stat().st_size and not (self.root / marker_of(image)).exists():
+                record.rename(self.root / marker_of(image))
+            record.unlink(missing_ok=True)
         self.note()
 
     def note(self) -> None:

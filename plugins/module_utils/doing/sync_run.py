@@ -212,8 +212,13 @@ class SyncRun:
         try:
             self._serve(server)
         finally:
+            self._note_warnings(server)
             if session.alive():
                 server.close()
+
+    def _note_warnings(self, server: CachingServer) -> None:
+        """Take over what a caching server was warned of; what an earlier attempt warned of comes first."""
+        self.warnings += [text for text in server.warnings if text not in self.warnings]
 
     def _serve(self, server: CachingServer) -> None:
         """Do all that is to be done for a caching server that is at hand."""
@@ -224,7 +229,6 @@ class SyncRun:
         self._put = set()
         self._visible = {}
         self.transport = server.transport
-        self.warnings = [w for w in self.warnings if w not in server.warnings] + server.warnings
         server.find_destination()
         # To withdraw needs no lock: it must not wait for a long transfer, and that looks before and after it publishes.
         if not (self._options.check_mode or self._options.withdraw):
@@ -437,6 +441,7 @@ class SyncRun:
             return unfinished
         for outcome in outcomes.values():
             outcome.state, outcome.reason = planner.FAILED, "the run ended in the middle of it"
+        before = len(self.actions)
         try:
             state, reason = unit.outcome, unit.reason
             for step in unit.steps:
@@ -452,13 +457,12 @@ class SyncRun:
                     unfinished.remove(step.entry.path)
                 self._remember(step, unit)
                 if self._went_meanwhile(step, unit):
-                    step = Withdraw(
-                        step_path(step), unit.path, "it went from the netboot server while it was published"
-                    )
+                    reason = "it went from the netboot server while it was published"
+                    step = Withdraw(step_path(step), unit.path, reason, Gone(step_path(step)))
                     self._note(step)
                     self._try(server, step, unit, outcomes)
                     self._remember(step, unit)
-                    state, reason = planner.WITHDRAWN, step.reason
+                    state = planner.WITHDRAWN
                     break
         except Kept as error:
             self.actions.pop()
@@ -484,6 +488,8 @@ class SyncRun:
                 state = planner.HELD_BACK
             else:
                 self.failures.append(reason)
+        if state == planner.UNCHANGED and all(one["action"] == Confirm.name for one in self.actions[before:]):
+            del self.actions[before:]  # to look is to do nothing
         self._finish(outcomes, state, reason, started)
         return unfinished
 
