@@ -336,7 +336,7 @@ class _Planner:
 
     def _marks_there(self, entry: Entry) -> list[str]:
         """Return the squashfs that only the caching server has, and whose marker a plain file would be there."""
-        return list(self.promises.found.fitting.get(entry.path, ()))
+        return self.promises.found.fitting(entry.path)
 
     def _file(self, entry: Entry) -> None:
         # A plain file here, for want of a squashfs beside it, would there promise an old squashfs anew.

@@ -61,7 +61,14 @@ def _is_known(entry: Entry, inventory: Inventory, source: Tree) -> bool:
 
 def _find(inventory: Inventory, there: Tree, rules: Rules) -> Images:
     """Find the images of a caching server: by name, by what the netboot server knows, by markers that lie there."""
-    return find(there, rules.marker_names, pointers=rules.pointers, contents=inventory.image_paths, strict=True)
+    return find(
+        there,
+        rules.marker_names,
+        pointers=rules.pointers,
+        contents=inventory.image_paths,
+        strict=True,
+        unknown=lambda path: path not in inventory.stated and path not in inventory.pairs,
+    )
 
 
 def _images_of(inventory: Inventory, found: Images, there: Tree) -> dict[str, tuple[str, ...]]:

@@ -9,18 +9,19 @@ import posixpath
 import re
 import typing as t
 
-from .assets import FILE, Tree, image_name
+from .assets import FILE, IMAGE_SUFFIXES, Tree, image_name
 
 # Bytes. "The partial file upload is only an issue with rather large files (>100MB)": smaller ones are over in no time,
 # and to wait for each boot menu would cost more than it saves.
 LARGE = 100_000_000
 SETTLE = 120  # seconds; a stalled scp or a browser's upload has given up, or gone on, by then
 
-# Under which names programs write what gets its final name later: browsers, WinSCP, Nextcloud, ffmpeg, torrents, ...
-_TEMPORARY = re.compile(
-    r"\.(part|partial|filepart|crdownload|download|opdownload|tmp|temp|upload|uploading|incomplete|unfinished"
-    r"|inprogress|in-progress|!ut|!qb|aria2|lftp-pget-status)(\.\d{1,10})?\Z",
-    re.IGNORECASE,
+# The last suffix of what gets its final name later, be a number behind it or not: of browsers, WinSCP, Nextcloud, ...
+_TEMPORARY = frozenset(
+    (
+        *("part", "partial", "filepart", "crdownload", "download", "opdownload", "tmp", "temp", "upload", "uploading"),
+        *("incomplete", "unfinished", "inprogress", "in-progress", "!ut", "!qb", "aria2", "lftp-pget-status"),
+    )
 )
 # Files that lie beside a download with its final name, until it is whole.
 _CONTROL_SUFFIXES = (".aria2", ".lftp-pget-status")
@@ -38,14 +39,20 @@ A_PART = "a part of a split image, which no client can boot: join the parts into
 
 def is_temporary(path: str) -> bool:
     """Tell whether a path is the temporary name of an upload, or the record that a download keeps."""
-    return _TEMPORARY.search(path) is not None
+    return _temporary_suffix(path) != ""
+
+
+def _temporary_suffix(path: str) -> str:
+    before, dot, last = path.rpartition(".")
+    if last.isdigit():
+        before, dot, last = before.rpartition(".")
+    return f".{last}" if dot and before and last.lower() in _TEMPORARY else ""
 
 
 def name_trouble(path: str, tree: Tree) -> str:
     """Return why the names in a tree say that a file is not whole yet, or an empty string."""
-    found = _TEMPORARY.search(path)
-    if found:
-        suffix = found.group(0)
+    suffix = _temporary_suffix(path)
+    if suffix:
         return f"by its name ({suffix}) the temporary file of an upload: it is sent once it has its final name"
     entry = tree.get(path)
     if entry is None or entry.kind != FILE:
@@ -66,13 +73,19 @@ def split_parts(tree: Tree, images: t.Container[str], begun: t.Iterable[str]) ->
     first_of = {found.group("whole") for path in begun for found in [_NAMED_PART.match(path)] if found}
     parts: dict[str, str] = {}
     for path, entry in tree.items():
-        found = _PART.match(path) if entry.kind == FILE else None
+        found = _PART.match(path) if entry.kind == FILE and _may_be_part(path) else None
         if found is None:
             continue
         whole = found.group("whole")
         if image_name(whole) or (whole in images and _NAMED_PART.match(path)) or whole in first_of:
             parts[path] = whole
     return parts
+
+
+def _may_be_part(path: str) -> bool:
+    """Tell, in no time, of most paths that they are none."""
+    name = path[path.rfind("/") + 1 :].lower()
+    return "part" in name or ".0" in name or any(suffix in name for suffix in IMAGE_SUFFIXES)
 
 
 def age(now: int, mtime: int, ctime: int) -> float:
