@@ -10,9 +10,11 @@ import posixpath
 import typing as t
 
 from .deciding.bandwidth import parse_limit, parse_rate
+from .deciding.kernels import DEFAULT_KERNEL_FILES, read_kernel_files
 from .deciding.marker import DEFAULT_NAMES
 from .deciding.readiness import DEFAULT_POINTERS, Rules
 from .deciding.selection import Selection
+from .deciding.uploads import SETTLE
 from .doing import site_time
 from .doing.ssh_settings import Address
 from .doing.sync_run import Options, Site
@@ -37,6 +39,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "pointers": {"type": "list", "elements": "str", "default": list(DEFAULT_POINTERS)},
     "priority": {"type": "list", "elements": "str", "default": []},
+    "kernel_files": {"type": "list", "elements": "raw", "default": list(DEFAULT_KERNEL_FILES)},
+    "settle": {"type": "int", "default": SETTLE},
     "verify": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
     "max_delete": {"type": "int", "default": 10},
@@ -64,6 +68,7 @@ _RANGES: dict[str, tuple[int, float]] = {
     "retry_delay": (0, math.inf),
     "stall_timeout": (1, math.inf),
     "lock_timeout": (0, math.inf),
+    "settle": (0, math.inf),
 }
 
 
@@ -85,6 +90,8 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
         marker_names=tuple(p["marker_names"]),
         pointers=tuple(p["pointers"]),
         priority=tuple(p["priority"]),
+        kernel_files=read_kernel_files(p["kernel_files"]),
+        settle=p["settle"],
     )
     options = Options(
         src=p["src"],

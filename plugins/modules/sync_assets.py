@@ -69,12 +69,23 @@ options:
     elements: str
     default: []
   unmarked_images:
-    description: Patterns of squashfs files that have no marker.
+    description:
+      - Patterns of squashfs files that have no marker.
+      - A squashfs is known by its content as well as by its name. Under any name it needs a marker, or is named here,
+        and is checked. Only in a kernel directory, one without the name of an image is a part of the kernel.
+      - What has the temporary name of an upload (such as C(.part), C(.filepart), C(.crdownload), C(.tmp)), or is a part
+        of a split image, is held back, whether it is named here or not.
     type: list
     elements: str
     default: []
   marker_names:
-    description: How the marker of an image may be named; C({stem}) is the name of the squashfs without its suffix.
+    description:
+      - How the marker of an image may be named; C({stem}) is the name of the squashfs without its last suffix.
+      - Where that is not C(.squashfs), it may be the whole name as well, so C(x.img.json) is a marker of C(x.img).
+      - A C(.img) is an image where it is a squashfs by its content, or where a marker lies beside it.
+      - Where a marker fits two images alike, such as C(x.json) beside C(x.squashfs) and C(x.img), both are held back.
+        One with the whole name, such as C(x.img.json), belongs to that image alone.
+      - The marker must be strict JSON in UTF-8, without a byte order mark.
     type: list
     elements: str
     default: ['{stem}-kernel.json', '{stem}.json', '{stem}.squashfs.json']
@@ -93,6 +104,24 @@ options:
     type: list
     elements: str
     default: []
+  kernel_files:
+    description:
+      - What a kernel directory must hold. An entry is a name, or a list of names of which one is enough; C({version})
+        stands for the name of the directory. All of them that are there must be whole.
+      - V(vmlinuz) and V(initrd) stand for the names that distributions give to these two, such as V(linux) and
+        V(vmlinuz-{version}), or V(initrd.img), V(initrd.gz), V(initrd.img-{version}) and V(initramfs.img). A list of
+        one name, such as V([vmlinuz]), is that name alone.
+    type: list
+    elements: raw
+    default: [vmlinuz, initrd]
+  settle:
+    description:
+      - For how many seconds a file of more than 100 MB that no marker is beside must have been left alone before it is
+        sent; V(0) turns this off. What changes while it is sent is never published.
+      - The newer of its times of modification and of change counts, so a copy that keeps the old time waits as well.
+      - A kernel directory waits for its large files, and a symlink for the file that it leads to.
+    type: int
+    default: 120
   verify:
     description: Compare the content of every file, not only its size and time, and repair what differs.
     type: bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_second_run_has_nothing_to_do(fleet: Fleet, strange_disk: Mount, quirks:
     assert run.images[image.path].state == "published"
     assert is_delivered(fleet, image)
     # Without writing, nobody can tell whether times are kept there: check mode says that it would set them.
-    checks = [] if quirks == NO_MODES_NO_TIMES else [{"check_mode": True}]
+    checks: list[dict[str, Any]] = [] if quirks == NO_MODES_NO_TIMES else [{"check_mode": True}]
     for options in ({}, {"verify": True}, *checks):
         again = sync(fleet, transport=transport, **options)
         assert actions(again) == []

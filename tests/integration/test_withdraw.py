@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
 
 from tests.lab import images
-from tests.lab.fleet import CHECKOUT, Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, is_delivered, meanwhile, prepare, sync
+from tests.lab.fleet import CHECKOUT, Fleet
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, is_delivered, sync
 from tests.lab.tree import KERNEL
 
 MARKER = f"{IMAGE}-kernel.json"
@@ -186,27 +187,23 @@ def test_withdrawal_waits_for_nothing(published: Fleet) -> None:
     assert not there(published, MARKER).exists()
 
 
-@pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=8e6)], indirect=True, ids=["8-mbit"])
-def test_withdrawn_in_the_middle_of_its_own_transfer(fleet: Fleet) -> None:
+def test_withdrawn_while_its_own_transfer_is_under_way(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever of the two comes last sees to it that no client finds the marker."""
-    image = add_large_image(fleet.tree, "prod/large", size=4_000_000)
-    line = fleet.sites[SITE].line
-    assert line is not None
+    real = CachingServer.send
 
-    def take() -> None:
-        withdraw(fleet, "prod/large")
-        sync(fleet, withdraw=("prod/large",))
+    def send(self: CachingServer, entry: Any, *arguments: Any) -> Any:
+        if entry.path == f"{IMAGE}.squashfs":
+            withdraw(fleet, IMAGE)
+            sync(fleet, withdraw=(IMAGE,))  # another process, in the life of an operator
+        return real(self, entry, *arguments)
 
-    run = prepare(fleet)
-    with meanwhile(lambda: line.bytes_up > 1_000_000, take):
-        run.run()
-    assert not there(fleet, "prod/large-kernel.json").exists()
-    assert run.images[image.path].state == "held_back"
+    monkeypatch.setattr(CachingServer, "send", send)
+    run = sync(fleet)
+    assert not there(fleet, MARKER).exists()
+    assert run.images[f"{IMAGE}.squashfs"].state == "held_back"
 
 
 def test_marker_that_goes_while_it_is_put_up_is_taken_down(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
-
     real = CachingServer.publish
 
     def publish(self: CachingServer, entry: Any) -> None:
@@ -241,8 +238,6 @@ def test_unmarked_image_cannot_be_withdrawn(fleet: Fleet) -> None:
 
 
 def test_undo_in_the_middle_keeps_the_image(published: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
-
     withdraw(published, IMAGE)
     real = CachingServer.open_for_writing
 
@@ -322,8 +317,6 @@ def test_delete_waits_for_those_who_boot(published: Fleet) -> None:
 
 def test_what_comes_back_meanwhile_is_not_removed(published: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image is moved away, the plan is made, and it is moved back before its turn to be removed comes."""
-    from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
-
     image = published.tree.image(IMAGE)
     aside = published.directory / "aside"
     aside.mkdir()
@@ -348,8 +341,6 @@ def test_what_comes_back_meanwhile_is_not_removed(published: Fleet, monkeypatch:
 
 @pytest.mark.root
 def test_directory_that_is_no_longer_mounted_removes_nothing(published: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
-
     published.tree.remove_image(IMAGE)
     prod = published.tree.root / "prod"
     listed = CachingServer.tree

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,3 +99,23 @@ def flip_byte(path: Path, *, offset: int | None = None) -> None:
         file.seek(place)
         file.write(bytes([byte[0] ^ 0xFF]))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def nested(root: Path, name: str, levels: int) -> Iterator[None]:
+    """Make directories in directories while the block runs, with a file in the last.
+
+    It is done by descriptors, as no path leads to the deepest ones.
+    """
+    at = os.open(root, os.O_RDONLY)
+    for _each in range(levels):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=at))
+    os.close(at)
+    try:
+        yield
+    finally:
+        subprocess.run(["rm", "-r", root / name], check=True)  # shutil's goes by recursion

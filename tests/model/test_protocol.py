@@ -213,12 +213,15 @@ class Protocol(RuleBasedStateMachine):
                 self.unmark(image)
         if data.draw(st.booleans()):
             self.stick(data)
+        withdrawn = data.draw(st.booleans())
         self.site.corrupts_after = after
         self.begin("one", verify=False, delete=data.draw(st.booleans()), hashes=True, dev=data.draw(st.booleans()))
         for step in range(1, MOST_STEPS):
             if not self.runs["one"].alive:
                 break
-            if step == change:
+            if step == change and withdrawn:
+                self.withdraw(image, purge=False)
+            elif step == change:
                 self.release(image, version)
             self.runs["one"].step()
             self.look()

@@ -32,7 +32,8 @@ class Entry:
     ``path`` is relative to the tree, with ``/``; bytes that are not UTF-8 are kept as surrogates (:func:`os.fsdecode`).
     ``size`` is in bytes and ``mtime`` in whole seconds, which is all that SFTP tells. ``identity`` is set on the
     netboot server only; it changes whenever the file does. ``mode`` holds the permission bits, on the caching server
-    only.
+    only. ``inside`` is set on the netboot server only, of an absolute symlink that leads into the tree: where it leads,
+    relative to the tree.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Entry:
     target: str = ""
     identity: tuple[int, ...] = ()
     mode: int | None = None
+    inside: str = ""
 
     @property
     def closed(self) -> bool:
@@ -91,7 +93,11 @@ class Trail(t.NamedTuple):
     trouble: str = ""
 
 
+# The troubles of a trail
 LEAVES = "is a symlink that leaves the tree"
+NOT_THERE = "is not there"
+IN_A_CIRCLE = "is a symlink in a circle"
+LEADS_TO_HIDDEN = "is a symlink to a hidden name, which is never sent"
 _MOST_LINKS = 40  # as Linux counts them
 
 
@@ -112,18 +118,28 @@ def follow(path: str, tree: Tree) -> Trail:
         here = "/".join(at)
         entry = tree.get(here)
         if entry is None or (ahead and entry.kind not in (DIRECTORY, SYMLINK)):
-            return Trail((*names, "/".join([here, *ahead])), None, "is not there")
+            if names and part.startswith("."):
+                return Trail(tuple(names), None, LEADS_TO_HIDDEN)
+            return Trail((*names, "/".join([here, *ahead])), None, NOT_THERE)
         if entry.kind == SYMLINK:
             names.append(here)
             if entry.target.startswith("/"):
-                return Trail(tuple(names), None, LEAVES)
+                return Trail(tuple(names), None, _absolute(entry) if entry.inside else LEAVES)
             if len(names) > _MOST_LINKS:
-                return Trail(tuple(names), None, "is a symlink in a circle")
+                return Trail(tuple(names), None, IN_A_CIRCLE)
             at.pop()
             ahead = entry.target.split("/") + ahead
     if not at:
         return Trail(tuple(names), Entry("", DIRECTORY))
     return Trail((*names, "/".join(at)), tree["/".join(at)])
+
+
+def _absolute(entry: Entry) -> str:
+    relative = posixpath.relpath(f"/{entry.inside}", f"/{posixpath.dirname(entry.path)}")
+    return (
+        f"is an absolute symlink: it leads to {entry.target} on the netboot server only;"
+        f" make it relative, which is {relative}"
+    )
 
 
 def kernel_directory(version: str) -> str:

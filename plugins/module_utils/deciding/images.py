@@ -24,6 +24,7 @@ from .assets import DIRECTORY, FILE, SQUASHFS_SUFFIX, Tree, follow, image_name, 
 from .selection import matches
 
 _AMBIGUOUS_SUFFIX = ".img"
+_PAGE = 4096  # bytes
 _PLAIN_NAME = "{stem}.json"  # that many a JSON has which is no marker
 
 
@@ -32,14 +33,17 @@ class Images:
     """What :func:`find` found.
 
     ``paths`` are all images, those included that only their marker tells of. ``pairs`` names the image of each marker,
-    ``rivals`` all images that a marker fits equally well, where these are several files. ``fitting`` names for each
-    path at which a marker could lie the images that are there and that it would fit.
+    ``rivals`` all images that a marker fits equally well, where these are several files.
     """
 
     paths: frozenset[str] = frozenset()
     pairs: dict[str, str] = dataclasses.field(default_factory=dict)
     rivals: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    fitting: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    candidates: _Candidates = dataclasses.field(default_factory=lambda: _Candidates((), (), ()), compare=False)
+
+    def fitting(self, path: str) -> list[str]:
+        """Return the images that are there and that a file of this path would be a marker of."""
+        return self.candidates.fitting(path)
 
 
 def find(
@@ -49,12 +53,14 @@ def find(
     pointers: t.Sequence[str] = (),
     contents: t.Container[str] = (),
     strict: bool = False,
+    unknown: t.Callable[[str], bool] = lambda _path: False,
 ) -> Images:
     """Find the images of a tree; ``contents`` are the files that are known as a squashfs, whatever their name.
 
     A JSON that can only be a marker, or that lies among images, counts as one even without its squashfs: sent as a
     plain file, a client would take it for the promise of a squashfs that is not there. With ``strict``, lying among
-    images is not enough.
+    images is not enough. ``unknown`` tells of which markers nothing is known from elsewhere: beside one, any file
+    counts that has the length of a squashfs.
     """
     certain: set[str] = set()
     possible: set[str] = set()
@@ -70,18 +76,20 @@ def find(
             possible.add(path)
         if entry.kind != DIRECTORY and path not in certain and markers.squashfs_paths(path, marker_names):
             candidates.append(path)
-    by_marker = _Fits(certain, marker_names)
-    perhaps = _Fits(possible, marker_names)
+    known = _Candidates(certain, possible, marker_names)
+    padded: _Fits | None = None  # seldom wanted
     image_directories = {posixpath.dirname(path) for path in certain}
-    special_names = tuple(name for name in marker_names if name != _PLAIN_NAME)
     paths = {path for path in certain if tree[path].kind != DIRECTORY}
     pairs: dict[str, str] = {}
     rivals: dict[str, tuple[str, ...]] = {}
     for path in candidates:
         if matches(path, pointers):
             continue
-        special = bool(markers.squashfs_paths(path, special_names))
-        fits = by_marker.best(path) or perhaps.best(path, without_suffix=special)
+        special = known.is_special(path)
+        fits = known.fitting(path)
+        if not fits and unknown(path):
+            padded = padded or _Fits(_padded(tree), marker_names)
+            fits = padded.best(path)
         if fits:
             pairs[path] = min(fits, key=lambda image: _preference(image, tree))
             paths.add(pairs[path])
@@ -91,13 +99,20 @@ def find(
         elif special or (not strict and posixpath.dirname(path) in image_directories):
             pairs[path] = markers.squashfs_paths(path, marker_names)[0]
             paths.add(pairs[path])
-    return Images(frozenset(paths), pairs, rivals, {**perhaps.all(), **by_marker.all()})
+    return Images(frozenset(paths), pairs, rivals, known)
 
 
 def _may_be_image(path: str) -> bool:
     """Tell whether a marker beside a file is enough to take it for an image, whatever is in it."""
     name = posixpath.basename(path)
     return (name.lower().endswith(_AMBIGUOUS_SUFFIX) or "." not in name) and not kernel_version_of(path)
+
+
+def _padded(tree: Tree) -> t.Iterator[str]:
+    """Yield all files that are as long as a squashfs may be: mksquashfs fills up the last page."""
+    for path, entry in tree.items():
+        if entry.kind == FILE and entry.size and not entry.size % _PAGE and not kernel_version_of(path):
+            yield path
 
 
 def _preference(image: str, tree: Tree) -> tuple[bool, bool, bool, str]:
@@ -125,8 +140,29 @@ class _Fits:
         best = max((rank for rank, _unused in found), default=None)
         return sorted({image for rank, image in found if rank == best})
 
-    def all(self) -> dict[str, tuple[str, ...]]:
-        return {marker: tuple(sorted({image for _unused, image in found})) for marker, found in self._found.items()}
+
+class _Candidates:
+    """The images of a tree that a marker may belong to: those that are certain, or else those that it may make one."""
+
+    def __init__(self, certain: t.Iterable[str], possible: t.Iterable[str], names: tuple[str, ...]) -> None:
+        self._names = names
+        self._special_names = tuple(name for name in names if name != _PLAIN_NAME)
+        self._certain = _Fits(certain, names)
+        self._possible = possible
+        self._perhaps: _Fits | None = None  # most trees hold many files that could be one, and no marker beside any
+
+    def is_special(self, path: str) -> bool:
+        """Tell whether a path is one that only a marker has."""
+        return bool(markers.squashfs_paths(path, self._special_names))
+
+    def fitting(self, path: str) -> list[str]:
+        if not markers.squashfs_paths(path, self._names):
+            return []
+        fits = self._certain.best(path)
+        if fits:
+            return fits
+        self._perhaps = self._perhaps or _Fits(self._possible, self._names)
+        return self._perhaps.best(path, without_suffix=self.is_special(path))
 
 
 def _rank(marker: str, image: str, stem: str) -> tuple[bool, int]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import posixpath
 import re
 import typing as t
 
+from . import strict_json
 from .assets import SQUASHFS_SUFFIX
 
 DEFAULT_NAMES = ("{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json")
@@ -51,14 +51,16 @@ def parse(content: bytes) -> Marker:
     if len(content) > MAX_SIZE:
         raise ValueError(f"the marker is larger than {MAX_SIZE} bytes")
     try:
-        data = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError("the marker is not JSON") from error
+        data = strict_json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"the marker {error}") from error
     if not isinstance(data, dict):
         raise ValueError("the marker is not a JSON object")
     version = data.get("version", "")
     if not isinstance(version, str) or (version and not _VERSION.match(version)):
-        raise ValueError("the marker's version is not the plain name of a kernel directory")
+        number = isinstance(version, (int, float)) and not isinstance(version, bool)
+        hint = " (it is a number: put it in quotes)" if number else ""
+        raise ValueError(f"the marker's version is not the plain name of a kernel directory{hint}")
     if "version" in data and not version:
         raise ValueError("the marker's version is empty")
     size = data.get("size")

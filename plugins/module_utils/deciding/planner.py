@@ -15,8 +15,9 @@ import typing as t
 from . import basis as bases
 from . import order
 from .assets import DIRECTORY, FILE, SYMLINK, Entry, Tree, follow, kernel_directory, kernel_version_of, parents
+from .kernels import kernel_paths
 from .promises import Promise, Promises, There
-from .readiness import KERNEL_FILES, Image, Inventory, Rules
+from .readiness import Image, Inventory, Rules
 from .steps import (
     Adopt,
     Check,
@@ -336,7 +337,7 @@ class _Planner:
 
     def _marks_there(self, entry: Entry) -> list[str]:
         """Return the squashfs that only the caching server has, and whose marker a plain file would be there."""
-        return list(self.promises.found.fitting.get(entry.path, ()))
+        return self.promises.found.fitting(entry.path)
 
     def _file(self, entry: Entry) -> None:
         # A plain file here, for want of a squashfs beside it, would there promise an old squashfs anew.
@@ -447,8 +448,8 @@ class _Planner:
             wanted = [self.source[name] for name in names]
         else:
             version = self.inventory.pointed.get(entry.path, "")
-            directory = kernel_directory(version)
-            wanted = [self.source[f"{directory}/{name}"] for name in KERNEL_FILES] if version else []
+            kernel = kernel_paths(version, self.source, self.rules.kernel_files) if version else []
+            wanted = [self.source[path] for path in kernel]
             wanted += [e for e in self.inventory.kernels.get(version, ()) if e not in wanted]
         if self._can_promise(entry.path, wanted):
             self._single("pointer", entry, tuple(wanted))

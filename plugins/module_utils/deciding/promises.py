@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from .assets import FILE, SYMLINK, Entry, Trail, Tree, follow, kernel_directory
+from .assets import FILE, SYMLINK, Entry, Trail, Tree, follow
 from .images import Images, find
-from .readiness import KERNEL_FILES, Inventory, Rules, kernel_part, version_stated
+from .kernels import kernel_part, kernel_paths
+from .readiness import Inventory, Rules, version_stated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,18 +61,27 @@ def _is_known(entry: Entry, inventory: Inventory, source: Tree) -> bool:
 
 def _find(inventory: Inventory, there: Tree, rules: Rules) -> Images:
     """Find the images of a caching server: by name, by what the netboot server knows, by markers that lie there."""
-    return find(there, rules.marker_names, pointers=rules.pointers, contents=inventory.image_paths, strict=True)
+    return find(
+        there,
+        rules.marker_names,
+        pointers=rules.pointers,
+        contents=inventory.image_paths,
+        strict=True,
+        unknown=lambda path: path not in inventory.stated and path not in inventory.pairs,
+    )
 
 
 def _images_of(inventory: Inventory, found: Images, there: Tree) -> dict[str, tuple[str, ...]]:
     """Return for each marker on the caching server its squashfs: as the netboot server pairs it, then as it is there.
 
-    The netboot server's word counts as well, since a ``<stem>.json`` without its squashfs tells nothing by itself. A
-    directory or a pipe under the name of a marker promises nothing to anybody.
+    The netboot server's word counts as well, since a ``<stem>.json`` without its squashfs tells nothing by itself. Of a
+    marker that it does not have, all images count that it fits. A directory or a pipe under the name of a marker
+    promises nothing to anybody.
     """
     both = (inventory.pairs, found.pairs)
+    unknown = {path: rivals for path, rivals in found.rivals.items() if path not in inventory.pairs}
     return {
-        path: tuple(dict.fromkeys(pairs[path] for pairs in both if path in pairs))
+        path: tuple(dict.fromkeys([*(pairs[path] for pairs in both if path in pairs), *unknown.get(path, ())]))
         for path, entry in sorted(there.items())
         if entry.kind in (FILE, SYMLINK) and any(path in pairs for pairs in both)
     }
@@ -111,7 +121,8 @@ class Promises:
     def _promise(self, marker: str, images: tuple[str, ...]) -> Promise:
         trail = follow(marker, self._there.tree)
         version = self._version(trail.entry)
-        paths = images + tuple(f"{kernel_directory(version)}/{name}" for name in KERNEL_FILES if version)
+        kernel = kernel_paths(version, self._there.tree, self._rules.kernel_files) if version else ()
+        paths = (*images, *kernel)
         trails = [follow(path, self._there.tree) for path in paths]
         # A marker that is a symlink to nowhere is not seen; it promises what it will when something comes there.
         trouble = [_trouble(one) for one in trails if trail.entry is not None]

@@ -11,27 +11,15 @@ import typing as t
 
 from . import images as all_images
 from . import marker as markers
-from . import squashfs
-from .assets import (
-    DIRECTORY,
-    FILE,
-    LEAVES,
-    OTHER,
-    SYMLINK,
-    Entry,
-    Tree,
-    follow,
-    image_name,
-    kernel_directory,
-    kernel_version_of,
-    parents,
-)
+from . import squashfs, uploads
+from .assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, follow, image_name, kernel_version_of, parents
+from .evidence import Evidence, Files
 from .images import Images
+from .kernels import USUAL_FILES, KernelFiles, Kernels
 from .selection import Selection, check_patterns, matches
 from .withdrawal import HOW_TO_UNDO
 
 DEFAULT_POINTERS = ("kernels/latest-kernel-version.json",)
-KERNEL_FILES = ("vmlinuz", "initrd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +27,8 @@ class Rules:
     """How a tree is to be read. Patterns as in :mod:`.selection`; raises :class:`ValueError` for what is none.
 
     A marker is chosen exactly when its squashfs is, whatever the patterns say of its own name. ``priority`` says which
-    images go first.
+    images go first, ``kernel_files`` are as :func:`.kernels.read_kernel_files` returns them, and ``settle`` is for how
+    many seconds a large file without a marker must have been left alone.
     """
 
     selection: Selection = dataclasses.field(default_factory=Selection)
@@ -47,28 +36,13 @@ class Rules:
     marker_names: tuple[str, ...] = markers.DEFAULT_NAMES
     pointers: tuple[str, ...] = DEFAULT_POINTERS
     priority: tuple[str, ...] = ()
+    kernel_files: KernelFiles = USUAL_FILES
+    settle: int = uploads.SETTLE
 
     def __post_init__(self) -> None:
         """Check what a user wrote."""
         check_patterns((*self.unmarked_images, *self.pointers, *self.priority))
         markers.check_names(self.marker_names)
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """What was read of the files themselves, by path.
-
-    ``contents`` holds the JSON files, ``superblocks`` the first bytes of the squashfs files, ``digests`` the SHA-256 of
-    those that had to be hashed, ``unreadable`` the reason for each file that could not be read, each directory that
-    could not be listed, and each name that could not even be looked at. ``records`` tells of every marker that was set
-    aside whether its squashfs is to go as well.
-    """
-
-    contents: dict[str, bytes] = dataclasses.field(default_factory=dict)
-    superblocks: dict[str, bytes] = dataclasses.field(default_factory=dict)
-    digests: dict[str, str] = dataclasses.field(default_factory=dict)
-    unreadable: dict[str, str] = dataclasses.field(default_factory=dict)
-    records: dict[str, bool] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +125,6 @@ def wanted_contents(tree: Tree, rules: Rules) -> list[str]:
     )
 
 
-def wanted_superblocks(tree: Tree) -> list[str]:
-    """Return all files with the name of an image, or that a symlink with such a name leads to."""
-    return _files(tree, (path for path in tree if image_name(path)))
-
-
 def _files(tree: Tree, paths: t.Iterable[str]) -> list[str]:
     found = (follow(path, tree).entry for path in paths)
     return sorted({entry.path for entry in found if entry is not None and entry.kind == FILE})
@@ -163,19 +132,20 @@ def _files(tree: Tree, paths: t.Iterable[str]) -> list[str]:
 
 def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
     """Sort out a tree. Only what :attr:`Rules.selection` chooses is in the result, and what chosen images require."""
-    found = find_images(tree, rules)
+    files = Files(tree, evidence, rules.settle)
+    parts, found = _find(files, rules)
     pairs = found.pairs
-    set_aside = _set_aside(tree, evidence, rules)
+    set_aside = _set_aside(tree, evidence, rules, found)
     withdrawn = {
         image: any(evidence.records[m] for m in set_aside if set_aside[m] == image) for image in set_aside.values()
     }
-    sources = _Kernels(tree, evidence, found)
+    kernels_there = Kernels(files, rules.kernel_files, found.paths, pairs)
     images = [
         dataclasses.replace(image, reason=HOW_TO_UNDO) if _leads_to(image, withdrawn, tree) else image
-        for image in _images(tree, found, evidence, rules, sources)
+        for image in _images(files, found, parts, rules, kernels_there)
     ]
     held_back: dict[str, str] = {}
-    files: list[Entry] = []
+    plain: list[Entry] = []
     pointers: list[Entry] = []
     pointed: dict[str, str] = {}
     kernels: dict[str, list[Entry]] = {}
@@ -188,7 +158,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
             held_back[path] = evidence.unreadable[path]  # whatever the patterns choose below it
         if entry.kind == DIRECTORY or path in pairs or path in found.paths or not (chosen or brought):
             continue
-        reason = evidence.unreadable.get(path) or _plain_trouble(entry, tree)
+        reason = files.trouble(entry) or (uploads.A_PART if path in parts else "")
         if reason:
             held_back[path] = reason
         elif version:
@@ -196,22 +166,22 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         elif entry.kind == SYMLINK:
             pointers.append(entry)
         elif matches(path, rules.pointers):
-            pointed[path], reason = _pointed_version(path, evidence, sources)
+            pointed[path], reason = _pointed_version(path, evidence, kernels_there)
             if reason:
                 held_back[path] = reason
             else:
                 pointers.append(entry)
         else:
-            files.append(entry)
+            plain.append(entry)
     for version in sorted(kernels):
         # A kernel goes as a whole or not at all: half of it would cost the images there their markers, for nothing.
-        inside, reason = sources.look(version)
+        inside, reason = kernels_there.look(version)
         reason = reason or _left_out(inside, rules)
         if reason:
             held_back.update((entry.path, f"its kernel is not whole: {reason}") for entry in kernels.pop(version))
     return Inventory(
         images=tuple(images),
-        files=tuple(files),
+        files=tuple(plain),
         kernels={version: tuple(entries) for version, entries in kernels.items()},
         pointers=tuple(pointers),
         held_back=held_back,
@@ -229,12 +199,13 @@ def _leads_to(image: Image, withdrawn: t.Container[str], tree: Tree) -> bool:
     return image.path in withdrawn or any(name in withdrawn for name in follow(image.path, tree).names)
 
 
-def _set_aside(tree: Tree, evidence: Evidence, rules: Rules) -> dict[str, str]:
+def _set_aside(tree: Tree, evidence: Evidence, rules: Rules, known: Images) -> dict[str, str]:
     """Return for each marker that was set aside the image that it belongs to."""
     if not evidence.records:
         return {}
     as_before = {**tree, **{path: Entry(path, FILE) for path in evidence.records}}
-    return {path: image for path, image in find_images(as_before, rules).pairs.items() if path in evidence.records}
+    found = find_images(as_before, rules, known.paths)
+    return {path: image for path, image in found.pairs.items() if path in evidence.records}
 
 
 def version_stated(content: bytes) -> str:
@@ -245,83 +216,125 @@ def version_stated(content: bytes) -> str:
         return ""
 
 
-def find_images(tree: Tree, rules: Rules) -> Images:
-    """Find the images of a tree."""
-    return all_images.find(tree, rules.marker_names, pointers=rules.pointers)
+def find_images(tree: Tree, rules: Rules, contents: t.Container[str] = ()) -> Images:
+    """Find the images of a tree; ``contents`` are those files of it that are known as a squashfs."""
+    return all_images.find(tree, rules.marker_names, pointers=rules.pointers, contents=contents)
 
 
-def _images(tree: Tree, known: Images, evidence: Evidence, rules: Rules, kernels: _Kernels) -> list[Image]:
+def _find(files: Files, rules: Rules) -> tuple[dict[str, str], Images]:
+    """Return the parts of split images, each with the whole that it belongs to, and the images."""
+    begun = {path for path in files.evidence.superblocks if not uploads.is_temporary(path)}
+    short = {path for path in begun if path in files.tree and files.short_squashfs(files.tree[path])}
+    parts = uploads.split_parts(files.tree, begun, short)
+    parts = {path: whole for path, whole in parts.items() if path not in begun or path in short}
+    return parts, find_images(files.tree, rules, begun - parts.keys())
+
+
+def _images(files: Files, known: Images, parts: t.Mapping[str, str], rules: Rules, kernels: Kernels) -> list[Image]:
     of_image: dict[str, list[Entry]] = {path: [] for path in known.paths}
     for path, image in known.pairs.items():
-        of_image[image].append(tree[path])
-    images = []
+        of_image[image].append(files.tree[path])
+    doubts = {image: _doubt(marker, rivals) for marker, rivals in known.rivals.items() for image in rivals}
+    look = _Look(files, rules, kernels, doubts, {whole: part for part, whole in sorted(parts.items(), reverse=True)})
+    images: dict[str, Image] = {}
     for path, found in sorted(of_image.items()):
         if rules.selection.has(path):
             order = {name: i for i, name in enumerate(markers.marker_paths(path, rules.marker_names))}
             found.sort(key=lambda entry: (order.get(entry.path, len(order)), entry.path))
-            images.append(_image(path, tuple(found), tree, evidence, rules, kernels))
-    return images
+            images[path] = look.image(path, tuple(found))
+    # A marker beside a symlink says of the file that it leads to that it is whole, wherever that lies.
+    for alias in list(images.values()):
+        if alias.ready and alias.markers and alias.squashfs is not None and alias.squashfs.kind == SYMLINK:
+            target = follow(alias.path, files.tree).entry
+            if target is not None and target.path in images and not images[target.path].markers:
+                images[target.path] = look.image(target.path, (), vouched=True)
+    return list(images.values())
 
 
-def _image(
-    path: str, found: tuple[Entry, ...], tree: Tree, evidence: Evidence, rules: Rules, kernels: _Kernels
-) -> Image:
-    entry = tree.get(path)
-    read, reason = _read_markers(found, tree, evidence)
-    stated = [one for one in read if one.sha256]
-    image = Image(
-        path=path,
-        squashfs=entry,
-        markers=found,
-        versions=tuple(sorted({one.version for one in read if one.version})),
-        sha256=stated[0].sha256 if stated else "",
-        reason=reason,
+def _doubt(marker: str, rivals: t.Sequence[str]) -> str:
+    names = [posixpath.basename(path) for path in rivals]
+    return (
+        f"{posixpath.basename(marker)} fits {' and '.join(names)} alike, and cannot promise two images:"
+        f" rename one of them, or call the marker {' or '.join(name + '.json' for name in names)}"
     )
-    if not image.reason:
-        image = dataclasses.replace(image, reason=_squashfs_trouble(image, read, tree, evidence, rules))
-    if not image.reason:
-        requires, reason = _required(image, rules, kernels)
-        image = dataclasses.replace(image, requires=requires, reason=reason)
-    return image
 
 
-def _read_markers(found: tuple[Entry, ...], tree: Tree, evidence: Evidence) -> tuple[list[markers.Marker], str]:
-    read: list[markers.Marker] = []
-    for entry in found:
-        name = posixpath.basename(entry.path)
-        target = _resolve(entry.path, tree, evidence)
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """What decides whether an image is ready. ``doubts`` and ``split`` tell of an image whose marker is whose, and of
+    a part that lies beside it.
+    """
+
+    files: Files
+    rules: Rules
+    kernels: Kernels
+    doubts: t.Mapping[str, str]
+    split: t.Mapping[str, str]
+
+    def image(self, path: str, found: tuple[Entry, ...], *, vouched: bool = False) -> Image:
+        read, reason = self._read_markers(found)
+        stated = [one for one in read if one.sha256]
+        image = Image(
+            path=path,
+            squashfs=self.files.tree.get(path),
+            markers=found,
+            versions=tuple(sorted({one.version for one in read if one.version})),
+            sha256=stated[0].sha256 if stated else "",
+            reason=self.doubts.get(path, "") or reason,
+        )
+        if not image.reason:
+            image = dataclasses.replace(image, reason=self._squashfs_trouble(image, read, vouched))
+        if not image.reason:
+            requires, reason = _required(image, self.rules, self.kernels)
+            image = dataclasses.replace(image, requires=requires, reason=reason)
+        return image
+
+    def _read_markers(self, found: tuple[Entry, ...]) -> tuple[list[markers.Marker], str]:
+        read: list[markers.Marker] = []
+        for entry in found:
+            name = posixpath.basename(entry.path)
+            target = self.files.resolve(entry.path)
+            if isinstance(target, str):
+                return read, f"the marker {name} {target}"
+            try:
+                read.append(markers.parse(self.files.evidence.contents.get(target.path, b"")))
+            except ValueError as error:
+                return read, f"{error} ({name})"
+        return read, ""
+
+    def _squashfs_trouble(self, image: Image, read: t.Sequence[markers.Marker], vouched: bool) -> str:
+        if image.squashfs is None:
+            return "the marker is there, but its squashfs is not"
+        marked = bool(image.markers) or vouched
+        if not marked and not matches(image.path, self.rules.unmarked_images):
+            return _no_marker(image.path)
+        target = self.files.resolve(image.path)
         if isinstance(target, str):
-            return read, f"the marker {name} {target}"
-        try:
-            read.append(markers.parse(evidence.contents.get(target.path, b"")))
-        except ValueError as error:
-            return read, f"{error} ({name})"
-    return read, ""
+            return f"the squashfs {target}"
+        reason = uploads.name_trouble(image.path, self.files.tree) or uploads.name_trouble(target.path, self.files.tree)
+        if reason:
+            return reason
+        reason = squashfs.trouble(self.files.evidence.superblocks.get(target.path, b""), target.size) or ""
+        if reason and image.path in self.split:
+            reason += f"; {posixpath.basename(self.split[image.path])} is another part of it: join them into one file"
+        if reason or not marked:
+            return reason or self.files.unsettled(target.path)
+        digest = self.files.evidence.digests.get(target.path, "")
+        for one in read:
+            if one.size is not None and one.size != target.size:
+                return f"the squashfs has {target.size} bytes, but its marker states {one.size}"
+            if one.sha256 and digest and one.sha256 != digest:
+                return "the squashfs has not the sha256 that its marker states"
+        return ""
 
 
-def _squashfs_trouble(
-    image: Image, read: t.Sequence[markers.Marker], tree: Tree, evidence: Evidence, rules: Rules
-) -> str:
-    if image.squashfs is None:
-        return "the marker is there, but its squashfs is not"
-    if not image.markers and not matches(image.path, rules.unmarked_images):
-        return "no marker yet: the upload is not finished, or the image needs none and unmarked_images does not say so"
-    target = _resolve(image.path, tree, evidence)
-    if isinstance(target, str):
-        return f"the squashfs {target}"
-    reason = squashfs.trouble(evidence.superblocks.get(target.path, b""), target.size)
-    if reason:
-        return reason
-    digest = evidence.digests.get(target.path, "")
-    for one in read:
-        if one.size is not None and one.size != target.size:
-            return f"the squashfs has {target.size} bytes, but its marker states {one.size}"
-        if one.sha256 and digest and one.sha256 != digest:
-            return "the squashfs has not the sha256 that its marker states"
-    return ""
+def _no_marker(path: str) -> str:
+    known_by = "" if image_name(path) else " (it is a squashfs by its content)"
+    why = "the upload is not finished, or the image needs none and unmarked_images does not say so"
+    return f"no marker yet{known_by}: {why}"
 
 
-def _required(image: Image, rules: Rules, kernels: _Kernels) -> tuple[tuple[Entry, ...], str]:
+def _required(image: Image, rules: Rules, kernels: Kernels) -> tuple[tuple[Entry, ...], str]:
     requires: list[Entry] = []
     for version in image.versions:
         inside, reason = kernels.look(version)
@@ -332,83 +345,12 @@ def _required(image: Image, rules: Rules, kernels: _Kernels) -> tuple[tuple[Entr
     return tuple(requires), ""
 
 
-class _Kernels:
-    """The kernels of a tree. Many images require the same one, so each is looked at once."""
-
-    def __init__(self, tree: Tree, evidence: Evidence, images: Images) -> None:
-        self._tree = tree
-        self._evidence = evidence
-        self._parts: dict[str, list[Entry]] = {}
-        self._seen: dict[str, tuple[list[Entry], str]] = {}
-        for path, entry in sorted(tree.items()):
-            version = kernel_part(path, images.paths, images.pairs)
-            if version and entry.kind != DIRECTORY:
-                self._parts.setdefault(version, []).append(entry)
-
-    def look(self, version: str) -> tuple[list[Entry], str]:
-        """Return all that belongs to a kernel, and why it is not whole: in words that begin with the path."""
-        if version not in self._seen:
-            reason = self._trouble(version)
-            self._seen[version] = ([] if reason else self._parts.get(version, []), reason)
-        return self._seen[version]
-
-    def _trouble(self, version: str) -> str:
-        directory = kernel_directory(version)
-        above = self._tree.get(directory)
-        if above is not None and above.kind == SYMLINK:
-            return f"{directory}, which is a symlink and not the kernel's own directory"
-        for place in (*parents(directory), directory):
-            if place in self._evidence.unreadable:
-                return f"{place}: {self._evidence.unreadable[place]}"
-        for name in KERNEL_FILES:
-            target = _resolve(f"{directory}/{name}", self._tree, self._evidence)
-            if isinstance(target, str):
-                return f"{directory}/{name}, which {target}"
-            if target.size == 0:
-                return f"{directory}/{name}, which is empty"
-        for entry in self._parts.get(version, []):
-            reason = self._evidence.unreadable.get(entry.path) or _plain_trouble(entry, self._tree)
-            if reason:
-                return f"{entry.path}: {reason}"
-            if any(kernel_version_of(name) != version for name in follow(entry.path, self._tree).names):
-                return f"{entry.path}, a symlink that leaves its kernel directory"
-        return ""
-
-
 def _left_out(inside: t.Sequence[Entry], rules: Rules) -> str:
     excluded = [entry.path for entry in inside if rules.selection.excludes(entry.path)]
     return f"{excluded[0]}, which the exclude patterns leave out" if excluded else ""
 
 
-def kernel_part(path: str, images: t.Container[str], pairs: t.Container[str]) -> str:
-    """Return the version of the kernel that a path is a part of, or an empty string.
-
-    An image that lies in the directory of a kernel, or its marker, is on its own and no part of it.
-    """
-    return "" if path in images or path in pairs else kernel_version_of(path)
-
-
-def _resolve(path: str, tree: Tree, evidence: Evidence) -> Entry | str:
-    """Return the file that a path leads to, through symlinks; or, in words that follow the name, why there is none."""
-    trail = follow(path, tree)
-    if trail.entry is None:
-        return trail.trouble
-    if trail.entry.path in evidence.unreadable:
-        return f"cannot be read: {evidence.unreadable[trail.entry.path]}"
-    return trail.entry if trail.entry.kind == FILE else "is no file"
-
-
-def _plain_trouble(entry: Entry, tree: Tree) -> str:
-    if entry.kind == SYMLINK:
-        trail = follow(entry.path, tree)
-        if trail.entry is None:
-            return "a symlink that leaves the tree" if trail.trouble == LEAVES else "a symlink that leads nowhere"
-    elif entry.kind != FILE:
-        return "neither a file nor a directory nor a symlink"
-    return ""
-
-
-def _pointed_version(path: str, evidence: Evidence, kernels: _Kernels) -> tuple[str, str]:
+def _pointed_version(path: str, evidence: Evidence, kernels: Kernels) -> tuple[str, str]:
     """Return the kernel version that a JSON pointer names, and why it is held back where that kernel is not whole."""
     try:
         version = markers.parse(evidence.contents.get(path, b"")).version

@@ -13,16 +13,26 @@ import struct
 
 SUPERBLOCK_SIZE = 96
 MAGIC = b"hsqs"
+MAGICS = (MAGIC, b"sqsh")  # the second is of old versions, written on a big-endian machine
+
+
+def begins(head: bytes) -> bool:
+    """Tell whether a file that begins like this is a squashfs image, whole or not."""
+    return head[:4] in MAGICS
 
 
 def trouble(superblock: bytes, size: int) -> str | None:
     """Return why a file of ``size`` bytes that begins with ``superblock`` is no whole squashfs image, or None."""
     if size == 0:
         return "the squashfs is empty: its upload has not begun, or failed"
-    if len(superblock) < SUPERBLOCK_SIZE:
+    if size < SUPERBLOCK_SIZE:
         return f"the squashfs is cut short: {size} bytes are less than a superblock"
-    if superblock[:4] != MAGIC:
+    if not begins(superblock):
         return "not a squashfs image: the magic number is missing"
+    if superblock[:4] != MAGIC:
+        return "a squashfs of another byte order: only version 4 can be checked"
+    if len(superblock) < SUPERBLOCK_SIZE:
+        return "the squashfs became shorter while it was read"
     (major,) = struct.unpack_from("<H", superblock, 28)
     if major != 4:
         return f"a squashfs of version {major}: only version 4 can be checked"

@@ -10,18 +10,24 @@ import hashlib
 import os
 import stat
 import threading
+import time
 import typing as t
 
-from ..deciding import readiness
+from ..deciding import readiness, squashfs, uploads
 from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, follow, parents
+from ..deciding.evidence import Evidence
 from ..deciding.marker import MAX_SIZE
-from ..deciding.squashfs import SUPERBLOCK_SIZE
 from ..deciding.withdrawal import read_record, record_path
 from ..errors import SourceChanged, SourceUnreadable, SyncError, source_remedy, source_trouble
 
 BLOCK = 1024 * 1024  # bytes read at once
 _LARGEST_TIME = 2**32 - 1  # SFTP version 3 has 32 bits for a time
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
+
+# What no caching server could hold, nor a client ask for: a path has 4096 bytes at most (PATH_MAX), with that of the
+# tree there, and the work of looking after each directory above a file grows with their number.
+MOST_LEVELS = 128
+LONGEST_PATH = 3072  # bytes
 
 
 class SourceTree:
@@ -30,12 +36,17 @@ class SourceTree:
     An :class:`OSError` never leaves it: outside, it would be taken for one of the caching server.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, now: t.Callable[[], int] = time.time_ns) -> None:
+        """``now`` is the clock, in nanoseconds since the epoch."""
         self.root = root
         self.tree: Tree = {}
+        self._now = now
         self._root: Entry | None = None
         self.records: dict[str, bool] = {}  # the markers that were set aside, and whether their squashfs is to go
         self._unreadable: dict[str, str] = {}  # why each path could not be listed or looked at
+        self._closed: dict[str, str] = {}  # why each file could not be read
+        self._superblocks: dict[str, bytes] = {}
+        self._ages: dict[str, float] = {}
         self._inventories: dict[readiness.Rules, readiness.Inventory] = {}
         self._digests: dict[tuple[int, ...], _Hashing] = {}
 
@@ -47,7 +58,8 @@ class SourceTree:
         """List the tree without its hidden names. Raises :class:`SyncError` where it cannot be listed, or is empty."""
         self.tree = {}
         self.records = {}
-        self._unreadable = {}
+        self._unreadable, self._closed = {}, {}
+        self._superblocks, self._ages = {}, {}
         self._inventories = {}
         try:
             names = os.listdir(self.root)
@@ -61,7 +73,7 @@ class SourceTree:
         except OSError as error:
             raise self._no_tree(source_trouble("list", error), source_remedy(error)) from error
         self._root = self.look("")
-        self._scan("", names)
+        self._scan(names)
         if self._unreadable and all(e.kind == DIRECTORY or p in self._unreadable for p, e in self.tree.items()):
             path, why = min(self._unreadable.items())
             raise self._no_tree(f"nothing in it can be read ({path}: {why})", "Look at its permissions and its disk.")
@@ -77,23 +89,67 @@ class SourceTree:
     def _no_tree(self, what: str, remedy: str) -> SyncError:
         return SyncError(what, path=self.root, host="netboot server", remedy=remedy)
 
-    def _scan(self, directory: str, names: t.Iterable[str]) -> None:
-        for name in sorted(names):
-            path = f"{directory}/{name}" if directory else name
-            if name.startswith("."):
-                record = read_record(path)
-                if record is not None:
-                    self.records[record.marker] = record.purge or self.records.get(record.marker, False)
-                continue
+    def _scan(self, names: t.Iterable[str]) -> None:
+        """List all below the root, in the order of the names; without recursion, however deep it is."""
+        waiting = self._shown("", names)
+        while waiting:
+            path = waiting.pop()
             try:
                 entry = self.look(path)
             except SourceUnreadable as error:
                 self._unreadable[path] = error.why
                 entry = Entry(path, OTHER)  # it is there, and nobody knows what it is
-            if entry is not None:
-                self.tree[path] = entry
-                if entry.kind == DIRECTORY:
-                    self._scan(path, self._names(path))
+            if entry is None:
+                continue
+            self.tree[path] = entry
+            if entry.kind == DIRECTORY:
+                waiting += self._below(path)
+            elif entry.kind == FILE:
+                self._examine(entry)
+
+    def _shown(self, directory: str, names: t.Iterable[str]) -> list[str]:
+        """Return the paths of what a directory shows, the last first, and note the records among what it hides."""
+        paths = []
+        for name in sorted(names, reverse=True):
+            path = f"{directory}/{name}" if directory else name
+            if not name.startswith("."):
+                paths.append(path)
+                continue
+            record = read_record(path)
+            if record is not None:
+                self.records[record.marker] = record.purge or self.records.get(record.marker, False)
+        return paths
+
+    def _below(self, directory: str) -> list[str]:
+        levels, length = directory.count("/") + 1, len(os.fsencode(directory))
+        if levels >= MOST_LEVELS:
+            self._unreadable[directory] = f"it lies {levels} directories deep, and nothing below it is sent"
+            return []
+        below = self._shown(directory, self._names(directory))
+        if length + 256 <= LONGEST_PATH:
+            return below
+        longest = max((len(os.fsencode(path)) for path in below), default=0)
+        if longest > LONGEST_PATH:
+            self._unreadable[directory] = (
+                f"a path in it has {longest} bytes, and {LONGEST_PATH} are the most that is sent"
+            )
+            return []
+        return below
+
+    def _examine(self, entry: Entry) -> None:
+        """Read how a file begins, and note for how long a large one has been left alone."""
+        if entry.size > uploads.LARGE:
+            _dev, _inode, _size, mtime, ctime = entry.identity
+            self._ages[entry.path] = uploads.age(self._now(), mtime, ctime)
+        try:
+            head = _head(self.absolute(entry.path))
+        except _NOT_THERE:
+            return  # whoever wants it will see
+        except OSError as error:
+            self._closed[entry.path] = source_trouble("read", error)
+            return
+        if squashfs.begins(head):
+            self._superblocks[entry.path] = head
 
     def _names(self, directory: str) -> list[str]:
         try:
@@ -116,12 +172,25 @@ class SourceTree:
         kinds = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
         return Entry(
             path=path,
+            inside=self._inside(target) if target.startswith("/") else "",
             kind=kinds.get(stat.S_IFMT(found.st_mode), OTHER),
             size=found.st_size,
             mtime=min(max(found.st_mtime_ns // 10**9, 0), _LARGEST_TIME),
             target=target,
             identity=(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns),
         )
+
+    def _inside(self, target: str) -> str:
+        """Return where in the tree an absolute path leads, or an empty string."""
+        for root, place in (
+            (os.path.abspath(self.root), os.path.normpath(target)),
+            (os.path.realpath(self.root), os.path.realpath(target)),
+        ):
+            if place == root:
+                return "."
+            if place.startswith(root.rstrip("/") + "/"):
+                return place[len(root.rstrip("/")) + 1 :]
+        return ""
 
     def confirm(self, entry: Entry) -> None:
         """Raise :class:`SourceChanged` where the entry is no longer what it was when the tree was listed."""
@@ -205,17 +274,14 @@ class SourceTree:
         """Raise :class:`SourceChanged` where a file changed, or cannot be opened and read."""
         self.read(entry, 1)
 
-    def evidence(self, rules: readiness.Rules, *, digests_of: t.Iterable[str] = ()) -> readiness.Evidence:
+    def evidence(self, rules: readiness.Rules, *, digests_of: t.Iterable[str] = ()) -> Evidence:
         """Read of the files what :func:`readiness.assess` needs; ``digests_of`` names those to hash as well."""
         contents: dict[str, bytes] = {}
-        superblocks: dict[str, bytes] = {}
         digests: dict[str, str] = {}
-        unreadable = dict(self._unreadable)
-        wanted = [(path, contents, MAX_SIZE + 1) for path in readiness.wanted_contents(self.tree, rules)]
-        wanted += [(path, superblocks, SUPERBLOCK_SIZE) for path in readiness.wanted_superblocks(self.tree)]
-        for path, found, limit in wanted:
+        unreadable = {**self._closed, **self._unreadable}
+        for path in readiness.wanted_contents(self.tree, rules):
             try:
-                found[path] = self.read(self.tree[path], limit)
+                contents[path] = self.read(self.tree[path], MAX_SIZE + 1)
             except SourceChanged as error:
                 unreadable[path] = error.what
         for path in digests_of:
@@ -223,10 +289,7 @@ class SourceTree:
                 digests[path] = self.digest(self.tree[path])
             except SourceChanged as error:
                 unreadable[path] = error.what
-        for path, entry in self.tree.items():
-            if entry.kind == FILE and path not in unreadable and not os.access(self.absolute(path), os.R_OK):
-                unreadable[path] = "no permission to read it on the netboot server"
-        return readiness.Evidence(contents, superblocks, digests, unreadable, dict(self.records))
+        return Evidence(contents, self._superblocks, digests, unreadable, self._ages, dict(self.records))
 
     def inventory(self, rules: readiness.Rules, to_hash: t.Callable[[readiness.Image], bool]) -> readiness.Inventory:
         """Return what is ready. Where a marker states a SHA-256, the squashfs is hashed if ``to_hash`` says so."""
@@ -244,6 +307,22 @@ class SourceTree:
 def _open_as_it_is(full: str, flags: int) -> int:
     """Open a name that may have become a symlink or a pipe since it was looked at."""
     return os.open(full, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _head(full: str) -> bytes:
+    """Return the first bytes of a file; nothing of what has become something else since it was looked at."""
+    try:
+        file = _open_as_it_is(full, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return b""
+        raise
+    try:
+        return os.read(file, squashfs.SUPERBLOCK_SIZE)
+    except (IsADirectoryError, BlockingIOError):
+        return b""
+    finally:
+        os.close(file)
 
 
 def _look(full: str) -> tuple[os.stat_result, str]:

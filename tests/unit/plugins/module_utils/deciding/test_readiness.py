@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import DIRECTORY, OTHER, Entry
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.evidence import Evidence
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.images import find
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import (
-    Evidence,
     Image,
     Rules,
     assess,
@@ -136,7 +136,11 @@ def test_sha256_counts_only_once_it_was_computed() -> None:
         # the marker
         pytest.param(lambda a: a.drop(MARKER), NO_MARKER, id="no-marker"),
         pytest.param(lambda a: a.marker(MARKER, b""), "the marker is empty (a-kernel.json)", id="marker-empty"),
-        pytest.param(lambda a: a.marker(MARKER, b'{"ver'), "the marker is not JSON (a-kernel.json)", id="marker-cut"),
+        pytest.param(
+            lambda a: a.marker(MARKER, b'{"ver'),
+            "the marker is not JSON: Unterminated string starting at, at line 1, column 2 (a-kernel.json)",
+            id="marker-cut",
+        ),
         pytest.param(
             lambda a: a.marker(MARKER, b"[]"), "the marker is not a JSON object (a-kernel.json)", id="marker-list"
         ),
@@ -146,7 +150,9 @@ def test_sha256_counts_only_once_it_was_computed() -> None:
             id="version-leaves-the-tree",
         ),
         pytest.param(
-            lambda a: a.marker("prod/a.json", b"["), "the marker is not JSON (a.json)", id="one-of-two-markers-broken"
+            lambda a: a.marker("prod/a.json", b"["),
+            "the marker is not JSON: Expecting value, at line 1, column 2 (a.json)",
+            id="one-of-two-markers-broken",
         ),
         pytest.param(
             lambda a: a.drop(MARKER).link(MARKER, "/etc/a.json"),
@@ -350,7 +356,11 @@ def test_unmarked_images(patterns: list[str], ready: bool) -> None:
             "the squashfs is cut short: 50 bytes are less than a superblock",
             id="squashfs-cut",
         ),
-        pytest.param(lambda a: a.marker("prod/a.json", b"{"), "the marker is not JSON (a.json)", id="broken-marker"),
+        pytest.param(
+            lambda a: a.marker("prod/a.json", b"5 x"),
+            "the marker is not JSON: something follows its end, at line 1, column 3 (a.json)",
+            id="broken-marker",
+        ),
         pytest.param(
             lambda a: a.marker("prod/a.json", {"version": "6.1"}),
             "it requires kernels/6.1/vmlinuz, which is not there",

@@ -23,8 +23,9 @@ from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets imp
     Tree,
     parents,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Evidence, Inventory, Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.squashfs import SUPERBLOCK_SIZE
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.evidence import Evidence
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Inventory, Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.squashfs import SUPERBLOCK_SIZE, begins
 
 from tests.lab import images
 
@@ -50,13 +51,14 @@ class Assets:
     def __init__(self) -> None:
         self.tree: Tree = {}
         self.content: dict[str, bytes] = {}
+        self.ages: dict[str, float] = {}  # of large files: the seconds since they changed
 
     def __repr__(self) -> str:
         return repr({path: self.content.get(path, entry.target)[:30] for path, entry in self.tree.items()})
 
     def copy(self) -> Assets:
         same = Assets()
-        same.tree, same.content = dict(self.tree), dict(self.content)
+        same.tree, same.content, same.ages = dict(self.tree), dict(self.content), dict(self.ages)
         return same
 
     def put(self, entry: Entry) -> Assets:
@@ -117,12 +119,13 @@ class Assets:
         hidden = dict(unreadable or {})
         seen = {path: content for path, content in self.content.items() if path not in hidden}
         wanted = readiness.wanted_contents(self.tree, rules or Rules())
-        images = [path for path in readiness.wanted_superblocks(self.tree) if path in seen]
+        images = [path for path, content in seen.items() if begins(content)]
         return Evidence(
             contents={path: seen[path] for path in wanted if path in seen},
             superblocks={path: seen[path][:SUPERBLOCK_SIZE] for path in images},
             digests={path: hashlib.sha256(seen[path]).hexdigest() for path in images},
             unreadable=hidden,
+            ages=self.ages,
         )
 
     def inventory(self, rules: Rules | None = None, *, unreadable: Mapping[str, str] | None = None) -> Inventory:
