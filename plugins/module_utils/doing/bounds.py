@@ -42,8 +42,8 @@ def run_bounded(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     deadline = time.monotonic() + timeout
-    said = {process.stdout: b"", process.stderr: b""}
-    streams = [process.stdout, process.stderr]
+    said: dict[t.Any, bytes] = {process.stdout: b"", process.stderr: b""}
+    streams = list(said)
     with process:
         try:
             while streams:
@@ -51,7 +51,7 @@ def run_bounded(
                 if not ready:
                     return None, said[process.stdout], said[process.stderr]
                 for stream in ready:
-                    block = os.read(stream.fileno(), 65536)  # type: ignore[union-attr]
+                    block = os.read(stream.fileno(), 65536)
                     said[stream] += block
                     if not block:
                         streams.remove(stream)
@@ -65,6 +65,12 @@ def run_bounded(
                 os.killpg(process.pid, signal.SIGKILL)  # a Match exec of ssh_config, too
 
 
+def first_errors(channel: paramiko.Channel) -> str:
+    """Return the start of what came on a guarded channel's standard error, on one line."""
+    kept = getattr(channel.in_stderr_buffer, "kept", b"")
+    return " ".join(kept.decode("utf-8", "replace").split())[:300]
+
+
 if paramiko is not None:
 
     class GuardedTransport(paramiko.Transport):
@@ -73,14 +79,15 @@ if paramiko is not None:
         def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
             super().__init__(*arguments, **options)
             self.violation = ""
-            packetizer = self.packetizer
+            packetizer: t.Any = self.packetizer
             read_all, read_timeout = packetizer.read_all, packetizer._read_timeout
             greeting = 0
 
             def bounded_read_all(size: int, check_rekey: bool = False) -> bytes:
                 if size > MAX_PACKET:
                     raise self.broken_by("it announces a packet larger than any may be")
-                return read_all(size, check_rekey)
+                found: bytes = read_all(size, check_rekey)
+                return found
 
             def bounded_read_timeout(timeout: float) -> bytes:
                 nonlocal greeting
@@ -90,7 +97,7 @@ if paramiko is not None:
                     raise self.broken_by("it greets without end")
                 return block
 
-            packetizer.read_all = bounded_read_all  # type: ignore[method-assign]
+            packetizer.read_all = bounded_read_all
             packetizer._read_timeout = bounded_read_timeout
 
         def broken_by(self, violation: str) -> SSHException:
@@ -98,7 +105,7 @@ if paramiko is not None:
             self.violation = violation
             return SSHException(violation)
 
-    class _Window(BufferedPipe):
+    class _Window(BufferedPipe):  # type: ignore[type-arg]
         """What has arrived on a channel and was not read yet: no more than the server was told it may send."""
 
         def __init__(self, transport: paramiko.Transport) -> None:
@@ -112,7 +119,7 @@ if paramiko is not None:
                 raise _overflow(self._transport)
             super().feed(data)
 
-    class _FirstWords(BufferedPipe):
+    class _FirstWords(BufferedPipe):  # type: ignore[type-arg]
         """The start of what a channel says on standard error. The rest is dropped."""
 
         def __init__(self, transport: paramiko.Transport) -> None:
@@ -140,8 +147,3 @@ if paramiko is not None:
             if channel.closed or channel.eof_received:
                 channel.in_buffer.close()
                 channel.in_stderr_buffer.close()
-
-    def first_errors(channel: paramiko.Channel) -> str:
-        """Return the start of what came on a guarded channel's standard error, on one line."""
-        kept = getattr(channel.in_stderr_buffer, "kept", b"")
-        return " ".join(kept.decode("utf-8", "replace").split())[:300]

@@ -76,7 +76,7 @@ class CachingServer:
         self.abilities = remote_commands.probe(session, self.dest)
         self.warnings: list[str] = []
         self._area = self._make_area(uuid.uuid4().hex[:12])
-        self._trial = Trial(session, self._sftp, self._area, self.dest, has_shell=self.abilities.shell)
+        self._trial = Trial(session, self._sftp, self._area, self.dest, has_shell=self.abilities.has_shell)
         self.wanted: set[str] | None = None  # the files that this run is about
         self._attributes = Attributes(session, self._sftp, self._warn)
         self._put = Spellings()  # the names that were put up
@@ -241,7 +241,7 @@ class CachingServer:
         if space is not None and space.read_only:
             words, remedy = "its file system is read-only", "Mount it writable; if it was, look for disk errors."
         elif space is not None and is_full(space):
-            words, remedy = f"its file system is full, {describe_space(space)}", "Free some space on the caching server."
+            words, remedy = f"its file system is full, {describe_space(space)}", "Free some space there."
         return SyncError(f"the destination cannot be written ({words})", path=self.dest, remedy=remedy)
 
     def in_words(self, error: Exception, path: str) -> SyncError | None:
@@ -286,7 +286,8 @@ class CachingServer:
         In ``tree``, what the file system there cannot keep is put right.
         """
         found = [entry for entry in entries if _may_be_same(entry, tree.get(entry.path))]
-        return self._attributes.read(tree, found, probe=f"{self._area.root}/probe-{self._area.run}" if self._lock else None)
+        probe = f"{self._area.root}/probe-{self._area.run}" if self._lock else None
+        return self._attributes.read(tree, found, probe=probe)
 
     def shows(self, entry: Entry, found: Entry | None) -> bool:
         """Tell whether what was found there is this file of the netboot server, as far as its looks can tell."""
@@ -295,7 +296,7 @@ class CachingServer:
     def _entries(self, full: str, budget: Budget) -> list[Entry]:
         with self._translated(full, "cannot be listed", "Let the user of the sync read it on the caching server."):
             try:
-                entries = self._sftp.list(full, budget)
+                return self._sftp.list(full, budget)
             except FileNotFoundError:
                 return []
 
@@ -388,7 +389,7 @@ class CachingServer:
 
     def _why_no_write(self, entry: Entry) -> str:
         """Return what the shell says of a failure that SFTP has no word for; empty where it says nothing."""
-        if not self.abilities.shell:
+        if not self.abilities.has_shell:
             return ""
         name = f"{self._area.directory(entry.path)}/try-{self._area.run}"
         return remote_commands.why_no_write(self._session, name)

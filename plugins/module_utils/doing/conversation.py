@@ -135,7 +135,8 @@ class Conversation:
 
     def all_answers(self, timeout: float | None, *, most: int) -> Answer:
         """Return all lines of ours at the end of the script; they are bounded to ``most`` bytes."""
-        lines, count = [], 0
+        lines: list[str] = []
+        count = 0
         while True:
             line = self.answer(timeout)
             if line is None:

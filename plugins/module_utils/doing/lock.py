@@ -166,6 +166,7 @@ class KernelLock(Lock):
 
     @property
     def told(self) -> str:
+        """See :attr:`Lock.told`."""
         return f"{self._path}{HOLDER}"
 
     def acquire(self) -> None:

@@ -144,7 +144,7 @@ class Abilities(t.NamedTuple):
 
     ``aes`` tells whether its processor has instructions for AES.
     ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
-    ``shell`` tells whether it ran our script, ``real`` is the destination as that found it, without symlinks, and
+    ``has_shell`` tells whether it ran our script, ``real`` is the destination as that found it, without symlinks, and
     ``mounts`` the kernel's lines of what is mounted below it, None where that is not known. ``prints`` is what the
     login prints by itself, ``complains`` why there is no shell, in its own words.
     """
@@ -155,7 +155,7 @@ class Abilities(t.NamedTuple):
     joins: bool = False
     aes: bool = False
     utc_offset: int | None = None
-    shell: bool = False
+    has_shell: bool = False
     real: str = ""
     mounts: tuple[str, ...] | None = None
     prints: str = ""
@@ -163,7 +163,7 @@ class Abilities(t.NamedTuple):
 
     def without_files(self) -> Abilities:
         """Return what is left where the shell sees other files than SFTP: its clock."""
-        return Abilities(utc_offset=self.utc_offset, shell=self.shell)
+        return Abilities(utc_offset=self.utc_offset)
 
 
 def parse_rsync_version(text: str) -> tuple[int, ...]:
@@ -200,7 +200,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
         joins="cat" in has,
         aes="aes" in has,
         utc_offset=parse_utc_offset(text),
-        shell=True,
+        has_shell=True,
         real=next((line[5:] for line in lines if line.startswith("real ")), ""),
         mounts=tuple(line[6:] for line in lines if line.startswith("mount ")) if "mounts told" in lines else None,
     )

@@ -69,7 +69,7 @@ def has_client() -> bool:
 def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True) -> str:
     """Return why rsync cannot be used between this host and a caching server, with the remedy, or an empty string."""
     oldest = ".".join(str(part) for part in OLDEST[:2])
-    if not there.shell and there.complains:
+    if not there.has_shell and there.complains:
         return (
             f"no rsync on the caching server. There is no shell for that user: {there.complains.rstrip('.')}."
             " Give it one, or set netboot_sync_transport to sftp."
@@ -232,8 +232,9 @@ class RsyncTransport:
             said, errors = output.stop(), complaints.stop(beginning=True)
         if output.endless or complaints.endless:
             self.sent = crossed()
+            start = printable((errors or said)[:60].decode("utf-8", "replace"))
             raise SyncError(
-                f"the caching server's rsync or login prints text without end ({printable(errors[:60].decode('utf-8', 'replace'))})",
+                f"rsync, or the login on the caching server, prints text without end ({start})",
                 path=entry.path,
                 remedy="Look at its .bashrc and its rsync, or set netboot_sync_transport to sftp.",
             )

@@ -276,7 +276,7 @@ class Session:
             return error
         violation = getattr(transport, "violation", "")
         if violation:
-            return ConnectionTrouble(f"{self.where} is no SSH server of use: {violation}", remedy="Is it the right port?")
+            return ConnectionTrouble(f"{self.where} is no usable SSH server: {violation}", remedy="Is the port right?")
         if isinstance(error, paramiko.BadHostKeyException):
             return AccessRefused(
                 f"the host key of {self.where} is not the known one: it was reinstalled, or somebody is between",

@@ -20,6 +20,7 @@ import os
 import re
 import socket
 import stat
+import threading
 import typing as t
 
 from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry
@@ -67,6 +68,12 @@ class NoSftp(SFTPError):
 
 class BoundedClient(SFTPClient):
     """paramiko's client, but for what it believes of the server: the size of a packet, and answers to no question."""
+
+    # paramiko's own, which its type stubs leave out
+    _read_all: t.Callable[[int], bytes]
+    _convert_status: t.Callable[[Message], None]
+    _lock: threading.Lock
+    _expecting: t.MutableMapping[int, t.Any]
 
     def _read_packet(self) -> tuple[int, bytes]:
         header = self._read_all(4)
