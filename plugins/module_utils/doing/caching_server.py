@@ -345,6 +345,7 @@ class CachingServer:
 
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
+        self._last.sent = 0
         self._trial.require_target(entry.path, really=True)
         small = entry.size < SMALL
         if self.hashes and not small:

@@ -119,7 +119,7 @@ class Session:
             raise self._no_sftp(error, channel) from error
 
     def _no_sftp(self, error: Exception, channel: paramiko.Channel) -> SyncError:
-        errors = first_errors(channel)
+        errors = first_errors(channel) or self._refused_command()
         if isinstance(error, NoSftp):
             said = " ".join(error.text.split())
             if not errors:
@@ -138,6 +138,14 @@ class Session:
         return SyncError(
             f"no SFTP at {self.where} ({error})", remedy="Enable it in sshd_config: Subsystem sftp internal-sftp."
         )
+
+    def _refused_command(self) -> str:
+        """Return why nothing can be run there: OpenSSH passes on what a command says of that, but not what SFTP does."""
+        try:
+            answer = self.run(":")
+        except (SyncError, paramiko.SSHException, EOFError, OSError):
+            return ""
+        return answer.errors if answer.status is None else ""
 
     def _open_channel(self) -> paramiko.Channel:
         transport = self._transport()

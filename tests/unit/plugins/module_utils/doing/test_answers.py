@@ -60,11 +60,13 @@ def test_what_the_real_rsync_prints(tmp_path: Path) -> None:
             id="rsync and hashes",
         ),
         pytest.param(["has rsync"], Abilities(has_shell=True), id="an rsync that does not run"),
-        pytest.param(["has dd", "has flock", "has timeout"], Abilities(locks=True, has_shell=True), id="a flock of use"),
+        pytest.param(["has dd", "has flock", "has timeout"], Abilities(locks=True, has_shell=True), id="flock"),
         pytest.param(["has dd", "has timeout"], Abilities(has_shell=True), id="a flock that knows no -w"),
         pytest.param(
-            ["real /srv/assets", "mount 36 35 98:0 / /srv/assets/prod rw - ext4 /dev/b rw", "mounts told"],
-            Abilities(has_shell=True, real="/srv/assets", mounts=("36 35 98:0 / /srv/assets/prod rw - ext4 /dev/b rw",)),
+            ["real /srv", "mount 36 35 98:0 / /srv/prod rw - ext4 /dev/b rw", "mounts told"],
+            Abilities(
+                has_shell=True, real="/srv/assets", mounts=("36 35 98:0 / /srv/assets/prod rw - ext4 /dev/b rw",)
+            ),
             id="a mount",
         ),
     ],
