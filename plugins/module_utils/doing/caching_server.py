@@ -8,6 +8,7 @@ Every change that a client can see is one rename, or one removal, and is on disk
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import posixpath
@@ -22,21 +23,25 @@ from ..errors import ConnectionTrouble, Kept, LeftForLater, SourceChanged, SyncE
 from . import remote_commands, rsync_transport, site_time
 from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
 from .folding import Spellings, in_spelling_of
-from .lock import KernelLock, LeaseLock, Lock
+from .listing import Listing, list_tree
+from .lock import Elsewhere, KernelLock, LeaseLock, Lock
+from .mounts import Mounts
 from .progress import Progress
 from .rsync_transport import DiskFull, RsyncTransport
 from .session import Session
-from .sftp import Sftp, Space
+from .sftp import Budget, Sftp, Space
 from .sftp_transport import SftpTransport
 from .source_tree import SourceTree
 from .ssh_settings import has_aes
 from .throttle import Throttle
+from .trial import RESERVE, Trial, describe_space, is_full
 from .uplink import Uplink
 from .work_area import WorkArea
 
 SMALL = 256 * 1024  # bytes; below this, a process of its own costs more than rsync can save
 TINY = 16 * 1024  # bytes; below this, a process that hashes a file there costs more than to read it back
-RESERVE = 64 * 1024 * 1024  # bytes that are never filled: the machine has logs to write
+_ONLY_SFTP = "every file is sent whole, by SFTP"
+_ELSEWHERE = "its shell does not see the files that SFTP shows, as on a NAS whose SFTP has a root of its own"
 
 
 class Sent(t.NamedTuple):
@@ -68,19 +73,25 @@ class CachingServer:
         self.dest = posixpath.normpath(dest)
         self._lock_timeout = lock_timeout
         self._lock: Lock | None = None
-        self._area = WorkArea(self._sftp, self.dest, uuid.uuid4().hex[:12])
-        self.abilities = remote_commands.probe(session)
+        self.abilities = remote_commands.probe(session, self.dest)
         self.warnings: list[str] = []
+        self._area = self._make_area(uuid.uuid4().hex[:12])
+        self._trial = Trial(session, self._sftp, self._area, self.dest, has_shell=self.abilities.has_shell)
         self.wanted: set[str] | None = None  # the files that this run is about
         self._attributes = Attributes(session, self._sftp, self._warn)
         self._put = Spellings()  # the names that were put up
         self.clashes: dict[str, str] = {}  # names that cannot stand beside the other one there
-        self._directory_times: dict[str, int] = {}  # when a name in each directory changed last
+        self._listing = Listing()
         self.throttle = self._make_throttle(limit, timezone, uplink)
         self._progress = progress or Progress()
         self._by_sftp = SftpTransport(self._sftp, self._area, source, throttle=self.throttle, progress=self._progress)
         self._by_rsync = self._choose_rsync(transport)
         self._last: SftpTransport | RsyncTransport = self._by_sftp
+
+    def _make_area(self, run: str) -> WorkArea:
+        can = self.abilities
+        mounts = Mounts(self._sftp, self.dest, told=can.mounts if can.real else None, real=can.real)
+        return WorkArea(self._sftp, self.dest, run, mounts=mounts, warn=self._warn)
 
     def _make_throttle(self, limit: Limit, timezone: str | None, uplink: Uplink | None) -> Throttle:
         zone = site_time.site_zone(timezone, self.abilities.utc_offset)
@@ -94,6 +105,7 @@ class CachingServer:
         return Throttle(limit, zone=zone, uplink=uplink)
 
     def _choose_rsync(self, wanted: str) -> RsyncTransport | None:
+        self._wanted_transport = wanted
         if wanted == "sftp":
             return None
         trouble = rsync_transport.why_not(
@@ -102,7 +114,7 @@ class CachingServer:
         if trouble and wanted == "rsync":
             raise SyncError(trouble)
         if trouble:
-            self.warnings.append(f"every file is sent whole, by SFTP: {trouble}")
+            self.warnings.append(f"{_ONLY_SFTP}: {trouble}")
             return None
         return RsyncTransport(
             self._session,
@@ -153,19 +165,65 @@ class CachingServer:
             if self._look(self.dest) is None:
                 self._sftp.make_directory(self.dest)
                 self._attributes.set_mode(self.dest, DIRECTORY_MODE)  # a session's umask may keep the web server out
-            if self._look(self._area.root) is None:
-                self._sftp.make_directory(self._area.root)
-        except OSError as error:
-            if self._look(self._area.root) is None:  # another run may have been first
-                raise self._unwritable(error) from error
-        self._refuse_symlink(self._area.root)
-        kind = KernelLock if self.abilities.locks else LeaseLock
-        lock = kind(self._session, self._area.lock, timeout=self._lock_timeout)
-        try:
-            lock.acquire()
+            self._area.open_root(self._area.root)
+            self._lock = self._take_lock()
         except OSError as error:
             raise self._unwritable(error) from error
-        self._lock = lock
+
+    def _take_lock(self) -> Lock:
+        if self.abilities.locks:
+            try:
+                lock: Lock = KernelLock(
+                    self._session, self._area.lock, timeout=self._lock_timeout, proof=self._make_proof()
+                )
+                lock.acquire()
+                return lock
+            except Elsewhere:
+                self._use_sftp_alone()
+        lock = LeaseLock(self._session, self._area.lock, timeout=self._lock_timeout)
+        lock.acquire()
+        return lock
+
+    def _make_proof(self) -> str:
+        """Make a directory that the shell has to find; nothing where not even that can be made."""
+        proof = f"{self._area.root}/proof-{self._area.run}"
+        try:
+            self._sftp.make_directory(proof)
+        except OSError:  # a full disk, which the run may be about to mend
+            return ""
+        return proof
+
+    def _use_sftp_alone(self) -> None:
+        """Take the shell for that of another place: what it says of files is not about those that SFTP shows."""
+        with contextlib.suppress(OSError):
+            self._sftp.remove_directory(f"{self._area.root}/proof-{self._area.run}")
+        if self._wanted_transport == "rsync":
+            raise SyncError(_ELSEWHERE, remedy="Set netboot_sync_transport to sftp.")
+        self.warnings = [one for one in self.warnings if not one.startswith(_ONLY_SFTP)]
+        self._warn(f"{_ONLY_SFTP}: {_ELSEWHERE}")
+        self.abilities = self.abilities.without_files()
+        self._by_rsync = None
+        self._area.mounts = Mounts(self._sftp, self.dest)
+        self._trial.has_shell = False
+
+    def would_open(self) -> None:
+        """Say for check mode what stands against opening for writing, as far as that can be known."""
+        self._trial.require_opening(there=self._look(self.dest) is not None)
+        root = self._look(self._area.root)
+        if root is not None:
+            if root.kind != DIRECTORY:
+                raise self._area.not_ours(self._area.root)
+            lock = self._look(self._area.lock)
+            if lock is not None and lock.kind != FILE:
+                raise LeaseLock(self._session, self._area.lock, timeout=0).strange()
+
+    def would_send(self, entry: Entry) -> None:
+        """Say for check mode what stands against sending a file: its directory, a mount, or the room.
+
+        The room counts what was asked for before, as the run itself would fill it.
+        """
+        self._trial.require_target(entry.path)
+        self._trial.require_room(entry, self.wanted or set(), small=entry.size < SMALL)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -182,14 +240,9 @@ class CachingServer:
         space = self._sftp.space(self.dest)
         if space is not None and space.read_only:
             words, remedy = "its file system is read-only", "Mount it writable; if it was, look for disk errors."
-        elif space is not None and _is_full(space):
-            words, remedy = f"its file system is full, {_describe(space)}", "Free some space on the caching server."
+        elif space is not None and is_full(space):
+            words, remedy = f"its file system is full, {describe_space(space)}", "Free some space there."
         return SyncError(f"the destination cannot be written ({words})", path=self.dest, remedy=remedy)
-
-    def _refuse_symlink(self, path: str) -> None:
-        entry = self._look(path)
-        if entry is None or entry.kind != DIRECTORY:
-            raise SyncError("no directory of ours", path=path, remedy="Remove it on the caching server.")
 
     def in_words(self, error: Exception, path: str) -> SyncError | None:
         """See :meth:`Session.in_words`."""
@@ -206,8 +259,11 @@ class CachingServer:
 
         What the file system there takes for the same name as one of ``wanted`` is listed in that spelling.
         """
-        found: Tree = {}
-        self._list("", found)
+        self._listing = list_tree(self.dest, self._entries, self._warn)
+        above = self._look(f"{self.dest}/.")
+        self._listing.times[""] = above.mtime if above is not None else 0
+        self._trial.note(self._listing)
+        found = self._listing.tree
         if wanted:
             found, self.clashes = in_spelling_of(wanted, found, self.look)
         return found
@@ -217,11 +273,11 @@ class CachingServer:
         if not seconds:
             return frozenset()
         now = self._now_there()
-        return frozenset(path for path, changed in self._directory_times.items() if changed > now - seconds)
+        return frozenset(path for path, changed in self._listing.times.items() if changed > now - seconds)
 
     def _now_there(self) -> float:
         """Return the time by the caching server's own clock, where it has written something just now."""
-        written = self._look(self._area.lock) if self._lock is not None else None
+        written = self._look(self._lock.told) if self._lock is not None else None
         return written.mtime if written is not None else time.time()
 
     def suspects(self, entries: t.Sequence[Entry], tree: Tree) -> list[Entry]:
@@ -230,33 +286,19 @@ class CachingServer:
         In ``tree``, what the file system there cannot keep is put right.
         """
         found = [entry for entry in entries if _may_be_same(entry, tree.get(entry.path))]
-        return self._attributes.read(tree, found, probe=f"{self._area.root}/probe" if self._lock else None)
+        probe = f"{self._area.root}/probe-{self._area.run}" if self._lock else None
+        return self._attributes.read(tree, found, probe=probe)
 
     def shows(self, entry: Entry, found: Entry | None) -> bool:
         """Tell whether what was found there is this file of the netboot server, as far as its looks can tell."""
         return self._attributes.shows(entry, found)
 
-    def _list(self, directory: str, found: Tree) -> None:
-        full = self._full(directory) if directory else self.dest
-        if not directory:
-            above = self._look(f"{full}/.")
-            self._directory_times[""] = above.mtime if above is not None else 0
+    def _entries(self, full: str, budget: Budget) -> list[Entry]:
         with self._translated(full, "cannot be listed", "Let the user of the sync read it on the caching server."):
             try:
-                entries = self._sftp.list(full)
+                return self._sftp.list(full, budget)
             except FileNotFoundError:
-                return
-        for entry in sorted(entries, key=lambda one: one.path):
-            if entry.path.startswith("."):
-                continue
-            path = f"{directory}/{entry.path}" if directory else entry.path
-            if entry.kind == DIRECTORY:
-                # Without its size and time, which tell nothing: those of equal trees differ.
-                self._directory_times[path] = entry.mtime
-                found[path] = Entry(path, DIRECTORY, mode=entry.mode)
-                self._list(path, found)
-            else:
-                found[path] = dataclasses.replace(entry, path=path)
+                return []
 
     def _look(self, full: str) -> Entry | None:
         """Return what a path is, or None; an error is never taken for absence."""
@@ -269,7 +311,8 @@ class CachingServer:
 
     def read_marker(self, entry: Entry) -> bytes:
         """Return the content of a marker; nothing where it is too large to be one."""
-        return self._sftp.read(self._full(entry.path), entry.size) if entry.size <= MAX_SIZE else b""
+        content = self._sftp.read(self._full(entry.path), entry.size) if entry.size <= MAX_SIZE else b""
+        return content if len(content) == entry.size else b""  # it grows just now
 
     @property
     def hashes(self) -> bool:
@@ -281,8 +324,9 @@ class CachingServer:
         return dict(zip([e.path for e in entries], self._digests([(self._full(e.path), e.size) for e in entries])))
 
     def _digests(self, files: t.Sequence[tuple[str, int]]) -> list[str]:
-        large = [path for path, size in files if size > TINY] if self.hashes else []
-        hashed = dict(zip(large, remote_commands.hash_files(self._session, large) if large else []))
+        large = [(path, size) for path, size in files if size > TINY] if self.hashes else []
+        found = remote_commands.hash_files(self._session, large) if large else []
+        hashed = dict(zip([path for path, _size in large], found))
         return [hashed[path] if path in hashed else self._read_back(path, size) for path, size in files]
 
     def _read_back(self, path: str, size: int) -> str:
@@ -301,6 +345,8 @@ class CachingServer:
 
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
+        self._last.sent = 0
+        self._trial.require_target(entry.path, really=True)
         small = entry.size < SMALL
         if self.hashes and not small:
             self._source.begin_digest(entry)  # the check wants it, and a line is seldom as fast as this
@@ -314,14 +360,15 @@ class CachingServer:
                 sent = Sent(*self._by_rsync.send(entry, basis, room))
             self._attributes.finish(self._area.incoming(entry.path), entry)
             return sent
-        except DiskFull:
+        except DiskFull as error:
+            self._refuse_quota(error.what, entry)
             full = self._disk_full(entry)
             raise full from None
         except (ConnectionTrouble, LeftForLater, SourceChanged):
             raise
         except SyncError:
             # rsync's receiver does not always get to say why it could not write.
-            if self._is_full():
+            if self._is_full(entry):
                 full = self._disk_full(entry)
                 raise full from None
             raise
@@ -329,18 +376,41 @@ class CachingServer:
             trouble = self._session.in_words(error)
             if isinstance(trouble, ConnectionTrouble):
                 raise trouble from error
-            if self._is_full():
+            if self._is_full(entry):
                 full = self._disk_full(entry)
                 raise full from None
+            said = self._why_no_write(entry)
+            words = said or error.strerror or str(error)
+            self._refuse_quota(said, entry)
             raise SyncError(
-                f"cannot be written on the caching server ({error.strerror or error})",
+                f"cannot be written on the caching server ({words})",
                 path=entry.path,
-                remedy=f"Look at {self._area.root} there.",
+                remedy=f"Look at {self._area.root_of(entry.path)} there.",
             ) from error
 
-    def _is_full(self) -> bool:
-        space = self._sftp.space(self.dest)
-        return space is not None and _is_full(space)
+    def _why_no_write(self, entry: Entry) -> str:
+        """Return what the shell says of a failure that SFTP has no word for; empty where it says nothing."""
+        if not self.abilities.has_shell:
+            return ""
+        name = f"{self._area.directory(entry.path)}/try-{self._area.run}"
+        return remote_commands.why_no_write(self._session, name)
+
+    def _refuse_quota(self, said: str, entry: Entry) -> None:
+        if "quota" in said.lower():
+            self._area.drop(entry.path)
+            raise SyncError(
+                f"the quota of {self._session.settings.user or 'the user of the sync'} is used up in {self.dest}",
+                path=entry.path,
+                remedy="Raise it on the caching server, or free some.",
+            )
+
+    def _is_full(self, entry: Entry) -> bool:
+        space = self._space(entry)
+        return space is not None and is_full(space)
+
+    def _space(self, entry: Entry) -> Space | None:
+        """Return the room in the file system that a file goes to."""
+        return self._trial.space(self._area.mounts.of(entry.path))
 
     @property
     def unfinished_bytes(self) -> int:
@@ -349,19 +419,19 @@ class CachingServer:
 
     def _room(self, entry: Entry) -> int | None:
         """Return how many bytes may be filled beside a new file, or None where the server does not tell."""
-        space = self._sftp.space(self.dest)
+        space = self._space(entry)
         if space is None:
             return None
         room = space.available - RESERVE - entry.size
         if room < 0:
             # What lies in the work area of this file is ours to give up before anybody has to be asked.
             self._area.drop(entry.path)
-            space = self._sftp.space(self.dest) or space
+            space = self._space(entry) or space
             room = space.available - RESERVE - entry.size
         if room < 0 and self.wanted is not None:
             # Pieces of files that this run is not about are only kept where there is room for them.
             self._area.clean(self.wanted)
-            space = self._sftp.space(self.dest) or space
+            space = self._space(entry) or space
             room = space.available - RESERVE - entry.size
         if room < 0:
             raise self._disk_full(entry)
@@ -370,13 +440,7 @@ class CachingServer:
     def _disk_full(self, entry: Entry) -> SyncError:
         """Say what is missing, and give back what the failed transfer took."""
         self._area.drop(entry.path)
-        space = self._sftp.space(self.dest)
-        there = _describe(space) if space else "how much is free is not told"
-        return SyncError(
-            f"not enough space in {self.dest}: {entry.size} bytes and a reserve of {RESERVE} are needed, {there}",
-            path=entry.path,
-            remedy="Free some, or let netboot_sync_delete remove what the netboot server no longer holds.",
-        )
+        return self._trial.no_room(entry, self._space(entry))
 
     def check(self, entry: Entry, *, read_back: bool) -> bool:
         """Compare what lies under the hidden name with the source. Returns whether the content was compared."""
@@ -514,14 +578,6 @@ def _may_be_same(entry: Entry, there: Entry | None) -> bool:
     if there is None or entry.kind != FILE or there.kind != FILE:
         return False
     return entry.size == there.size and entry.mtime != there.mtime
-
-
-def _is_full(space: Space) -> bool:
-    return space.available < 1024 * 1024 or space.no_more_files
-
-
-def _describe(space: Space) -> str:
-    return "no more files can be made (no free inodes)" if space.no_more_files else f"{space.available} bytes are free"
 
 
 class _Translation:

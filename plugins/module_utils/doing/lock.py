@@ -4,7 +4,9 @@
 """One run at a time for each caching server: the second waits, then says who holds the lock.
 
 Where the server has a shell, the lock is the kernel's (``flock``): it ends with the process that holds it, and that
-process ends with our session, or when it has heard nothing from us for :data:`LEASE` seconds. Where it has SFTP only,
+process ends with our session, or when it has heard nothing from us for :data:`LEASE` seconds. That file is never
+written: it might be a second name of a published one. Who holds the lock stands in another beside it, which each holder
+makes anew. Where the server has SFTP only,
 the lock is a file that its holder keeps rewriting; one that stays the same for :data:`LEASE` seconds is abandoned.
 Times are measured by the one who waits, so that no two clocks have to agree.
 
@@ -25,6 +27,7 @@ import time
 import typing as t
 import uuid
 
+from ..deciding.assets import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from .remote_commands import HOLD_LOCK
 from .session import Session
@@ -32,6 +35,11 @@ from .session import Session
 LEASE = 30  # seconds
 BEAT = 5  # seconds
 _HOLDER_SIZE = 4096  # bytes
+HOLDER = ".holder"  # behind the path of the lock: the file that tells who holds it
+
+
+class Elsewhere(Exception):
+    """The shell does not see what SFTP has made: they are in different file systems, as on many a NAS."""
 
 
 def describe_self(run: str) -> dict[str, t.Any]:
@@ -106,15 +114,38 @@ class Lock:
                     self._session.close()
                 return
 
+    @property
+    def told(self) -> str:
+        """The file that tells who holds the lock."""
+        return self._path
+
+    def _read(self, path: str) -> bytes | None:
+        """Return what a file of ours holds; None where it is not there, or is anything but a file."""
+        sftp = self._session.sftp()
+        try:
+            found = sftp.look(path)
+            if found is None:
+                return None
+            if found.kind != FILE:  # a pipe would be waited for, and a device has no end
+                raise self.strange()
+            return sftp.read(path, _HOLDER_SIZE + 1)
+        except OSError:
+            return None
+
+    def strange(self) -> SyncError:
+        """Return the error for a lock that is anything but a file."""
+        return SyncError(
+            "the lock is no file, but a symlink or something else that is none of ours",
+            path=self._path,
+            remedy="See what it is, and remove it on the caching server.",
+        )
+
     def _content(self, beats: int = 0) -> bytes:
         # One size for ever, so that a reader never sees a mixture of two.
         return json.dumps(dict(self._me, beats=beats)).encode("ascii")[:_HOLDER_SIZE].ljust(_HOLDER_SIZE) + b"\n"
 
     def _held(self) -> LockHeld:
-        try:
-            holder = describe_holder(self._session.sftp().read(self._path, _HOLDER_SIZE + 1))
-        except (OSError, EOFError):
-            holder = "another run"
+        holder = describe_holder(self._read(self.told) or b"")
         return LockHeld(
             f"another run works on this caching server: {holder}",
             path=self._path,
@@ -123,47 +154,72 @@ class Lock:
 
 
 class KernelLock(Lock):
-    """``flock`` in a shell on the caching server."""
+    """``flock`` in a shell on the caching server.
+
+    ``proof`` is an empty directory that was made by SFTP just now; the shell removes it. Where it cannot, it is
+    :class:`Elsewhere`.
+    """
+
+    def __init__(self, session: Session, path: str, *, timeout: int, proof: str = "") -> None:
+        super().__init__(session, path, timeout=timeout)
+        self._proof = proof
+
+    @property
+    def told(self) -> str:
+        """See :attr:`Lock.told`."""
+        return f"{self._path}{HOLDER}"
 
     def acquire(self) -> None:
-        """See :meth:`Lock.acquire`."""
-        self._channel = self._session.start(HOLD_LOCK, self._path, str(LEASE), str(self._timeout))
-        self._channel.settimeout(self._timeout + LEASE)
-        answer = self._line()
+        """See :meth:`Lock.acquire`. Raises :class:`Elsewhere`, too."""
+        self._talk = self._session.start(HOLD_LOCK, self._path, str(LEASE), str(self._timeout), self._proof)
+        answer = self._talk.answer(self._timeout + LEASE) or ""
+        if answer != "locked":
+            words = self._talk.errors or self._talk.noise
+            self._talk.close()
+            raise self._refusal(answer, words)
+        with contextlib.suppress(OSError):
+            # Only for people to read: on a full disk the run goes on without, since it may be what makes room.
+            self._tell()
+        self._keep()
+
+    def _refusal(self, answer: str, words: str) -> Exception:
         if answer == "busy":
-            raise self._held()
+            return self._held()
         if answer == "unwritable":
-            raise PermissionError(errno.EACCES, "its lock cannot be made")
+            return PermissionError(errno.EACCES, "its lock cannot be made")
+        if answer == "elsewhere":
+            return Elsewhere()
+        if answer == "strange":
+            return self.strange()
         if answer.startswith("failed"):
-            raise SyncError(
+            return SyncError(
                 f"the lock cannot be taken: flock {answer}",
                 path=self._path,
                 remedy="Try flock there by hand; the file system has to know such locks.",
             )
-        if answer != "locked":
-            raise ConnectionTrouble(f"the lock cannot be taken ({answer or 'no answer'})", path=self._path)
-        with contextlib.suppress(OSError):
-            # Only for people to read: on a full disk the run goes on without, since it may be what makes room.
-            self._session.sftp().write(self._path, self._content())
-        self._channel.settimeout(LEASE)
-        self._keep()
+        return ConnectionTrouble(f"the lock cannot be taken ({answer or words or 'no answer'})", path=self._path)
+
+    def _tell(self) -> None:
+        sftp = self._session.sftp()
+        new = f"{self.told}.{self._me['run']}"
+        handle = sftp.create(new, exclusive=True)
+        try:
+            handle.write(0, self._content())
+            handle.drain()
+        finally:
+            handle.close()
+        sftp.rename(new, self.told)
 
     def _beat(self) -> None:
-        self._channel.sendall(b".")
-        if self._line() != "held":
+        self._talk.say(b".", LEASE)
+        if self._talk.answer(LEASE) != "held":
             raise LockLost("the lock was lost", path=self._path)
 
-    def _line(self) -> str:
-        line = b""
-        while not line.endswith(b"\n"):
-            byte = self._channel.recv(1)
-            if not byte:
-                break
-            line += byte
-        return line.decode("ascii", "replace").strip()
-
     def _release(self) -> None:
-        self._channel.close()
+        if self._session.alive():
+            with contextlib.suppress(OSError):
+                self._session.sftp().remove(self.told)
+        self._talk.close()
 
 
 class LeaseLock(Lock):
@@ -183,7 +239,7 @@ class LeaseLock(Lock):
                 raise
             except OSError:
                 # Somebody's lock is there, most likely; SFTP has no code for that, so it is read.
-                content = self._read()
+                content = self._read(self._path)
                 absent = absent + 1 if content is None else 0
                 if absent > 1 or (absent and time.monotonic() > deadline):  # nor was one given back just now
                     raise
@@ -205,14 +261,8 @@ class LeaseLock(Lock):
     def require(self) -> None:
         """See :meth:`Lock.require`; the file itself is asked, too."""
         super().require()
-        if self._me["run"].encode("ascii") not in (self._read() or b""):
+        if self._me["run"].encode("ascii") not in (self._read(self._path) or b""):
             raise LockLost("the lock was taken over by another run", path=self._path)
-
-    def _read(self) -> bytes | None:
-        try:
-            return self._session.sftp().read(self._path, _HOLDER_SIZE + 1)
-        except OSError:
-            return None
 
     def _take_over(self, abandoned: bytes) -> bool:
         """Move an abandoned lock out of the way. Of two that try, the one that moved the wrong one moves it back."""
@@ -222,7 +272,7 @@ class LeaseLock(Lock):
             sftp.move(self._path, aside)
         except OSError:
             return False
-        if sftp.read(aside, _HOLDER_SIZE + 1) != abandoned:
+        if self._read(aside) != abandoned:
             sftp.move(aside, self._path)
             return False
         sftp.remove(aside)
@@ -236,5 +286,5 @@ class LeaseLock(Lock):
     def _release(self) -> None:
         if self._session.alive():
             self._handle.close()
-            if self._me["run"].encode("ascii") in (self._read() or b""):
+            if self._me["run"].encode("ascii") in (self._read(self._path) or b""):
                 self._session.sftp().remove(self._path)

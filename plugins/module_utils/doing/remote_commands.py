@@ -11,51 +11,129 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import typing as t
 
-from ..errors import SyncError
+from ..errors import ConnectionTrouble, SyncError
+from .conversation import Conversation
 from .session import Session
 
-# Says what is there. A forced command (internal-sftp, say) does not print the first line.
+# Says what is there. With a forced command (internal-sftp, say), nothing of this runs.
 # What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe
 # serves for that, since nobody else can hold its lock.
-_PROBE = """echo netboot-sync
-for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
-: | flock -w 1 0 >/dev/null 2>&1 && echo "has flock"
-timeout 5 sh -c : >/dev/null 2>&1 && echo "has timeout"
-grep -qw aes /proc/cpuinfo 2>/dev/null && echo "has aes"
-echo "zone $(date +%z 2>/dev/null)"
-rsync --version 2>/dev/null | head -n 1
+_PROBE = r"""
+for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
+: | flock -w 1 0 >/dev/null 2>&1 && say "has flock"
+timeout 5 sh -c : >/dev/null 2>&1 && say "has timeout"
+grep -qw aes /proc/cpuinfo 2>/dev/null && say "has aes"
+say "zone $(date +%z 2>/dev/null)"
+say "$(rsync --version 2>/dev/null | head -n 1)"
+real=$(cd -P -- "$1" 2>/dev/null && pwd)
+if [ -n "$real" ]; then
+  say "real $real"
+  shape=$(printf '%s' "$real" | sed 's/\\/\\134/g; s/ /\\040/g')
+  while read -r id parent device root point rest; do
+    case $point in "${shape%/}"/*) say "mount $id $parent $device $root $point $rest" ;; esac
+  done 2>/dev/null </proc/self/mountinfo && say "mounts told"
+fi
+"""
+
+# Where a file is long, how far it has come is told every other second: the position in it, which the kernel tells for
+# a descriptor that both share; without /proc, only that it goes on. When nobody hears that any more, all of the script
+# ends: sshd leaves what runs alone when a connection ends, and a process that hangs would stay for ever.
+# The watcher has a process to wait for that holds none of the pipes, or the end of the script would wait for it.
+_WATCH = r"""
+tell() { printf '%s %s\n' "$mark" "$*" 2>/dev/null || kill -9 0; }
+watch() {
+  trap '' PIPE
+  while sleep 2 </dev/null >/dev/null 2>&1; do
+    place=
+    if [ -n "${1-}" ]; then
+      while read -r key value; do [ "$key" = pos: ] && place=$value; done <<PLACE
+$(cat "/proc/self/fdinfo/$1" 2>/dev/null)
+PLACE
+    fi
+    tell "at ${place:--}"
+  done
+}
 """
 
 # OpenSSL uses the processor's instructions for SHA-256, where it has them, and is then five times as fast as coreutils
 # (290 MB: 0.2 s, 1.2 s). Where it is not there, or says anything else, sha256sum has the word.
-_HASH = """xargs -0 -n 1 sh -c '
-hash=$(openssl dgst -sha256 -r <"$1" 2>/dev/null)
+# Each file comes as two words: whether it is long enough to be watched, and its name.
+_HASH_ONE = r"""
+mark=$1; long=$2
+{ [ -f "$3" ] && exec 3<"$3"; } 2>/dev/null || { printf '%s missing\n' "$mark"; exit 0; }
+eval "$watching"
+if [ "$long" = long ]; then watch 3 & watcher=$!; fi
+hash=$(openssl dgst -sha256 -r <&3 2>/dev/null)
 case $hash in
-  [0-9a-f]*" *stdin") echo "$hash" ;;
-  *) sha256sum <"$1" 2>/dev/null || echo missing ;;
-esac' netboot-sync"""
+  [0-9a-f]*" *stdin") ;;
+  *) exec 3<"$3"; hash=$(sha256sum <&3 2>/dev/null) || hash=missing ;;
+esac
+if [ "$long" = long ]; then kill "$watcher"; fi
+printf '%s %s\n' "$mark" "$hash"
+"""
+_HASH = (
+    _WATCH
+    + r"""watching=$1; export watching
+watch & watcher=$!
+xargs -0 -n 2 sh -c "$2" netboot-sync "$mark"
+status=$?
+kill "$watcher"
+exit "$status"
+"""
+)
 
 # Made for a delta that was cut: what arrived, followed by the predecessor, is the best basis to go on from.
-_JOIN = """cat -- "$1" "$2" >"$3" """
+_JOIN = (
+    _WATCH
+    + r"""set -C
+exec 4>"$3" || exit 1
+watch 4 & watcher=$!
+cat -- "$1" "$2" >&4
+status=$?
+kill "$watcher"
+exit "$status"
+"""
+)
 
 # Holds the lock until its input ends or falls silent for $2 seconds; answers each byte, so that both ends know.
-# (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that first. flock ends
-# with 1 and without a word when the time is up, and only then; $3 is that time.)
-HOLD_LOCK = """umask 022
-( : >>"$1" ) 2>/dev/null || { echo unwritable; exit 1; }
-exec 9>>"$1"
+# $4 is a directory that SFTP has just made: where the shell does not find it, the two see different file systems.
+# The lock is looked at before it is opened, and is opened neither through a symlink nor where it would be waited for,
+# and never written. (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that
+# first. flock ends with 1 and without a word when the time is up, and only then; $3 is that time.)
+HOLD_LOCK = r"""umask 022
+if [ -n "$4" ]; then rmdir -- "$4" 2>/dev/null || { say elsewhere; exit 1; }; fi
+if [ -L "$1" ]; then say strange; exit 1; fi
+if [ ! -e "$1" ]; then ( set -C; : >"$1" ) 2>/dev/null || [ -e "$1" ] || { say unwritable; exit 1; }; fi
+if [ -L "$1" ] || [ ! -f "$1" ]; then say strange; exit 1; fi
+( exec 9<>"$1" ) 2>/dev/null || { say unwritable; exit 1; }
+exec 9<>"$1"
 said=$(flock -w "$3" 9 2>&1)
 status=$?
 case "$status:$said" in
-0:*) echo locked ;;
-1:) echo busy; exit 1 ;;
-*) echo "failed ($status) $said"; exit 1 ;;
+0:*) say locked ;;
+1:) say busy; exit 1 ;;
+*) say "failed ($status) $said"; exit 1 ;;
 esac
-while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done
+while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do say held; done
 """
 
+# Tells of each directory whether it can be written.
+_WRITABLE = r"""xargs -0 -n 1 sh -c '
+if [ -w "$2" ] && [ -x "$2" ]; then printf "%s yes\n" "$1"; else printf "%s no\n" "$1"; fi' netboot-sync "$mark"
+"""
+
+# SFTP has no word for a quota; a shell does.
+_WHY_NOT = r"""said=$( { dd if=/dev/zero of="$1" bs=65536 count=1; } 2>&1 ) || say "$(printf '%s' "$said" | head -n 1)"
+rm -f -- "$1"
+"""
+
+LONG = 8 * 1024 * 1024  # bytes from which on it is told how far a hash has come
+_BATCH = 200  # files in one command: their names fit into what both ends take unread
+_SLOWEST = 1024 * 1024  # bytes per second that a disk reads at least, where nobody tells how far it has come
+_AT_REST = "at rest"
 _HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
 _ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
 _RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
@@ -66,6 +144,9 @@ class Abilities(t.NamedTuple):
 
     ``aes`` tells whether its processor has instructions for AES.
     ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
+    ``has_shell`` tells whether it ran our script, ``real`` is the destination as that found it, without symlinks, and
+    ``mounts`` the kernel's lines of what is mounted below it, None where that is not known. ``prints`` is what the
+    login prints by itself, ``complains`` why there is no shell, in its own words.
     """
 
     rsync: tuple[int, ...] = ()
@@ -74,6 +155,15 @@ class Abilities(t.NamedTuple):
     joins: bool = False
     aes: bool = False
     utc_offset: int | None = None
+    has_shell: bool = False
+    real: str = ""
+    mounts: tuple[str, ...] | None = None
+    prints: str = ""
+    complains: str = ""
+
+    def without_files(self) -> Abilities:
+        """Return what is left where the shell sees other files than SFTP: its clock."""
+        return Abilities(utc_offset=self.utc_offset)
 
 
 def parse_rsync_version(text: str) -> tuple[int, ...]:
@@ -91,18 +181,17 @@ def parse_utc_offset(text: str) -> int | None:
     return -seconds if found.group(1) == "-" else seconds
 
 
-def probe(session: Session) -> Abilities:
-    """Ask a caching server what it offers."""
-    _status, output = session.run(_PROBE, timeout=session.address.stall_timeout)
-    return parse_abilities(output)
+def probe(session: Session, dest: str = "/") -> Abilities:
+    """Ask a caching server what it offers, and whether its shell sees a destination."""
+    answer = session.run(_PROBE, dest)
+    if answer.status is None:
+        return Abilities(complains=answer.errors or answer.noise)
+    return parse_abilities(answer.lines)._replace(prints=answer.noise)
 
 
-def parse_abilities(output: bytes) -> Abilities:
-    """Return what the answer to the probe says; nothing, where it is no answer of ours."""
-    text = output.decode("utf-8", "replace")
-    lines = text.splitlines()
-    if "netboot-sync" not in lines:
-        return Abilities()
+def parse_abilities(lines: t.Sequence[str]) -> Abilities:
+    """Return what the answer to the probe says."""
+    text = "\n".join(lines)
     has = {line[4:] for line in lines if line.startswith("has ")}
     return Abilities(
         rsync=parse_rsync_version(text) if "rsync" in has else (),
@@ -111,19 +200,69 @@ def parse_abilities(output: bytes) -> Abilities:
         joins="cat" in has,
         aes="aes" in has,
         utc_offset=parse_utc_offset(text),
+        has_shell=True,
+        real=next((line[5:] for line in lines if line.startswith("real ")), ""),
+        mounts=tuple(line[6:] for line in lines if line.startswith("mount ")) if "mounts told" in lines else None,
     )
 
 
-def hash_files(session: Session, paths: t.Sequence[str]) -> list[str]:
-    """Have the caching server hash files, and return a SHA-256 for each; empty for one that cannot be read."""
-    names = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    _status, output = session.run(_HASH, stdin=names)
-    return parse_hashes(output, len(paths))
+def hash_files(session: Session, files: t.Sequence[tuple[str, int]]) -> list[str]:
+    """Have the caching server hash files, given with their sizes; empty for one that cannot be read.
+
+    Raises :class:`ConnectionTrouble` where that makes no progress for the stall timeout.
+    """
+    found = []
+    for start in range(0, len(files), _BATCH):
+        found += _hash_batch(session, files[start : start + _BATCH])
+    return found
 
 
-def parse_hashes(output: bytes, count: int) -> list[str]:
+def _hash_batch(session: Session, files: t.Sequence[tuple[str, int]]) -> list[str]:
+    conversation = session.start(_HASH, _WATCH, _HASH_ONE)
+    try:
+        words = (w for path, size in files for w in (b"long" if size >= LONG else b"short", os.fsencode(path)))
+        conversation.say(b"".join(word + b"\0" for word in words), session.address.stall_timeout)
+        conversation.say_no_more()
+        lines: list[str] = []
+        for path, size in files:
+            line = _result(conversation, session, path, size)
+            if line is None:
+                break
+            lines.append(line)
+        if not session.alive():
+            raise session.broken()
+        return parse_hashes(lines, len(files))
+    finally:
+        conversation.close()
+
+
+def _result(conversation: Conversation, session: Session, path: str, size: int) -> str | None:
+    """Return the next line of the answer, or None at its end, as long as it makes progress."""
+    patience: float = session.address.stall_timeout
+    moved, place = time.monotonic(), -1
+    while True:
+        left = moved + patience - time.monotonic()
+        try:
+            line = conversation.answer(left) if left > 0 else _AT_REST
+        except TimeoutError:
+            line = _AT_REST
+        if line == _AT_REST:
+            raise ConnectionTrouble(
+                f"the caching server makes no progress with it for {patience:g} s, as if its disk hung",
+                path=path,
+                remedy="Look at the kernel's log there.",
+            )
+        if line is None or not line.startswith("at "):
+            return line
+        told = line[3:]
+        if told.isdigit() and int(told) > place:
+            moved, place, patience = time.monotonic(), int(told), session.address.stall_timeout
+        elif place < 0:
+            patience = session.address.stall_timeout + size / _SLOWEST
+
+
+def parse_hashes(lines: t.Sequence[str], count: int) -> list[str]:
     """Return the hashes in the answer for ``count`` files. Raises :class:`SyncError` for another number."""
-    lines = output.decode("ascii", "replace").splitlines()
     if len(lines) != count:
         raise SyncError(
             f"asked for {count} hashes, the caching server answered {len(lines)}",
@@ -132,7 +271,33 @@ def parse_hashes(output: bytes, count: int) -> list[str]:
     return [line[:64] if _HASH_LINE.match(line) else "" for line in lines]
 
 
-def join_files(session: Session, first: str, second: str, into: str) -> bool:
-    """Write two files, one behind the other, into a third; tell whether that went well."""
-    status, _unused = session.run(_JOIN, first, second, into)
-    return status == 0
+def join_files(session: Session, first: str, second: str, into: str, size: int) -> bool:
+    """Write two files, one behind the other, into a third that is not there; tell whether that went well.
+
+    ``size`` is what they have together, in bytes. Raises :class:`ConnectionTrouble` where it makes no progress.
+    """
+    conversation = session.start(_JOIN, first, second, into)
+    try:
+        conversation.say_no_more()
+        while _result(conversation, session, into, size) is not None:
+            pass
+        return conversation.status == 0
+    finally:
+        conversation.close()
+
+
+def can_write(session: Session, directories: t.Sequence[str]) -> list[bool | None]:
+    """Return for each directory whether the user of the session may write it; None where that is not told."""
+    found: list[bool | None] = []
+    for start in range(0, len(directories), _BATCH):
+        batch = directories[start : start + _BATCH]
+        answer = session.run(_WRITABLE, stdin=b"".join(os.fsencode(path) + b"\0" for path in batch))
+        told = [line == "yes" for line in answer.lines if line in ("yes", "no")]
+        found += told if len(told) == len(batch) else [None] * len(batch)
+    return found
+
+
+def why_no_write(session: Session, path: str) -> str:
+    """Write a little under a name that is ours, take it away, and return what the shell says; empty if it went well."""
+    answer = session.run(_WHY_NOT, path)
+    return answer.lines[0].rpartition(": ")[2] if answer.lines else ""

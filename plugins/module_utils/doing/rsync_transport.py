@@ -21,6 +21,7 @@ import typing as t
 from ..deciding.assets import FILE, Entry
 from ..errors import ConnectionTrouble, SourceChanged, SourceUnreadable, SyncError, printable
 from . import progress as phases
+from .bounds import run_bounded
 from .progress import Progress
 from .relay import die_with_parent
 from .remote_commands import Abilities, join_files, parse_rsync_version
@@ -30,6 +31,8 @@ from .source_tree import SourceTree
 from .throttle import Relayed, Throttle
 from .work_area import BASIS, WorkArea
 
+MAX_OUTPUT = 32 * 1024 * 1024  # bytes; a transfer of a day tells its progress in 10 MB
+_KEPT = 65536  # bytes
 OLDEST = (3, 1, 0)  # --info and --no-human-readable
 # Bytes. rsync's own choice grows with the file (17 KiB for 300 MB), and costs a weekly delta some 5 % more: 4 to 16 KiB
 # is the flat optimum of what differs, which comes down, and the checksums of all blocks, which go up.
@@ -54,10 +57,8 @@ def local_version() -> tuple[int, ...]:
     program = shutil.which("rsync")
     if program is None:
         return ()
-    answer = subprocess.run(
-        [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    return parse_rsync_version(answer.stdout)
+    _status, output, _errors = run_bounded([program, "--version"])
+    return parse_rsync_version(output.decode("utf-8", "replace"))
 
 
 def has_client() -> bool:
@@ -68,6 +69,11 @@ def has_client() -> bool:
 def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True) -> str:
     """Return why rsync cannot be used between this host and a caching server, with the remedy, or an empty string."""
     oldest = ".".join(str(part) for part in OLDEST[:2])
+    if not there.has_shell and there.complains:
+        return (
+            f"no rsync on the caching server. There is no shell for that user: {there.complains.rstrip('.')}."
+            " Give it one, or set netboot_sync_transport to sftp."
+        )
     for version, where in ((here, "the netboot server"), (there.rsync, "the caching server")):
         if not version:
             return f"no rsync on {where}. Install it there, or set netboot_sync_transport to sftp."
@@ -75,6 +81,11 @@ def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True)
             found = ".".join(str(part) for part in version)
             remedy = f"Install {oldest} or newer, or set netboot_sync_transport to sftp."
             return f"rsync {found} on {where} is too old. {remedy}"
+    if there.prints:
+        return (
+            f"the login of that user prints text ({there.prints[:80]}), which rsync cannot take."
+            " Let its .bashrc print nothing where there is no terminal, or set netboot_sync_transport to sftp."
+        )
     if not has_client:
         return "no OpenSSH client on the netboot server. Install it there, or set netboot_sync_transport to sftp."
     return ""
@@ -151,7 +162,9 @@ class RsyncTransport:
                 self._sftp.hard_link(partial, into)
             return None, bool(partial_size)
         fits = room is None or partial_size + predecessor.size <= room
-        if partial_size and self._can_join and fits and join_files(self._session, partial, linked, into):
+        size = partial_size + predecessor.size
+        joined = partial_size and self._can_join and fits and join_files(self._session, partial, linked, into, size)
+        if joined:
             self._sftp.remove(linked)
         elif partial_size > predecessor.size:
             self._sftp.hard_link(partial, into)
@@ -203,17 +216,28 @@ class RsyncTransport:
             passed = relayed.passed
             return max(meter.look() - output.count, 0) if passed is None else passed
 
-        output = _Output(process, lambda position: self._progress.at(position, crossed() if has_basis else position))
+        output = _Output(
+            process, process.stdout, lambda position: self._progress.at(position, crossed() if has_basis else position)
+        )
+        complaints = _Output(process, process.stderr, lambda _position: None)
         try:
             relayed.begin()
-            _unused, errors = process.communicate()
+            process.wait()
         except BaseException:
             process.kill()
             process.wait()
             raise
         finally:
             meter.stop()
-            said = output.stop()
+            said, errors = output.stop(), complaints.stop(beginning=True)
+        if output.endless or complaints.endless:
+            self.sent = crossed()
+            start = printable((errors or said)[:60].decode("utf-8", "replace"))
+            raise SyncError(
+                f"rsync, or the login on the caching server, prints text without end ({start})",
+                path=entry.path,
+                remedy="Look at its .bashrc and its rsync, or set netboot_sync_transport to sftp.",
+            )
         if process.returncode == 0:
             return transferred(said)
         trouble = relayed.trouble(entry.path)
@@ -223,7 +247,16 @@ class RsyncTransport:
     def _explain(self, status: int, errors: str, entry: Entry) -> SyncError:
         lines = [printable(line.strip()) for line in errors.splitlines() if line.strip()]
         words = lines[0] if lines else f"exit status {status}"
-        if "No space left on device" in errors or "Disk quota exceeded" in errors:
+        if "Disk quota exceeded" in errors:
+            return DiskFull("the quota is used up", path=entry.path)
+        if "is your shell clean" in errors:
+            return SyncError(
+                "the login of that user prints text, which rsync cannot take",
+                path=entry.path,
+                remedy="Let its .bashrc print nothing where there is no terminal,"
+                " or set netboot_sync_transport to sftp.",
+            )
+        if "No space left on device" in errors:
             return DiskFull("the disk of the caching server is full", path=entry.path)
         if "vanished" in errors or self._source.look(entry.path) is None:
             return SourceChanged("it vanished on the netboot server while it was sent", path=entry.path)
@@ -253,35 +286,52 @@ def transferred(output: bytes) -> int:
 
 
 class _Output:
-    """Reads what rsync says while it runs, and tells how far it has come; ``count`` is how many bytes it said."""
+    """Reads what rsync says while it runs, and tells how far it has come; ``count`` is how many bytes it said.
 
-    def __init__(self, process: subprocess.Popen[bytes], tell: t.Callable[[int], None]) -> None:
-        if process.stdout is None:
-            raise ValueError("standard output is no pipe")
-        self._stream = process.stdout
-        process.stdout = None  # communicate() is for the errors alone
+    The start of it is kept, and the end. It ends the process that says more than any rsync does.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], stream: t.IO[bytes] | None, tell: t.Callable[[int], None]
+    ) -> None:
+        if stream is None:
+            raise ValueError("this output is no pipe")
+        self._process = process
+        self._stream = stream
         self._tell = tell
+        self._first = b""
         self._said = b""
         self.count = 0
+        self.endless = False
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         while True:
-            block = os.read(self._stream.fileno(), 65536)
+            try:
+                block = os.read(self._stream.fileno(), 65536)
+            except (OSError, ValueError):
+                return
             if not block:
                 return
             self.count += len(block)
-            self._said = (self._said + block)[-65536:]  # the statistics come last
+            self._first = (self._first + block)[:_KEPT] if len(self._first) < _KEPT else self._first
+            self._said = (self._said + block)[-_KEPT:]  # the statistics come last
+            if self.count > MAX_OUTPUT:
+                self.endless = True
+                self._process.kill()
+                return
             position = phases.position(self._said)
             if position is not None:
                 self._tell(position)
 
-    def stop(self) -> bytes:
-        """Return the last that was said, once the process has ended."""
-        self._thread.join()
-        self._stream.close()
-        return self._said
+    def stop(self, *, beginning: bool = False) -> bytes:
+        """Return the last that was said, or the first, once the process has ended."""
+        # Its ssh has the other end, too, and ends a moment after it; one that does not is none of our concern.
+        self._thread.join(5)
+        if not self._thread.is_alive():
+            self._stream.close()
+        return self._first if beginning else self._said
 
 
 class _Meter:

@@ -11,21 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import socket
 import typing as t
 
 from ..errors import AccessRefused, ConnectionTrouble, SyncError
+from .conversation import Answer, Conversation, frame
 from .sftp import Sftp
 from .ssh_settings import Address, Effective, resolve
 
 try:
     import paramiko
     from paramiko.hostkeys import HostKeyEntry
+
+    from .bounds import GuardedTransport, first_errors, guard_channel
+    from .sftp import BoundedClient, NoSftp
 except ImportError:  # reported by the module, with missing_required_lib
     paramiko = None  # type: ignore[assignment]
 
-MAX_ANSWER = 16 * 1024 * 1024  # bytes of output of one command; a hash is 65
+MAX_ANSWER = 8 * 1024 * 1024  # bytes of the answer of one command; a hash is 65
 
 
 class Session:
@@ -75,12 +78,13 @@ class Session:
                 timeout=self.address.connect_timeout,
                 banner_timeout=self.address.connect_timeout,
                 auth_timeout=self.address.connect_timeout,
-                channel_timeout=self.address.connect_timeout,
                 sock=self._socket(),
+                transport_factory=GuardedTransport,
             )
         except Exception as error:
+            trouble = self._explain(error, known_hosts, client.get_transport())
             client.close()
-            raise self._explain(error, known_hosts) from error
+            raise trouble from error
         transport = client.get_transport()
         if transport is not None:
             transport.set_keepalive(5)
@@ -100,9 +104,53 @@ class Session:
 
     def new_sftp(self) -> Sftp:
         """Open another SFTP channel. Of two threads at one channel, each would read the answers to the other."""
+        channel = self._open_channel()
+        channel.settimeout(self.address.stall_timeout)
+        try:
+            channel.invoke_subsystem("sftp")
+            return Sftp(BoundedClient(channel))
+        except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
+            silent = isinstance(error, (socket.timeout, TimeoutError))
+            transport = channel.get_transport()
+            if not silent:
+                transport.join(1)  # when a line breaks, its channels end a moment before it
+            if silent or not transport.is_active():
+                raise self.broken(self._silence if silent else "") from error
+            raise self._no_sftp(error, channel) from error
+
+    def _no_sftp(self, error: Exception, channel: paramiko.Channel) -> SyncError:
+        errors = first_errors(channel) or self._refused_command()
+        if isinstance(error, NoSftp):
+            said = " ".join(error.text.split())
+            if not errors:
+                # nologin says there why; a .bashrc says something else
+                return SyncError(
+                    f"no SFTP at {self.where}: the login of that user prints text ({said})",
+                    remedy="Let its .bashrc or forced command print nothing where there is no terminal; "
+                    "if it has no shell, set Subsystem sftp internal-sftp in sshd_config.",
+                )
+            errors = f"{errors} {said}"
+        if errors:
+            return SyncError(
+                f"{self.where} lets that user in, but no further: {errors}",
+                remedy="Put that right for this user on the caching server.",
+            )
+        return SyncError(
+            f"no SFTP at {self.where} ({error})", remedy="Enable it in sshd_config: Subsystem sftp internal-sftp."
+        )
+
+    def _refused_command(self) -> str:
+        """Return why nothing can be run there: OpenSSH passes on what a command says, but not what SFTP does."""
+        try:
+            answer = self.run(":")
+        except (SyncError, paramiko.SSHException, EOFError, OSError):
+            return ""
+        return answer.errors if answer.status is None else ""
+
+    def _open_channel(self) -> paramiko.Channel:
         transport = self._transport()
         try:
-            channel = transport.open_session()
+            channel = transport.open_session(timeout=self.address.connect_timeout)
         except paramiko.ChannelException as error:
             raise SyncError(
                 f"{self.where} opens no further channel ({error.text})",
@@ -110,70 +158,59 @@ class Session:
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:  # silence, or the end of the line
             raise self.broken() from error
-        channel.settimeout(self.address.stall_timeout)
-        try:
-            channel.invoke_subsystem("sftp")
-            return Sftp(paramiko.SFTPClient(channel))
-        except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
-            silent = isinstance(error, (socket.timeout, TimeoutError))
-            if not silent:
-                transport.join(1)  # when a line breaks, its channels end a moment before it
-            if silent or not transport.is_active():
-                raise self.broken() from error
-            raise SyncError(
-                f"no SFTP at {self.where} ({error})",
-                remedy="Enable it in sshd_config: Subsystem sftp internal-sftp.",
-            ) from error
-
-    def start(self, script: str, *arguments: str) -> paramiko.Channel:
-        """Start one of our constant scripts under ``sh``. Arguments are quoted settings or names that we chose."""
-        channel = self._transport().open_session(timeout=self.address.connect_timeout)
-        channel.settimeout(self.address.stall_timeout)
-        channel.exec_command(shlex.join(["sh", "-c", script, "netboot-sync", *arguments]))
+        guard_channel(channel, transport)
         return channel
 
-    def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout: float | None = None) -> tuple[int, bytes]:
-        """Run one of our scripts to its end and return its exit status and output.
+    def start(self, script: str, *arguments: str) -> Conversation:
+        """Start one of our constant scripts under ``sh``. Arguments are quoted settings or names that we chose."""
+        channel = self._open_channel()
+        channel.settimeout(self.address.stall_timeout)
+        command, mark = frame(script, *arguments)
+        channel.exec_command(command)
+        return Conversation(channel, mark, self.where)
 
-        ``timeout`` is how long it may be silent, in seconds; without one it may compute as long as the session lives.
+    def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout: float | None = None) -> Answer:
+        """Run one of our scripts to its end.
+
+        ``timeout`` is how long it may take for each line of its answer, in seconds; by default the stall timeout.
         """
-        channel = self.start(script, *arguments)
-        channel.settimeout(timeout)
+        conversation = self.start(script, *arguments)
         try:
             if stdin:
-                channel.sendall(stdin)
-            channel.shutdown_write()
-            output = b""
-            while len(output) < MAX_ANSWER:
-                block = channel.recv(65536)
-                if not block:
-                    break
-                output += block
+                conversation.say(stdin, self.address.stall_timeout)
+            conversation.say_no_more()
+            answer = conversation.all_answers(timeout or self.address.stall_timeout, most=MAX_ANSWER)
             if not self.alive():
                 raise self.broken()
-            return channel.recv_exit_status() if channel.eof_received else -1, output
+            return answer
         finally:
-            channel.close()
+            conversation.close()
 
     def alive(self) -> bool:
         """Tell whether the connection still stands, as far as is known without asking."""
         transport = self._client.get_transport() if self._client else None
         return bool(transport and transport.is_active())
 
-    @staticmethod
-    def broken() -> ConnectionTrouble:
-        """Return the error for a line that broke."""
+    @property
+    def _silence(self) -> str:
+        return f"no answer within {self.address.stall_timeout} s: the line, or a disk there, hangs"
+
+    def broken(self, why: str = "") -> ConnectionTrouble:
+        """Return the error for a line that broke; ``why`` is what is known of it."""
+        transport = self._client.get_transport() if self._client else None
+        why = getattr(transport, "violation", "") or why
         return ConnectionTrouble(
-            "the connection broke", remedy="What arrived is kept; the next run goes on from there."
+            f"the connection broke ({why})" if why else "the connection broke",
+            remedy="What arrived is kept; the next run goes on from there.",
         )
 
     def in_words(self, error: Exception, path: str = "") -> SyncError | None:
         """Return what an error of this session means, or None for a mistake of ours, which is not to be hidden."""
         if isinstance(error, (ConnectionTrouble, AccessRefused)):
             return error
-        silent = isinstance(error, (EOFError, socket.timeout, TimeoutError, paramiko.SSHException))
-        if silent or not self.alive():
-            return self.broken()
+        silent = isinstance(error, (socket.timeout, TimeoutError))
+        if silent or isinstance(error, (EOFError, paramiko.SSHException)) or not self.alive():
+            return self.broken(self._silence if silent and self.alive() else "")
         if isinstance(error, OSError):
             return SyncError(
                 f"the caching server refused something ({error.strerror or error})",
@@ -238,11 +275,16 @@ class Session:
                 remedy="Install its program, or mend the ssh_config of the user that the module runs as.",
             ) from error
 
-    def _explain(self, error: Exception, known_hosts: t.Sequence[str]) -> SyncError:
+    def _explain(
+        self, error: Exception, known_hosts: t.Sequence[str], transport: paramiko.Transport | None
+    ) -> SyncError:
         files = " or ".join(known_hosts) or "the known hosts"
         text = " ".join(str(error).split())
         if isinstance(error, SyncError):
             return error
+        violation = getattr(transport, "violation", "")
+        if violation:
+            return ConnectionTrouble(f"{self.where} is no usable SSH server: {violation}", remedy="Is the port right?")
         if isinstance(error, paramiko.BadHostKeyException):
             return AccessRefused(
                 f"the host key of {self.where} is not the known one: it was reinstalled, or somebody is between",
@@ -257,6 +299,12 @@ class Session:
             return AccessRefused("the private key has a passphrase", remedy="Use an agent, or a key without one.")
         if isinstance(error, paramiko.AuthenticationException):
             key = self.address.private_key_file or "the agent's keys"
+            said = _banner(transport)
+            if said:  # a notice to all, or why this account may not log in: both are for a person to read
+                return AccessRefused(
+                    f"{self.where} does not accept {key}, and says: {said}",
+                    remedy="If it says nothing of the account, put the public key into its authorized_keys.",
+                )
             return AccessRefused(
                 f"{self.where} does not accept {key}",
                 remedy="Put its public key into the authorized_keys of that user.",
@@ -294,6 +342,13 @@ class Session:
         if isinstance(error, ValueError) or ("key" in text.lower() and "private" in text.lower()):
             return AccessRefused(f"the private key is of no use ({text})", remedy="Set netboot_sync_private_key_file.")
         return ConnectionTrouble(f"no SSH session with {self.where} ({text})", remedy="Look at the log of its sshd.")
+
+
+def _banner(transport: paramiko.Transport | None) -> str:
+    """Return the last words of what a server said before the login was over, on one line."""
+    banner = transport.get_banner() if transport is not None else None
+    words = " ".join((banner or b"")[-4096:].decode("utf-8", "replace").split())
+    return words if len(words) <= 300 else "... " + words[-300:]
 
 
 class _UnknownHostKey(Exception):

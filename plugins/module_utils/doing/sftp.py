@@ -17,24 +17,34 @@ import contextlib
 import dataclasses
 import errno
 import os
+import re
 import socket
 import stat
+import threading
 import typing as t
 
 from ..deciding.assets import DIRECTORY, FILE, OTHER, SYMLINK, Entry
+from ..errors import SyncError
+from .bounds import MAX_PACKET
 
 try:
     from paramiko import sftp as protocol
     from paramiko.message import Message
-    from paramiko.sftp import int64
+    from paramiko.sftp import SFTPError, int64
     from paramiko.sftp_attr import SFTPAttributes
+    from paramiko.sftp_client import SFTPClient
     from paramiko.ssh_exception import SSHException
 except ImportError:  # reported by the module, with missing_required_lib
-    pass
+    SFTPClient = object  # type: ignore[assignment,misc]
+    SFTPError = Exception  # type: ignore[assignment,misc]
 
 BLOCK_SIZE = 32 * 1024  # bytes in one request; every server takes and gives this much
 WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
+MAX_ENTRIES = 100_000  # in all listings of one tree together
+MAX_NAMES = 16 * 1024 * 1024  # bytes of their paths and targets together
+MAX_PATH = 4096  # bytes; what Linux takes
 _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
+_LINKS = re.compile(rb"[-dlbcps][-rwxsStT]{9}\S?\s+([0-9]{1,9})\s")
 _KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
 
 
@@ -45,6 +55,92 @@ class Space:
     available: int
     no_more_files: bool = False
     read_only: bool = False
+    file_system: int | None = None  # its number; None where none is stated
+
+
+class NoSftp(SFTPError):
+    """What came is text, where SFTP was to begin; ``text`` is its start."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__("what it says is not SFTP")
+        self.text = text.decode("utf-8", "replace")
+
+
+class BoundedClient(SFTPClient):
+    """paramiko's client, but for what it believes of the server: the size of a packet, and answers to no question."""
+
+    # paramiko's own, which its type stubs leave out
+    _read_all: t.Callable[[int], bytes]
+    _convert_status: t.Callable[[Message], None]
+    _lock: threading.Lock
+    _expecting: t.MutableMapping[int, t.Any]
+
+    def _read_packet(self) -> tuple[int, bytes]:
+        header = self._read_all(4)
+        size = int.from_bytes(header, "big")
+        if not 0 < size <= MAX_PACKET:
+            if self.request_number == 1:
+                raise NoSftp(header + self._at_hand())
+            raise self._nonsense("a packet larger than any may be" if size else "an empty packet")
+        data = self._read_all(size)
+        return data[0], data[1:]
+
+    def _at_hand(self) -> bytes:
+        """Return the start of what else is said within a moment."""
+        text = b""
+        with contextlib.suppress(socket.timeout, TimeoutError, OSError):
+            self.sock.settimeout(0.5)
+            while len(text) < 200 and (block := self.sock.recv(200 - len(text))):
+                text += block
+        return text
+
+    def _read_response(self, waitfor: int | None = None) -> tuple[int | None, Message | None]:
+        try:
+            kind, data = self._read_packet()
+        except EOFError as error:
+            raise SSHException("the channel ended") from error
+        answer = Message(data)
+        number = answer.get_int()
+        while number != waitfor:
+            with self._lock:
+                asked_by = self._expecting.pop(number, None)
+            if asked_by is None:
+                raise self._nonsense("an answer to no question")
+            if asked_by is not type(None):
+                asked_by._async_response(kind, answer, number)
+            if waitfor is None:
+                return None, None
+            kind, data = self._read_packet()
+            answer = Message(data)
+            number = answer.get_int()
+        with self._lock:
+            self._expecting.pop(number, None)
+        if kind == protocol.CMD_STATUS:
+            self._convert_status(answer)
+        return kind, answer
+
+    def _nonsense(self, what: str) -> SyncError:
+        self.sock.close()
+        return SyncError(f"its SFTP server sends {what}", remedy="Look at the SFTP server there.")
+
+
+class Budget:
+    """How much all listings of one tree may come to, so that a listing without end has one."""
+
+    def __init__(self, entries: int = MAX_ENTRIES, names: int = MAX_NAMES) -> None:
+        self._entries = entries
+        self._names = names
+
+    def take(self, directory: str, size: int) -> None:
+        """Count an entry whose names have ``size`` bytes. Raises :class:`SyncError`."""
+        self._entries -= 1
+        self._names -= size
+        if self._entries < 0 or self._names < 0:
+            raise SyncError(
+                f"there is no end to its listing: more than {MAX_ENTRIES} entries, or {MAX_NAMES} bytes of names",
+                path=directory,
+                remedy="Look there for what is no asset, and move it out of the tree; or test the file system.",
+            )
 
 
 class Sftp:
@@ -63,26 +159,51 @@ class Sftp:
             return None
         return self._entry(path, found, path)
 
-    def list(self, directory: str) -> builtins.list[Entry]:
-        """Return the entries of a directory, ``path`` being their plain names."""
+    def list(self, directory: str, budget: Budget | None = None) -> builtins.list[Entry]:
+        """Return the entries of a directory, ``path`` being their plain names. Raises :class:`SyncError` if endless.
+
+        What no file system can hold as a name is left out.
+        """
+        budget = budget or Budget()
+        found = []
+        for name, _long_form, attributes in self._names(directory, budget):
+            entry = self._entry(name, attributes, f"{directory}/{name}")
+            budget.take(directory, len(entry.target))
+            found.append(entry)
+        return found
+
+    def links(self, directory: str, name: str) -> int | None:
+        """Return how many names a file has, or None where the server does not tell.
+
+        OpenSSH tells it in what it writes for people, and nowhere else.
+        """
+        for found, long_form, _attributes in self._names(directory, Budget()):
+            if found == name:
+                stated = _LINKS.match(long_form)
+                return int(stated.group(1)) if stated else None
+        return None
+
+    def _names(self, directory: str, budget: Budget) -> t.Iterator[tuple[str, bytes, SFTPAttributes]]:
+        """Yield the names in a directory, with the form that is made for people, and what is told of them."""
         _unused, answer = self._request(protocol.CMD_OPENDIR, os.fsencode(directory))
         handle = answer.get_binary()
-        found = []
         try:
             while True:
                 try:
                     _unused, answer = self._request(protocol.CMD_READDIR, handle)
                 except EOFError:
                     break
-                for _index in range(answer.get_int()):
-                    name = os.fsdecode(answer.get_string())
-                    answer.get_string()  # the long form, made for people
+                # Each answer has to bring something, or it would count for nothing and could be repeated for ever.
+                for _index in range(max(answer.get_int(), 1)):
+                    raw = answer.get_string()
+                    budget.take(directory, len(raw) + len(directory))
+                    long_form = answer.get_string()
                     attributes = SFTPAttributes._from_msg(answer)  # type: ignore[attr-defined]
-                    if name not in (".", ".."):
-                        found.append(self._entry(name, attributes, f"{directory}/{name}"))
+                    if raw in (b"", b".", b"..") or b"/" in raw or b"\0" in raw or len(raw) > MAX_PATH:
+                        continue
+                    yield os.fsdecode(raw), long_form, attributes
         finally:
             self._request(protocol.CMD_CLOSE, handle)
-        return found
 
     def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
         kind = _KINDS.get(stat.S_IFMT(found.st_mode or 0), OTHER)
@@ -97,7 +218,18 @@ class Sftp:
 
     def _read_link(self, path: str) -> str:
         _unused, answer = self._request(protocol.CMD_READLINK, os.fsencode(path))
-        return os.fsdecode(answer.get_string()) if answer.get_int() == 1 else ""
+        target = answer.get_string() if answer.get_int() == 1 else b""
+        return os.fsdecode(target) if len(target) <= MAX_PATH else ""
+
+    def owner_and_mode(self, path: str) -> tuple[int | None, int | None]:
+        """Return the owner's number and the permissions of what a path leads to, None for what is not told."""
+        found = _translate(self._client.stat, os.fsencode(path))
+        return found.st_uid, None if found.st_mode is None else stat.S_IMODE(found.st_mode)
+
+    def real_path(self, path: str) -> str:
+        """Return a path without symlinks and dots."""
+        _unused, answer = self._request(protocol.CMD_REALPATH, os.fsencode(path))
+        return os.fsdecode(answer.get_string()) if answer.get_int() == 1 else path
 
     def space(self, path: str) -> Space | None:
         """Return the room in the file system that holds ``path``, or None where the server does not tell."""
@@ -108,18 +240,19 @@ class Sftp:
         _block_size, fragment = answer.get_int64(), answer.get_int64()
         _blocks, _free, available = answer.get_int64(), answer.get_int64(), answer.get_int64()
         files, _free, files_available = answer.get_int64(), answer.get_int64(), answer.get_int64()
-        _id, flags = answer.get_int64(), answer.get_int64()
+        number, flags = answer.get_int64(), answer.get_int64()
         return Space(
             available=fragment * available,
             # a file system that makes inodes as it needs them states no number of them
             no_more_files=files > 0 and files_available == 0,
             read_only=bool(flags & _READ_ONLY),
+            file_system=number or None,
         )
 
     # Reading and writing
 
     def blocks(self, path: str, size: int) -> t.Iterator[bytes]:
-        """Yield the content of a file of about ``size`` bytes, to its end."""
+        """Yield the content of a file of ``size`` bytes; of a longer one, not much more than that."""
         handle = self.open(path, protocol.SFTP_FLAG_READ)
         try:
             yield from handle.blocks(size)
@@ -127,12 +260,12 @@ class Sftp:
             handle.close()
 
     def read(self, path: str, size: int) -> bytes:
-        """Return the content of a small file of ``size`` bytes."""
-        return b"".join(self.blocks(path, size))
+        """Return the content of a small file of ``size`` bytes; of a longer one, only its start."""
+        return b"".join(self.blocks(path, size))[: size + 1]
 
     def write(self, path: str, content: bytes) -> None:
-        """Give a small file this content, whether it is there or not."""
-        handle = self.create(path)
+        """Make a small file with this content, where there is none yet."""
+        handle = self.create(path, exclusive=True)
         try:
             handle.write(0, content)
             handle.drain()
@@ -221,7 +354,10 @@ class Handle:
         self._answers: dict[int, tuple[int, Message]] = {}
 
     def blocks(self, size: int) -> t.Iterator[bytes]:
-        """Yield the content from its beginning to its end; it is asked for in advance as far as ``size`` bytes."""
+        """Yield the content from its beginning; it is asked for in advance as far as ``size`` bytes.
+
+        A file may grow while it is read, and a pipe or a device has no end: the block that passes ``size`` is the last.
+        """
         asked: collections.deque[tuple[int, int, int]] = collections.deque()  # number, offset, length
         ahead = 0
         while True:
@@ -233,6 +369,8 @@ class Handle:
             if not block:
                 break
             yield block
+            if offset + len(block) > size:
+                break
             if len(block) < length:  # at the end, or as much as the server gives at once
                 offset, length = offset + len(block), length - len(block)
                 asked.appendleft((self._ask(offset, length), offset, length))
@@ -251,7 +389,10 @@ class Handle:
             _translate(self._client._read_response)
         kind, answer = self._answers.pop(number)
         if kind == protocol.CMD_DATA:
-            return bytes(answer.get_string())
+            block = bytes(answer.get_string())
+            if len(block) > BLOCK_SIZE:
+                raise SyncError("its SFTP server sends more than it was asked for", remedy="Look at the server there.")
+            return block
         with contextlib.suppress(EOFError):
             _translate(self._client._convert_status, answer)
         return b""

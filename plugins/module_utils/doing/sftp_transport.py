@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..deciding.assets import FILE, Entry
+from ..deciding.assets import Entry
 from .progress import Progress
 from .sftp import BLOCK_SIZE, Sftp
 from .source_tree import SourceTree
@@ -56,11 +56,11 @@ class SftpTransport:
     def _send(self, entry: Entry) -> int:
         self._area.make(entry.path)
         piece = self._area.upload(entry)
-        there = self._sftp.look(piece)
-        offset = resume_at(there.size) if there is not None and there.kind == FILE and there.size <= entry.size else 0
+        there = self._area.piece(entry)
+        offset = resume_at(there)
         start = offset
         self._progress.at(offset, 0)
-        handle = self._sftp.update(piece) if offset else self._sftp.create(piece)
+        handle = self._sftp.update(piece) if offset else self._sftp.create(piece, exclusive=not there)
         try:
             for block in self._source.blocks(entry, offset):
                 for chunk in _chunks(block):

@@ -13,10 +13,10 @@ import dataclasses
 import os
 import shlex
 import shutil
-import subprocess
 import typing as t
 
 from ..errors import SyncError
+from .bounds import run_bounded
 
 HOST_KEY_CHECKING = {"true": "yes", "accept-new": "accept-new", "false": "no"}
 
@@ -115,13 +115,19 @@ def resolve(address: Address) -> Effective:
             known_hosts_files=tuple(os.path.expanduser(name) for name in files),
         )
     command = [ssh, "-G"] + address.ssh_options() + ["--", address.host]
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
+    status, output, errors = run_bounded(command)
+    if status is None:
         raise SyncError(
-            f"OpenSSH does not take these settings: {answer.stderr.strip()}",
+            "ssh -G does not come to an end",
+            host="netboot server",
+            remedy="Look at the Match exec lines in the ssh_config of the user that the module runs as.",
+        )
+    if status != 0:
+        raise SyncError(
+            f"OpenSSH does not take these settings: {errors.decode('utf-8', 'replace').strip()[-500:]}",
             remedy="Mend the netboot_sync_* connection settings, or the ssh_config of the user on the netboot server.",
         )
-    return _read(answer.stdout, address)
+    return _read(os.fsdecode(output), address)
 
 
 def _read(output: str, address: Address) -> Effective:

@@ -212,13 +212,8 @@ class SyncRun:
         try:
             self._serve(server)
         finally:
-            self._note_warnings(server)
             if session.alive():
                 server.close()
-
-    def _note_warnings(self, server: CachingServer) -> None:
-        """Take over what a caching server was warned of; what an earlier attempt warned of comes first."""
-        self.warnings += [text for text in server.warnings if text not in self.warnings]
 
     def _serve(self, server: CachingServer) -> None:
         """Do all that is to be done for a caching server that is at hand."""
@@ -228,15 +223,26 @@ class SyncRun:
         self._gone = set()
         self._put = set()
         self._visible = {}
-        self.transport = server.transport
+        try:
+            self._open(server)
+            self._do_all(server)
+        finally:
+            self.transport = server.transport
+            self.warnings += [text for text in server.warnings if text not in self.warnings]
+
+    def _open(self, server: CachingServer) -> None:
         server.find_destination()
         # To withdraw needs no lock: it must not wait for a long transfer, and that looks before and after it publishes.
         if not (self._options.check_mode or self._options.withdraw):
             self._progress.enter(phases.LOCKING)
             server.open_for_writing()
+
+    def _do_all(self, server: CachingServer) -> None:
         plan = self._plan(server)
         self._note_plan(plan)
         server.wanted = {step.entry.path for unit in plan.units for step in unit.steps if isinstance(step, Send)}
+        if self._options.check_mode and plan.units:
+            server.would_open()
         unfinished = {path for unit in plan.units for path in self._carry_out(server, unit)} | self._lacking()
         if self._options.withdraw:
             return
@@ -453,6 +459,8 @@ class SyncRun:
                     self._begun.setdefault(path, (unit.outcome, unit.reason))
                 if not self._options.check_mode:
                     self._try(server, step, unit, outcomes)
+                elif isinstance(step, Send):
+                    server.would_send(step.entry)
                 if isinstance(step, Publish):
                     unfinished.remove(step.entry.path)
                 self._remember(step, unit)

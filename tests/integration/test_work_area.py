@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies in the work area of a caching server already, and is none of ours: never followed, never written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.work_area import transfer_id
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, prepare, sync
+
+BOTH = pytest.mark.parametrize(
+    "spec", [SiteSpec(SITE), SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["shell", "sftp-only"]
+)
+
+
+def outside(fleet: Fleet) -> Path:
+    """A directory of somebody else, with something in it."""
+    path = fleet.sites[SITE].assets.parent / "outside"
+    (path / "deep").mkdir(parents=True)
+    (path / "deep" / "precious").write_text("keep me", encoding="utf-8")
+    (path / "precious").write_text("keep me", encoding="utf-8")
+    return path
+
+
+def untouched(path: Path) -> bool:
+    return all(one.read_text(encoding="utf-8") == "keep me" for one in (path / "precious", path / "deep" / "precious"))
+
+
+def work_area(fleet: Fleet) -> Path:
+    path = fleet.sites[SITE].assets / ".netboot-sync"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+@BOTH
+@pytest.mark.parametrize("leads_to", ["outside", "prod"])
+def test_directory_of_a_file_that_is_a_symlink(fleet: Fleet, leads_to: str) -> None:
+    """What it leads to keeps all that is in it; the symlink itself is taken away, and a warning says so."""
+    sync(fleet)
+    image = add_large_image(fleet.tree, NEXT, size=1_000_000)
+    precious = outside(fleet)
+    link = work_area(fleet) / transfer_id(image.path)
+    link.symlink_to(precious if leads_to == "outside" else "../prod")
+    stale = work_area(fleet) / transfer_id("no/such/file")
+    stale.symlink_to(precious)
+    run = sync(fleet)
+    assert untouched(precious)
+    assert is_delivered(fleet, image)
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    assert f"{link} was no directory of ours but a symlink" in "".join(run.warnings)
+    assert not link.is_symlink()
+    assert not stale.is_symlink()
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["basis", "partial"])
+def test_symlink_among_the_pieces(fleet: Fleet, name: str) -> None:
+    image = add_large_image(fleet.tree, NEXT, size=1_000_000)
+    precious = outside(fleet)
+    (directory := work_area(fleet) / transfer_id(image.path)).mkdir()
+    (directory / name).symlink_to(precious if name == "basis" else precious / "precious")
+    sync(fleet)
+    assert untouched(precious)
+    assert is_delivered(fleet, image)
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["sftp-only"])
+@pytest.mark.parametrize("second_name", [os.symlink, os.link], ids=["symlink", "hard link"])
+def test_piece_that_has_another_name_is_not_gone_on_with(
+    fleet: Fleet, second_name: Callable[[Path, Path], None]
+) -> None:
+    """To go on with an upload is to write to it: a published image under another name would be overwritten."""
+    other = add_large_image(fleet.tree, IMAGE, size=16_000_000)
+    sync(fleet)
+    published = fleet.sites[SITE].assets / other.path
+    image = add_large_image(fleet.tree, NEXT, size=24_000_000)
+    seen = image.squashfs.stat()
+    (directory := work_area(fleet) / transfer_id(image.path)).mkdir()
+    second_name(published, directory / f"upload-{seen.st_size}-{int(seen.st_mtime)}")
+    sync(fleet)
+    assert published.read_bytes() == other.squashfs.read_bytes()
+    assert is_delivered(fleet, image)
+
+
+def make_link(path: Path) -> None:
+    path.symlink_to("../prod/precious")
+    (path.parents[1] / "prod").mkdir()
+    (path.parents[1] / "prod" / "precious").write_text("keep me", encoding="utf-8")
+
+
+def dangle(path: Path) -> None:
+    path.symlink_to(path.parents[2] / "made")
+
+
+def zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@BOTH
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check", "real"])
+@pytest.mark.parametrize("make", [make_link, dangle, zeros, os.mkfifo, Path.mkdir])
+def test_lock_that_is_no_file_of_ours(fleet: Fleet, make: Callable[[Path], None], *, check_mode: bool) -> None:
+    lock = work_area(fleet) / "lock"
+    make(lock)
+    line = complaint(prepare(fleet, check_mode=check_mode, lock_timeout=2), fleet.sites[SITE].ssh.address)
+    assert f"{lock}: the lock is no file" in line
+    assert "remove it on the caching server" in line
+    assert not (fleet.sites[SITE].assets.parent / "made").exists()
+    if make is make_link:
+        assert (fleet.sites[SITE].assets / "prod" / "precious").read_text(encoding="utf-8") == "keep me"
+
+
+@BOTH
+def test_lock_that_is_another_name_of_a_published_file(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never written, whatever it holds."""
+    monkeypatch.setattr("ansible_collections.netboot.syncer.plugins.module_utils.doing.lock.LEASE", 1)
+    sync(fleet)
+    published = fleet.sites[SITE].assets / f"{IMAGE}.squashfs"
+    lock = work_area(fleet) / "lock"
+    lock.unlink(missing_ok=True)
+    os.link(published, lock)
+    before = published.read_bytes()
+    fleet.tree.add_image(NEXT)
+    sync(fleet)
+    assert published.read_bytes() == before
+
+
+@pytest.mark.root
+@BOTH
+def test_deep_and_full_leftovers_are_cleaned_up(fleet: Fleet) -> None:
+    """Directories within directories, further down than Python calls itself, and as deep as a path can be."""
+    sync(fleet)
+    deep = work_area(fleet) / "old"
+    deep.mkdir()
+    for _level in range(1200):
+        deep = deep / "d"
+        deep.mkdir()
+    sync(fleet)
+    assert not (work_area(fleet) / "old").exists()
+    shutil.rmtree(fleet.sites[SITE].assets / "none", ignore_errors=True)
