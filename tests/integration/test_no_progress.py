@@ -25,10 +25,11 @@ from tests.lab.runs import (
 )
 
 NO_HASH = {"openssl": "#!/bin/sh\nexit 1\n", "sha256sum": "#!/bin/sh\ntouch $HOME/began\nexec sleep 1000\n"}
-# It reads at 2 MB a second: slow, and never silent for long.
+# It reads at 1 MB a second: slow, and never silent for long.
 SLOW_HASH = {
     "openssl": "#!/bin/sh\nexit 1\n",
-    "sha256sum": "#!/bin/sh\nwhile dd bs=1000000 count=1 iflag=fullblock 2>/dev/null; do sleep 1; done"
+    "sha256sum": "#!/bin/sh\nparts=$(($(stat -L -c %s /proc/self/fd/0) / 1000000 + 1))\n"
+    "for part in $(seq $parts); do dd bs=1000000 count=1 2>/dev/null; sleep 1; done"
     " | /usr/bin/sha256sum\n",
 }
 HANGING_CAT = {
