@@ -70,6 +70,7 @@ def test_pieces_on_another_file_system_are_used(fleet: Fleet, mount: Mount) -> N
     line = site.line
     with meanwhile(lambda: line.bytes_up > 2_500_000, line.cut):
         complaint(prepare(fleet), site.ssh.address)
+    line.restore()
     assert hidden(site.assets / "prod") != []
     run = sync(fleet)
     assert is_delivered(fleet, image)

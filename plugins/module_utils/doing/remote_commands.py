@@ -65,13 +65,15 @@ _HASH_ONE = r"""
 mark=$1; long=$2
 { [ -f "$3" ] && exec 3<"$3"; } 2>/dev/null || { printf '%s missing\n' "$mark"; exit 0; }
 eval "$watching"
-if [ "$long" = long ]; then watch 3 & watcher=$!; fi
+look_on() { if [ "$long" = long ]; then watch 3 & watcher=$!; fi; }
+look_away() { if [ "$long" = long ]; then kill "$watcher"; fi; }
+look_on
 hash=$(openssl dgst -sha256 -r <&3 2>/dev/null)
 case $hash in
   [0-9a-f]*" *stdin") ;;
-  *) exec 3<"$3"; hash=$(sha256sum <&3 2>/dev/null) || hash=missing ;;
+  *) look_away; exec 3<"$3"; look_on; hash=$(sha256sum <&3 2>/dev/null) || hash=missing ;;
 esac
-if [ "$long" = long ]; then kill "$watcher"; fi
+look_away
 printf '%s %s\n' "$mark" "$hash"
 """
 _HASH = (
@@ -131,6 +133,7 @@ rm -f -- "$1"
 """
 
 LONG = 8 * 1024 * 1024  # bytes from which on it is told how far a hash has come
+_TICK = 2  # seconds between two words of how far it has come
 _BATCH = 200  # files in one command: their names fit into what both ends take unread
 _SLOWEST = 1024 * 1024  # bytes per second that a disk reads at least, where nobody tells how far it has come
 _AT_REST = "at rest"
@@ -238,7 +241,8 @@ def _hash_batch(session: Session, files: t.Sequence[tuple[str, int]]) -> list[st
 
 def _result(conversation: Conversation, session: Session, path: str, size: int) -> str | None:
     """Return the next line of the answer, or None at its end, as long as it makes progress."""
-    patience: float = session.address.stall_timeout
+    usual: float = session.address.stall_timeout + _TICK
+    patience = usual
     moved, place = time.monotonic(), -1
     while True:
         left = moved + patience - time.monotonic()
@@ -248,7 +252,7 @@ def _result(conversation: Conversation, session: Session, path: str, size: int) 
             line = _AT_REST
         if line == _AT_REST:
             raise ConnectionTrouble(
-                f"the caching server makes no progress with it for {patience:g} s, as if its disk hung",
+                f"the caching server makes no progress with it for {session.address.stall_timeout} s, as if its disk hung",
                 path=path,
                 remedy="Look at the kernel's log there.",
             )
@@ -256,9 +260,9 @@ def _result(conversation: Conversation, session: Session, path: str, size: int) 
             return line
         told = line[3:]
         if told.isdigit() and int(told) > place:
-            moved, place, patience = time.monotonic(), int(told), session.address.stall_timeout
+            moved, place, patience = time.monotonic(), int(told), usual
         elif place < 0:
-            patience = session.address.stall_timeout + size / _SLOWEST
+            patience = usual + size / _SLOWEST
 
 
 def parse_hashes(lines: t.Sequence[str], count: int) -> list[str]:

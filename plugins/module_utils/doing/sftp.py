@@ -203,7 +203,8 @@ class Sftp:
                         continue
                     yield os.fsdecode(raw), long_form, attributes
         finally:
-            self._request(protocol.CMD_CLOSE, handle)
+            with contextlib.suppress(OSError, EOFError, SSHException):  # what was found counts, or why that went wrong
+                self._request(protocol.CMD_CLOSE, handle)
 
     def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
         kind = _KINDS.get(stat.S_IFMT(found.st_mode or 0), OTHER)

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work on a caching server that makes no progress, as on a disk that hangs: it ends as a broken line does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import (
+    IMAGE,
+    NEXT,
+    SITE,
+    add_large_image,
+    complaint,
+    is_delivered,
+    meanwhile,
+    prepare,
+    sync,
+    wait_until,
+)
+
+NO_HASH = {"openssl": "#!/bin/sh\nexit 1\n", "sha256sum": "#!/bin/sh\ntouch $HOME/began\nexec sleep 1000\n"}
+# It reads at 1 MB a second: slow, and never silent for long.
+SLOW_HASH = {
+    "openssl": "#!/bin/sh\nexit 1\n",
+    "sha256sum": "#!/bin/sh\nparts=$(($(stat -L -c %s /proc/self/fd/0) / 1000000 + 1))\n"
+    "for part in $(seq $parts); do dd bs=1000000 count=1 2>/dev/null; sleep 1; done"
+    " | /usr/bin/sha256sum\n",
+}
+HANGING_CAT = {
+    "cat": '#!/bin/sh\ncase $1 in --) touch $HOME/began; exec sleep 1000 ;; *) exec /usr/bin/cat "$@" ;; esac\n'
+}
+
+
+def left_running(fleet: Fleet) -> list[str]:
+    """The processes that this caching server has started and that still run, by the HOME that only they have."""
+    home = f"HOME={fleet.sites[SITE].server.directory / 'home'}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if home in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, scripts=NO_HASH)], indirect=True, ids=["hash"])
+@pytest.mark.parametrize("size", [100_000, 12_000_000], ids=["small", "large"])
+def test_hash_that_never_ends(fleet: Fleet, size: int) -> None:
+    """Told as what it is, tried again, and nothing of it is left there: neither the lock nor a process."""
+    image = add_large_image(fleet.tree, IMAGE, size=size)
+    run = prepare(fleet, stall_timeout=3, retries=1, retry_delay=0)
+    line = complaint(run, fleet.sites[SITE].ssh.address)
+    assert "makes no progress with it for 3 s" in line
+    assert run.attempts == 2
+    assert not (fleet.sites[SITE].assets / f"{IMAGE}-kernel.json").exists()
+    wait_until(lambda: left_running(fleet) == [], "what was started there has ended")
+    for name in NO_HASH:
+        (fleet.sites[SITE].server.directory / "bin" / name).unlink()
+        os.symlink(f"/usr/bin/{name}", fleet.sites[SITE].server.directory / "bin" / name)
+    sync(fleet, lock_timeout=0)
+    assert is_delivered(fleet, image)
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, scripts=SLOW_HASH)], indirect=True, ids=["slow"])
+def test_hash_that_is_slow_is_waited_for(fleet: Fleet) -> None:
+    """It takes twice the stall timeout, and each look finds it further on."""
+    image = add_large_image(fleet.tree, IMAGE, size=18_000_000)
+    assert sync(fleet, stall_timeout=8).images[image.path].verified
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=40e6, scripts=HANGING_CAT)], indirect=True, ids=["cat"])
+def test_join_that_never_ends(fleet: Fleet) -> None:
+    site = fleet.sites[SITE]
+    line = site.line
+    assert line is not None
+    add_large_image(fleet.tree, IMAGE, size=1_000_000)
+    sync(fleet)
+    add_large_image(fleet.tree, NEXT, size=8_000_000)
+    before = line.bytes_up
+    with meanwhile(lambda: line.bytes_up > before + 3_000_000, line.cut):
+        complaint(prepare(fleet), site.ssh.address)
+    line.restore()
+    said = complaint(prepare(fleet, stall_timeout=3), site.ssh.address)
+    assert (site.server.directory / "home" / "began").exists()
+    assert "makes no progress with it for" in said
+    wait_until(lambda: left_running(fleet) == [], "what was started there has ended")
