@@ -19,7 +19,7 @@ from ..deciding.assets import DIRECTORY, FILE, Entry, Tree, parents
 from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.marker import MAX_SIZE
 from ..errors import ConnectionTrouble, Kept, LeftForLater, SourceChanged, SyncError
-from . import remote_commands, rsync_transport, site_time
+from . import itself, remote_commands, rsync_transport, site_time
 from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
 from .folding import Spellings, in_spelling_of
 from .lock import KernelLock, LeaseLock, Lock
@@ -69,7 +69,7 @@ class CachingServer:
         self._lock_timeout = lock_timeout
         self._lock: Lock | None = None
         self._area = WorkArea(self._sftp, self.dest, uuid.uuid4().hex[:12])
-        self.abilities = remote_commands.probe(session)
+        self.abilities = remote_commands.probe(session, self.dest)
         self.warnings: list[str] = []
         self.wanted: set[str] | None = None  # the files that this run is about
         self._attributes = Attributes(session, self._sftp, self._warn)
@@ -131,7 +131,17 @@ class CachingServer:
     # The lock
 
     def find_destination(self) -> None:
-        """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it."""
+        """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it.
+
+        Nor may it be the tree of the source itself.
+        """
+        src = self._source.root
+        if self.abilities.place is not None:
+            what = itself.relation(itself.place(src), self.abilities.place)
+        else:
+            what = itself.SAME if itself.is_seen(self._sftp, self.dest, src) else ""
+        if what:
+            raise itself.refusal(self._session.where, self.dest, what)
         if self._look(self.dest) is None:
             # Often a file system that is not mounted; what is written below its mount point would be lost to sight.
             if self._look(f"{posixpath.dirname(self.dest)}/.") is None:
@@ -166,6 +176,8 @@ class CachingServer:
         except OSError as error:
             raise self._unwritable(error) from error
         self._lock = lock
+        if self.abilities.place is None and itself.shows_work_area(self._sftp, self._area.root, self._source.root):
+            raise itself.refusal(self._session.where, self.dest, itself.SAME)
 
     def close(self) -> None:
         """Give the lock back."""

@@ -14,19 +14,24 @@ import re
 import typing as t
 
 from ..errors import SyncError
+from . import itself
 from .session import Session
 
 # Says what is there. A forced command (internal-sftp, say) does not print the first line.
 # What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe
 # serves for that, since nobody else can hold its lock.
-_PROBE = """echo netboot-sync
-for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && echo "has $name"; done
-: | flock -w 1 0 >/dev/null 2>&1 && echo "has flock"
-timeout 5 sh -c : >/dev/null 2>&1 && echo "has timeout"
-grep -qw aes /proc/cpuinfo 2>/dev/null && echo "has aes"
-echo "zone $(date +%z 2>/dev/null)"
+_PROBE = (
+    """say() { printf '%s\\n' "$*"; }
+say netboot-sync
+for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
+: | flock -w 1 0 >/dev/null 2>&1 && say "has flock"
+timeout 5 sh -c : >/dev/null 2>&1 && say "has timeout"
+grep -qw aes /proc/cpuinfo 2>/dev/null && say "has aes"
+say "zone $(date +%z 2>/dev/null)"
 rsync --version 2>/dev/null | head -n 1
 """
+    + itself.SCRIPT
+)
 
 # OpenSSL uses the processor's instructions for SHA-256, where it has them, and is then five times as fast as coreutils
 # (290 MB: 0.2 s, 1.2 s). Where it is not there, or says anything else, sha256sum has the word.
@@ -65,6 +70,7 @@ class Abilities(t.NamedTuple):
     """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
 
     ``aes`` tells whether its processor has instructions for AES.
+    ``place`` tells where the destination is, and is None where no command of ours runs.
     ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
     """
 
@@ -74,6 +80,7 @@ class Abilities(t.NamedTuple):
     joins: bool = False
     aes: bool = False
     utc_offset: int | None = None
+    place: itself.Place | None = None
 
 
 def parse_rsync_version(text: str) -> tuple[int, ...]:
@@ -91,9 +98,9 @@ def parse_utc_offset(text: str) -> int | None:
     return -seconds if found.group(1) == "-" else seconds
 
 
-def probe(session: Session) -> Abilities:
-    """Ask a caching server what it offers."""
-    _status, output = session.run(_PROBE, timeout=session.address.stall_timeout)
+def probe(session: Session, dest: str = "/") -> Abilities:
+    """Ask a caching server what it offers, and where a destination is."""
+    _status, output = session.run(_PROBE, dest, timeout=session.address.stall_timeout)
     return parse_abilities(output)
 
 
@@ -111,6 +118,7 @@ def parse_abilities(output: bytes) -> Abilities:
         joins="cat" in has,
         aes="aes" in has,
         utc_offset=parse_utc_offset(text),
+        place=itself.parse(lines),
     )
 
 

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.itself import Place
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.remote_commands import (
     Abilities,
     parse_abilities,
@@ -56,15 +57,17 @@ def test_what_the_real_rsync_prints(tmp_path: Path) -> None:
         pytest.param(b"", Abilities(), id="no shell"),
         pytest.param(b"This service allows sftp connections only.\n", Abilities(), id="a forced command"),
         pytest.param(b"has rsync\nrsync  version 3.2.7\n", Abilities(), id="not our answer"),
-        pytest.param(b"netboot-sync\n", Abilities(), id="a bare shell"),
+        pytest.param(b"netboot-sync\n", Abilities(place=Place()), id="a bare shell"),
         pytest.param(
             b"Welcome!\nnetboot-sync\nhas rsync\nhas sha256sum\nhas xargs\nrsync  version 3.2.7  protocol version 31\n",
-            Abilities(rsync=(3, 2, 7), hashes=True),
+            Abilities(rsync=(3, 2, 7), hashes=True, place=Place()),
             id="a banner before it",
         ),
-        pytest.param(b"netboot-sync\nhas rsync\n", Abilities(), id="an rsync that does not run"),
-        pytest.param(b"netboot-sync\nhas dd\nhas flock\nhas timeout\n", Abilities(locks=True), id="a flock of use"),
-        pytest.param(b"netboot-sync\nhas dd\nhas timeout\n", Abilities(), id="a flock that knows no -w"),
+        pytest.param(b"netboot-sync\nhas rsync\n", Abilities(place=Place()), id="an rsync that does not run"),
+        pytest.param(
+            b"netboot-sync\nhas dd\nhas flock\nhas timeout\n", Abilities(locks=True, place=Place()), id="a flock of use"
+        ),
+        pytest.param(b"netboot-sync\nhas dd\nhas timeout\n", Abilities(place=Place()), id="a flock that knows no -w"),
     ],
 )
 def test_abilities(answer: bytes, abilities: Abilities) -> None:
