@@ -16,13 +16,16 @@ import secrets
 import shlex
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.netboot.syncer.plugins.plugin_utils import site
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
+from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
 
 display = Display()
 
+SURVEYED = "netboot_sync_preflight"  # what the tasks of the preflight found
 INTERVAL = 10  # seconds, as the module's documentation says
 
 
@@ -37,13 +40,55 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         in_background = bool(self._task.async_val) and not self._connection.has_native_async
-        arguments = dict(self._task.args)
+        try:
+            arguments = self._arguments(task_vars)
+        except UnknownSite as error:
+            return {**result, "failed": True, "msg": str(error)}
         lines = None if in_background else self._progress_lines(arguments, task_vars)
         with lines or contextlib.nullcontext():
-            result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background))
+            try:
+                found = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background)
+            except AnsibleConnectionFailure as error:
+                if self._task.delegate_to is None:
+                    raise
+                # "Unreachable" would be said of the caching server, to which Ansible never connects.
+                found = {"failed": True, "msg": f"{arguments.get('name')}: {self._unreachable(error)}"}
+        result.update(found)
         if not in_background:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
+
+    def _arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the module's arguments; the way to the caching server is that of the host the task is for.
+
+        Raises :class:`UnknownSite`.
+        """
+        arguments = dict(self._task.args)
+        prefix = str(arguments.pop("variables", None) or "")
+        host = str(task_vars["inventory_hostname"])
+        sites = Sites(self._task, task_vars, self._loader, prefix)
+        if not prefix:
+            return arguments if arguments.get("host") else {**sites.connection(host), **arguments}
+        found = sites.look(host)
+        trouble = sites.source_trouble(found.source)
+        if trouble:
+            raise UnknownSite(f"{host}: {trouble}")
+        if found.source != (self._task.delegate_to or host):
+            raise UnknownSite(
+                f"{host}: the task runs on {self._task.delegate_to or host}, but {prefix}source is {found.source}."
+                f" Set its delegate_to to that variable."
+            )
+        if SURVEYED not in task_vars:  # or it was said before, for all hosts at once
+            for line in site.warnings({host: found.ignored}, prefix):
+                display.warning(line)
+        return {**arguments, **found.options}
+
+    def _unreachable(self, error: AnsibleError) -> str:
+        where = self._task.delegate_to
+        return (
+            f"Ansible cannot reach {where}, from which it is synced ({' '.join(str(error).split())})."
+            f' Does "ansible -m ping {where}" work?'
+        )
 
     def _progress_lines(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> ProgressLines | None:
         """Return what shows the progress, with ``progress_file`` set for the module; None where none is to be shown."""

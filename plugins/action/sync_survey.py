@@ -7,58 +7,77 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.template import Templar
+from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite, split
+
+OWN = frozenset(("sites", "site_variable", "source_variable", "variables"))
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Evaluates a variable for each host of the play, and hands the values to the module.
+    """Works out for each host of the play how it is synced, and hands that to the module.
 
     A task for each host would do the same, with a process for each of them: with fifty hosts that took more time than
     to look at them.
     """
 
     _requires_connection = True
-    _VALID_ARGS = frozenset(("sites", "site_variable", "source_variable"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the module's result."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        arguments = dict(self._task.args)
-        site, source = arguments.pop("site_variable", None), arguments.pop("source_variable", None)
-        if site:
-            arguments["sites"] = self._sites(site, source, variables)
+        try:
+            given, common = split(self._task.args, OWN)
+        except ValueError as error:
+            raise AnsibleActionFail(f"sync_survey: {error}") from error
+        sites: t.Any
+        if given.get("variables"):
+            sites = self._by_prefix(str(given["variables"]), variables)
+        elif given.get("site_variable"):
+            sites = self._by_name(str(given["site_variable"]), given.get("source_variable"), variables)
+        else:
+            sites = given.get("sites")
+        if isinstance(sites, list):
+            # What a site does not say, null included, is said for all of them.
+            said = [{key: value for key, value in one.items() if value is not None} for one in sites]
+            given = {"sites": [{**common, **one} for one in said]}
         result.update(
-            self._execute_module(module_name="netboot.syncer.sync_survey", module_args=arguments, task_vars=variables)
+            self._execute_module(module_name="netboot.syncer.sync_survey", module_args=given, task_vars=variables)
         )
         return result
 
-    def _sites(self, site: str, source: str | None, variables: dict[str, t.Any]) -> list[t.Any]:
+    def _by_prefix(self, prefix: str, variables: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+        """Return the hosts of the play that are synced from where the task runs."""
+        sites = Sites(self._task, variables, self._loader, prefix)
+        here = self._task.delegate_to or variables["inventory_hostname"]
+        found = []
+        for host in variables["ansible_play_hosts"]:
+            try:
+                one = sites.look(host)
+            except UnknownSite:
+                continue  # it is told where the host is synced, and the others are not held up
+            if one.source == here and not sites.source_trouble(one.source):
+                found.append(one.options)
+        return found
+
+    def _by_name(self, site: str, source: str | None, variables: dict[str, t.Any]) -> list[t.Any]:
+        """Return the value that a variable has for each host that is synced from where the task's own host is."""
         for name in (site, source):
             if name and name not in variables:
                 raise AnsibleActionFail(f"sync_survey: there is no variable {name}")
+        sites = Sites(self._task, variables, self._loader)
+        wanted = [name for name in (site, source) if name]
         try:
-            ours = self._evaluate(source, variables) if source else None
-        except AnsibleError:
-            return []  # as below: this host is told so where it is synced, and the others are not held up
-        sites = []
+            ours = sites.evaluate(variables["inventory_hostname"], wanted)
+        except UnknownSite:
+            return []
+        found = []
         for host in variables["ansible_play_hosts"]:
-            its = self._variables_of(host, variables["hostvars"])
             try:
-                if source is None or self._evaluate(source, its) == ours:
-                    sites.append(self._evaluate(site, its))
-            except AnsibleError:
-                continue  # what cannot be evaluated is told where it is used, for this host alone
-        return sites
-
-    def _variables_of(self, host: str, hostvars: t.Any) -> dict[str, t.Any]:
-        """Return all variables of a host of the play, as a task for it would see them."""
-        found: dict[str, t.Any] = hostvars._variable_manager.get_vars(
-            play=self._task.play, host=hostvars._inventory.get_host(host), task=self._task
-        )
+                its = sites.evaluate(host, wanted)
+            except UnknownSite:
+                continue
+            if source is None or its.get(source) == ours.get(source):
+                found.append(its.get(site))
         return found
-
-    def _evaluate(self, name: str, variables: dict[str, t.Any]) -> t.Any:
-        return Templar(loader=self._loader, variables=variables).template(variables[name])

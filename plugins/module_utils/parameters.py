@@ -15,14 +15,14 @@ from .deciding.marker import DEFAULT_NAMES
 from .deciding.readiness import DEFAULT_POINTERS, Rules
 from .deciding.selection import Selection
 from .deciding.uploads import SETTLE
-from .doing import site_time
-from .doing.ssh_settings import Address
-from .doing.sync_run import Options, Site
+
+if t.TYPE_CHECKING:
+    from .doing.sync_run import Site
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "src": {"type": "path", "default": "/srv/netboot/assets"},
     "dest": {"type": "str", "default": "/srv/netboot/assets"},
-    "host": {"type": "str", "required": True},
+    "host": {"type": "str"},
     "name": {"type": "str"},
     "port": {"type": "int"},
     "user": {"type": "str"},
@@ -57,6 +57,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "lock_timeout": {"type": "int", "default": 60},
     "progress": {"type": "int", "default": 10},
     "progress_file": {"type": "path"},
+    "variables": {"type": "str"},
 }
 
 # The least and the most that a number may be
@@ -74,7 +75,14 @@ _RANGES: dict[str, tuple[int, float]] = {
 
 def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
     """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for what makes no sense."""
+    # The controller reads ARGUMENTS alone, in each run, and needs neither paramiko nor what is built on it.
+    from .doing import site_time
+    from .doing.ssh_settings import Address
+    from .doing.sync_run import Options, Site
+
     p = parameters
+    if not p["host"]:
+        raise ValueError("host: the address of the caching server is missing")
     if not p["dest"].startswith("/") or posixpath.normpath(p["dest"]).strip("/") == "":
         raise ValueError(f"dest: {p['dest']!r} is not the absolute path of a directory below /")
     for option, (least, most) in _RANGES.items():

@@ -31,9 +31,12 @@ options:
     type: str
     default: /srv/netboot/assets
   host:
-    description: The address of the caching server.
+    description:
+      - The address of the caching server.
+      - Without it, the module's action plugin takes address, port and user of the host that the task is for, as its own
+        C(ansible_host), C(ansible_port) and C(ansible_user) say. In a delegated task C({{ ansible_host }}) may be the
+        delegate's, so this is the safe way; neither C(-u) nor C(remote_user) counts.
     type: str
-    required: true
   name:
     description: What the caching server is called in messages; O(host) where left out.
     type: str
@@ -221,9 +224,17 @@ options:
       - A file on this host in which the module keeps what it is doing, as JSON; it is written anew about once a second
         and gone at the end. The action plugin sets this for itself.
     type: path
+  variables:
+    description:
+      - What the names of variables begin with that hold the options of the host that the task is for, such as
+        V(netboot_sync_). Then O(src) is C(netboot_sync_src), O(host) is C(netboot_sync_address), and so on. The
+        action plugin reads them as that host's own, not as the delegate's. A variable goes before an option of the
+        task, and where there is neither O(host), O(port) nor O(user), those of the inventory count.
+      - The task has to be delegated to the host that C(netboot_sync_source) names, which the inventory has to have.
+    type: str
 attributes:
   action:
-    description: An action plugin of the same name runs the module and shows its progress.
+    description: An action plugin of the same name finds the caching server, runs the module and shows its progress.
     support: full
   async:
     description: Can run in the background; no progress is shown then.
@@ -246,6 +257,11 @@ EXAMPLES = r"""
       - dev/**
     unmarked_images:
       - caching-server/*.squashfs
+
+- name: Bring the host that the task is for in line, from the netboot server
+  netboot.syncer.sync_assets:
+    private_key_file: /etc/netboot/caching-server.pem
+  delegate_to: netboot-server
 """
 
 RETURN = r"""

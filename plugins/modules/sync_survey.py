@@ -26,9 +26,15 @@ options:
       - The caching servers, each as a dictionary of the options of M(netboot.syncer.sync_assets). V(null) counts as
         left out. With C(verify) set, a caching server is not looked at, since its content has to be compared. Nor is
         one whose options make no sense, nor those that share a C(name).
-      - Either this or O(site_variable) is needed.
+      - This, O(variables) or O(site_variable) is needed.
     type: list
     elements: dict
+  variables:
+    description:
+      - What the names of variables begin with that hold the options of each host of the play, see
+        O(netboot.syncer.sync_assets#module:variables). Only hosts whose C(netboot_sync_source) is where the task runs
+        are looked at; the task itself runs once.
+    type: str
   site_variable:
     description:
       - The name of a variable with such a dictionary. It is evaluated for each host of the play, with the variables of
@@ -39,9 +45,12 @@ options:
       - With O(site_variable), the name of a variable that tells for each host of the play where it is synced from. Only
         hosts for which it is the same as for the task are looked at.
     type: str
+notes:
+  - An option of M(netboot.syncer.sync_assets) that the task has, such as one that C(module_defaults) sets for the group
+    C(netboot.syncer.all), holds for each caching server that does not say otherwise.
 attributes:
   action:
-    description: The controller evaluates O(site_variable).
+    description: The controller evaluates O(variables) and O(site_variable).
     support: full
   check_mode:
     description: Never changes anything.
@@ -67,13 +76,8 @@ EXAMPLES = r"""
 
 - name: Find out which hosts of the play have nothing to do
   netboot.syncer.sync_survey:
-    site_variable: site
-  vars:
-    site:
-      name: "{{ inventory_hostname }}"
-      host: "{{ ansible_host }}"
-      user: "{{ ansible_user }}"
-  delegate_to: netboot-server
+    variables: netboot_sync_
+  delegate_to: "{{ netboot_sync_source }}"
   run_once: true
   register: survey
 """
@@ -143,8 +147,9 @@ def main() -> None:
             "sites": {"type": "list", "elements": "dict"},
             "site_variable": {"type": "str"},
             "source_variable": {"type": "str"},
+            "variables": {"type": "str"},
         },
-        required_one_of=[("sites", "site_variable")],
+        required_one_of=[("sites", "site_variable", "variables")],
         supports_check_mode=True,
     )
     if PARAMIKO_ERROR:

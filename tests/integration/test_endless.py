@@ -53,7 +53,7 @@ print(json.dumps({"grown": peak() - before, "lines": lines, "attempts": run.atte
 
 def endless_names(
     _channel: Channel, _number: int, _payload: bytes, *, ever: Iterator[bytes] = hostile.numbers()
-) -> Answer:  # noqa: B008  # one for all calls
+) -> Answer:  # one for all calls
     return hostile.names([(b"a" * 150 + next(ever), FILE, 1) for _index in range(100)])
 
 
@@ -79,7 +79,7 @@ def deeper_and_deeper(_channel: Channel, _number: int, _payload: bytes) -> Answe
 
 def endless_links(
     _channel: Channel, _number: int, _payload: bytes, *, ever: Iterator[bytes] = hostile.numbers()
-) -> Answer:  # noqa: B008
+) -> Answer:
     return hostile.names([(next(ever), LINK, 1) for _index in range(100)])
 
 

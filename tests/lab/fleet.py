@@ -196,11 +196,12 @@ class Fleet:
         self.known_hosts.write_text("".join(lines), encoding="utf-8")
 
     def inventory_text(self) -> str:
-        """The inventory as YAML. It has no group ``netboot_server``: the control node is the netboot server."""
+        """The inventory as YAML. The source is a group ``netboot_server`` that a test adds, or the control node."""
         key, known_hosts = str(self.key.private), str(self.known_hosts)
         group = {
             "ansible_ssh_private_key_file": key,
             "ansible_ssh_common_args": f"""-o IdentitiesOnly=yes -o 'UserKnownHostsFile="{known_hosts}"'""",
+            "netboot_sync_source": "{{ groups['netboot_server'] | default(['localhost']) | first }}",
             "netboot_sync_src": str(self.tree.root),
             "netboot_sync_private_key_file": key,
             "netboot_sync_known_hosts_file": known_hosts,

@@ -20,7 +20,7 @@ from ..deciding.assets import DIRECTORY, FILE, Entry, Tree, parents
 from ..deciding.bandwidth import NO_LIMIT, Limit
 from ..deciding.marker import MAX_SIZE
 from ..errors import ConnectionTrouble, Kept, LeftForLater, SourceChanged, SyncError
-from . import remote_commands, rsync_transport, site_time
+from . import itself, remote_commands, rsync_transport, site_time
 from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
 from .folding import Spellings, in_spelling_of
 from .listing import Listing, list_tree
@@ -143,7 +143,17 @@ class CachingServer:
     # The lock
 
     def find_destination(self) -> None:
-        """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it."""
+        """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it.
+
+        Nor may it be the tree of the source itself.
+        """
+        src = self._source.root
+        if self.abilities.place is not None:
+            what = itself.relation(itself.place(src), self.abilities.place)
+        else:
+            what = itself.SAME if itself.is_seen(self._sftp, self.dest, src) else ""
+        if what:
+            raise itself.refusal(self._session.where, self.dest, what)
         if self._look(self.dest) is None:
             # Often a file system that is not mounted; what is written below its mount point would be lost to sight.
             if self._look(f"{posixpath.dirname(self.dest)}/.") is None:
@@ -169,6 +179,7 @@ class CachingServer:
             self._lock = self._take_lock()
         except OSError as error:
             raise self._unwritable(error) from error
+        self._refuse_itself()
 
     def _take_lock(self) -> Lock:
         if self.abilities.locks:
@@ -183,6 +194,11 @@ class CachingServer:
         lock = LeaseLock(self._session, self._area.lock, timeout=self._lock_timeout)
         lock.acquire()
         return lock
+
+    def _refuse_itself(self) -> None:
+        """Raise :class:`SyncError` where the work area of the caching server is one of the source's own tree."""
+        if self.abilities.place is None and itself.shows_work_area(self._sftp, self._area.root, self._source.root):
+            raise itself.refusal(self._session.where, self.dest, itself.SAME)
 
     def _make_proof(self) -> str:
         """Make a directory that the shell has to find; nothing where not even that can be made."""

@@ -15,13 +15,15 @@ import time
 import typing as t
 
 from ..errors import ConnectionTrouble, SyncError
+from . import itself
 from .conversation import Conversation
 from .session import Session
 
 # Says what is there. With a forced command (internal-sftp, say), nothing of this runs.
 # What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe
 # serves for that, since nobody else can hold its lock.
-_PROBE = r"""
+_PROBE = (
+    r"""
 for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
 : | flock -w 1 0 >/dev/null 2>&1 && say "has flock"
 timeout 5 sh -c : >/dev/null 2>&1 && say "has timeout"
@@ -37,6 +39,8 @@ if [ -n "$real" ]; then
   done 2>/dev/null </proc/self/mountinfo && say "mounts told"
 fi
 """
+    + itself.SCRIPT
+)
 
 # Where a file is long, how far it has come is told every other second: the position in it, which the kernel tells for
 # a descriptor that both share; without /proc, only that it goes on. When nobody hears that any more, all of the script
@@ -146,6 +150,7 @@ class Abilities(t.NamedTuple):
     """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
 
     ``aes`` tells whether its processor has instructions for AES.
+    ``place`` tells where the destination is, and is None where no command of ours runs.
     ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
     ``has_shell`` tells whether it ran our script, ``real`` is the destination as that found it, without symlinks, and
     ``mounts`` the kernel's lines of what is mounted below it, None where that is not known. ``prints`` is what the
@@ -163,6 +168,7 @@ class Abilities(t.NamedTuple):
     mounts: tuple[str, ...] | None = None
     prints: str = ""
     complains: str = ""
+    place: itself.Place | None = None
 
     def without_files(self) -> Abilities:
         """Return what is left where the shell sees other files than SFTP: its clock."""
@@ -206,6 +212,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
         has_shell=True,
         real=next((line[5:] for line in lines if line.startswith("real ")), ""),
         mounts=tuple(line[6:] for line in lines if line.startswith("mount ")) if "mounts told" in lines else None,
+        place=itself.parse(lines),
     )
 
 

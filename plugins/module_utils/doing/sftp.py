@@ -232,6 +232,11 @@ class Sftp:
         _unused, answer = self._request(protocol.CMD_REALPATH, os.fsencode(path))
         return os.fsdecode(answer.get_string()) if answer.get_int() == 1 else path
 
+    def resolve(self, path: str) -> str:
+        """Return the absolute path of what a path leads to."""
+        _unused, answer = self._request(protocol.CMD_REALPATH, os.fsencode(path))
+        return os.fsdecode(answer.get_string()) if answer.get_int() == 1 else ""
+
     def space(self, path: str) -> Space | None:
         """Return the room in the file system that holds ``path``, or None where the server does not tell."""
         try:

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.itself import Place
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.remote_commands import (
     Abilities,
     parse_abilities,
@@ -53,19 +54,26 @@ def test_what_the_real_rsync_prints(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "abilities"),
     [
-        pytest.param([], Abilities(has_shell=True), id="a bare shell"),
+        pytest.param([], Abilities(has_shell=True, place=Place()), id="a bare shell"),
         pytest.param(
             ["has rsync", "has sha256sum", "has xargs", "rsync  version 3.2.7  protocol version 31"],
-            Abilities(rsync=(3, 2, 7), hashes=True, has_shell=True),
+            Abilities(rsync=(3, 2, 7), hashes=True, has_shell=True, place=Place()),
             id="rsync and hashes",
         ),
-        pytest.param(["has rsync"], Abilities(has_shell=True), id="an rsync that does not run"),
-        pytest.param(["has dd", "has flock", "has timeout"], Abilities(locks=True, has_shell=True), id="flock"),
-        pytest.param(["has dd", "has timeout"], Abilities(has_shell=True), id="a flock that knows no -w"),
+        pytest.param(["has rsync"], Abilities(has_shell=True, place=Place()), id="an rsync that does not run"),
         pytest.param(
-            ["real /srv", "mount 36 35 98:0 / /srv/prod rw - ext4 /dev/b rw", "mounts told"],
+            ["has dd", "has flock", "has timeout"], Abilities(locks=True, has_shell=True, place=Place()), id="flock"
+        ),
+        pytest.param(
+            ["has dd", "has timeout"], Abilities(has_shell=True, place=Place()), id="a flock that knows no -w"
+        ),
+        pytest.param(
+            ["real /srv/assets", "mount 36 35 98:0 / /srv/assets/prod rw - ext4 /dev/b rw", "mounts told"],
             Abilities(
-                has_shell=True, real="/srv/assets", mounts=("36 35 98:0 / /srv/assets/prod rw - ext4 /dev/b rw",)
+                has_shell=True,
+                place=Place(),
+                real="/srv/assets",
+                mounts=("36 35 98:0 / /srv/assets/prod rw - ext4 /dev/b rw",),
             ),
             id="a mount",
         ),

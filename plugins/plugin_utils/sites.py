@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each host of a play is synced, from its own variables, for action plugins.
+
+Ansible adds ``ansible_host``, ``ansible_port`` and ``ansible_user`` of the machine that a task connects to to the
+variables of the task (``PlayContext.update_vars``): inside a delegated task, a host that does not set its own has the
+delegate's. Here they come from the variable manager, which knows nothing of the connection of the task.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.template import Templar
+
+from . import site
+
+PREFIX = "netboot_sync_"
+
+
+class Site(t.NamedTuple):
+    """A host of the play: what syncs it.
+
+    :ivar source: the inventory host to send from.
+    :ivar options: those of sync_assets.
+    :ivar ignored: the variables that say how Ansible logs in to it, and do not count; each with what does.
+    """
+
+    name: str
+    source: str
+    options: dict[str, t.Any]
+    ignored: dict[str, str]
+
+
+class UnknownSite(Exception):
+    """The variables of a host cannot be worked out; the text is one line."""
+
+
+class Sites:
+    """The hosts of a play as caching servers.
+
+    :param task: the task at hand; its own variables, and those of its role, count.
+    :param variables: the ``task_vars`` of the action plugin.
+    :param prefix: what the names of the variables begin with.
+    """
+
+    def __init__(self, task: t.Any, variables: t.Mapping[str, t.Any], loader: t.Any, prefix: str = PREFIX) -> None:
+        self._task = task
+        self._variables = variables
+        self._hostvars = variables["hostvars"]
+        self._loader = loader
+        self.prefix = prefix
+        names = (*site.CONNECTION_NAMES, *site.IGNORED, *site.variable_names(prefix).values(), f"{prefix}source")
+        self._names = tuple(dict.fromkeys(names))
+
+    def look(self, host: str) -> Site:
+        """Return how a host is synced. Raises :class:`UnknownSite`."""
+        values = self.evaluate(host, self._names)
+        options = site.options(values, self.prefix)
+        return Site(host, str(values.get(f"{self.prefix}source") or ""), options, site.ignored(values, options.keys()))
+
+    def connection(self, host: str) -> dict[str, t.Any]:
+        """Return how Ansible would connect to a host, as options. Raises :class:`UnknownSite`."""
+        values = self.evaluate(host, site.CONNECTION_NAMES)
+        return {"name": host, **site.connection(values)}
+
+    def source_trouble(self, source: str) -> str:
+        """Return why nothing can be sent from a source; nothing where it can."""
+        # The inventory, not the play: a limit does not matter. It always has a localhost.
+        return site.source_trouble(source, known=bool(source) and source in self._hostvars, prefix=self.prefix)
+
+    def evaluate(self, host: str, names: t.Iterable[str]) -> dict[str, t.Any]:
+        """Return the values of variables of a host; one that is not defined lacks. Raises :class:`UnknownSite`."""
+        raw = self._raw(host)
+        try:
+            # All at once: a templar for each would cost far more than what it does.
+            found = Templar(loader=self._loader, variables=raw).template({n: raw[n] for n in names if n in raw})
+        except AnsibleError as error:
+            raise UnknownSite(f"{host}: its variables make no sense: {' '.join(str(error).split())}") from error
+        return {**t.cast("dict[str, t.Any]", found), "inventory_hostname": host}
+
+    def _raw(self, host: str) -> dict[str, t.Any]:
+        """Return all variables of a host, not evaluated, as a task for it sees them that is not delegated."""
+        found: dict[str, t.Any] = self._hostvars._variable_manager.get_vars(
+            play=self._task.play, host=self._hostvars._inventory.get_host(host), task=self._task
+        )
+        if host == self._variables.get("inventory_hostname"):
+            # What only this task has, such as the variable of its loop.
+            lost = self._variables.keys() - found.keys() - site.CONNECTION_NAMES
+            found.update((name, self._variables[name]) for name in lost)
+        if site.is_unset(found.get("ansible_host")):
+            # As in any task for that host: what users write counts on it.
+            found["ansible_host"] = found.get("ansible_ssh_host") or host
+        return found
+
+
+def split(given: t.Mapping[str, t.Any], own: t.Collection[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Return the arguments of a task that are a module's own, and those that are sync_assets' for each site.
+
+    The latter come from ``module_defaults`` of the group ``netboot.syncer.all``, say. Raises :class:`ValueError`.
+    """
+    options = site.variable_names("")
+    unknown = given.keys() - own - options.keys() - {"name", "progress_file", "variables"}
+    if unknown:
+        raise ValueError(f"Unsupported parameters: {', '.join(sorted(unknown))}")
+    ours = {name: value for name, value in given.items() if name in own}
+    return ours, {name: value for name, value in given.items() if name in options and name not in own}
