@@ -19,9 +19,11 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.netboot.syncer.plugins.plugin_utils import site
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, site
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
+
+guardian.begin()  # the main process of a run loads this as well, before its first worker does
 
 display = Display()
 
@@ -53,7 +55,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                     raise
                 # "Unreachable" would be said of the caching server, to which Ansible never connects.
                 found = {"failed": True, "msg": f"{arguments.get('name')}: {self._unreachable(error)}"}
-        result.update(found)
+        host = str(task_vars.get("inventory_hostname", ""))
+        result.update(ended.told_in_words(found, host=host, machine=str(self._task.delegate_to or host)))
         if not in_background:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
