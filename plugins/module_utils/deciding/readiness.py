@@ -86,7 +86,8 @@ class Inventory:
     and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs, and of
     every marker that was set aside. ``image_paths`` are all images of the tree, chosen or not. ``withdrawn`` are those
     that were withdrawn by name, chosen or not, and whether the squashfs of each is to be removed. Of what may lie below
-    ``unlisted``, chosen or not, nothing is known.
+    ``unlisted``, chosen or not, nothing is known. ``kernels_hold`` tells of every kernel in the tree, chosen or not,
+    which entries of :attr:`Rules.kernel_files` its directory fulfils.
     """
 
     images: tuple[Image, ...] = ()
@@ -100,6 +101,7 @@ class Inventory:
     image_paths: frozenset[str] = frozenset()
     unlisted: frozenset[str] = frozenset()
     withdrawn: dict[str, bool] = dataclasses.field(default_factory=dict)
+    kernels_hold: dict[str, KernelFiles] = dataclasses.field(default_factory=dict)
 
     def may_hold(self, path: str) -> bool:
         """Tell whether a path lies where the netboot server could not look."""
@@ -190,6 +192,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         pairs={**set_aside, **pairs},
         image_paths=found.paths | set(withdrawn),
         withdrawn=withdrawn,
+        kernels_hold=kernels_there.held(),
         unlisted=frozenset(p for p in evidence.unreadable if p in tree and tree[p].kind in (DIRECTORY, OTHER)),
     )
 

@@ -235,6 +235,15 @@ def test_what_only_the_caching_server_has_goes_marker_first(name: str) -> None:
     assert names[0] == ("withdraw", "ltsp/x86_64.json")
 
 
+def test_the_netboot_server_says_what_is_an_image_there() -> None:
+    """Its marker has gone here, and no name tells of it; nor does its length, which mksquashfs -nopad leaves odd."""
+    image = squashfs() + b"x"
+    there = Assets().file("p/rootfs", image).marker("p/rootfs.json", {})
+    plan = make_plan(Assets().file("p/rootfs", image), there)
+    assert plan.markers == {"p/rootfs.json": "p/rootfs"}
+    assert plan.images == {"p/rootfs"}
+
+
 def test_a_plain_file_with_a_json_beside_it_is_none_there_either() -> None:
     source = Assets().file("boot/menu", bytes(4096)).file("boot/menu.json", b"{}").file("boot/x", b"1")
     assert make_plan(source, source.copy().file("boot/menu", bytes(8192))).markers == {}
