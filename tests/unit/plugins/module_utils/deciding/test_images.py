@@ -48,7 +48,7 @@ NAMES = ["x86_64.img", "a.SQUASHFS", "a.sqfs", "a.snap", "a", "a.iso", "gnome-21
 @pytest.mark.parametrize("suffix", ["-kernel.json", ".json"])
 def test_a_squashfs_by_any_name_is_checked_and_sent_with_its_marker(name: str, suffix: str) -> None:
     stem = name.rpartition(".")[0] or name
-    for stem_or_name in {stem, name}:
+    for stem_or_name in (stem, name):
         marker = f"ltsp/{stem_or_name}{suffix}"
         assets = Assets().kernel().file(f"ltsp/{name}", squashfs()).marker(marker, {"version": KERNEL})
         image = only(assets.inventory())
@@ -187,6 +187,8 @@ def test_a_marker_beside_a_symlink_says_that_what_it_leads_to_is_whole() -> None
         found = reasons(assets.file("store/0a1b", content).marker("p/x.json", marker))
         assert found["store/0a1b"].startswith("no marker yet")
         assert found["p/x.squashfs"] != ""
+    assets = Assets().file("dev/y.sqfs", squashfs()).link("p/x.squashfs", "../dev/y.sqfs").marker("p/x.json", {})
+    assert reasons(assets)["dev/y.sqfs"].startswith("no marker yet")  # whoever takes it away means that
 
 
 # -- the caching server -------------------------------------------------------------------------------------------
