@@ -245,8 +245,8 @@ def _images(files: Files, known: Images, parts: t.Mapping[str, str], rules: Rule
             order = {name: i for i, name in enumerate(markers.marker_paths(path, rules.marker_names))}
             found.sort(key=lambda entry: (order.get(entry.path, len(order)), entry.path))
             images[path] = look.image(path, tuple(found))
-    # A marker beside a symlink says that the file that it leads to is whole, wherever that lies. What has the name of an
-    # image needs its own all the same: to take that away is to withdraw it.
+    # A marker beside a symlink says that the file that it leads to is whole, wherever that lies. What has the name of
+    # an image needs its own all the same: to take that away is to withdraw it.
     for alias in list(images.values()):
         if alias.ready and alias.markers and alias.squashfs is not None and alias.squashfs.kind == SYMLINK:
             target = follow(alias.path, files.tree).entry
