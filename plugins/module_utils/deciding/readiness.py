@@ -208,7 +208,9 @@ def _set_aside(tree: Tree, evidence: Evidence, rules: Rules, known: Images) -> d
         return {}
     as_before = {**tree, **{path: Entry(path, FILE) for path in evidence.records}}
     found = find_images(as_before, rules, known.paths)
-    return {path: image for path, image in found.pairs.items() if path in evidence.records}
+    # Whoever set it aside knew it as a marker, though by now its squashfs may be gone, and no image lie beside it.
+    guesses = {path: markers.squashfs_paths(path, rules.marker_names) for path in evidence.records}
+    return {path: found.pairs.get(path, guess[0]) for path, guess in guesses.items() if guess}
 
 
 def version_stated(content: bytes) -> str:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding import steps
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import image_name
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import marker_paths
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Image, Inventory, Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Image, Inventory, Rules, assess
 
 from tests.unit.plugins.module_utils.deciding.trees import KERNEL, Assets, make_plan, squashfs
 
@@ -265,3 +266,10 @@ def test_a_predecessor_under_another_suffix_is_the_basis() -> None:
     source = Assets().file(new, squashfs()).marker("p/21-04-09-gnome-master-f1d734e.json", {})
     plan = make_plan(source, Assets().file(old, squashfs("2")))
     assert [step.basis for unit in plan.units for step in unit.steps if isinstance(step, steps.Send)][:1] == [old]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a-kernel.json"])
+def test_a_marker_that_was_set_aside_is_one_though_its_squashfs_has_gone(name: str) -> None:
+    assets = Assets().file("boot/menu")
+    evidence = dataclasses.replace(assets.evidence(), records={f"dev/{name}": False})
+    assert assess(assets.tree, evidence, Rules()).withdrawn == {"dev/a.squashfs": False}
