@@ -78,10 +78,14 @@ def kernel_paths(version: str, tree: Tree, kernel_files: KernelFiles) -> list[st
 
 
 def _present(version: str, tree: Tree, names: t.Sequence[str]) -> list[str]:
-    directory = kernel_directory(version)
-    paths = [f"{directory}/{name.replace(_VERSION, version)}" for name in names]
+    paths = _paths(version, names)
     there = [path for path in paths if path in tree]
     return [path for path in there if tree[path].kind != DIRECTORY] or there or paths[:1]
+
+
+def _paths(version: str, names: t.Iterable[str]) -> list[str]:
+    directory = kernel_directory(version)
+    return [f"{directory}/{name.replace(_VERSION, version)}" for name in names]
 
 
 def kernel_part(path: str, images: t.Container[str], pairs: t.Container[str]) -> str:
@@ -107,6 +111,17 @@ class Kernels:
             # The temporary file of an upload is no part, no more than one that has a hidden name.
             if version and entry.kind != DIRECTORY and not uploads.is_temporary(path):
                 self._parts.setdefault(version, []).append(entry)
+
+    def held(self) -> dict[str, KernelFiles]:
+        """Return for each kernel of the tree those entries of which a name is in its directory."""
+        return {
+            version: tuple(
+                names
+                for names in self._kernel_files
+                if any(path in self._files.tree for path in _paths(version, names))
+            )
+            for version in self._parts
+        }
 
     def look(self, version: str) -> tuple[list[Entry], str]:
         """Return all that belongs to a kernel, and why it is not whole: in words that begin with the path."""

@@ -9,7 +9,7 @@ import dataclasses
 
 from .assets import FILE, SYMLINK, Entry, Trail, Tree, follow
 from .images import Images, find
-from .kernels import kernel_part, kernel_paths
+from .kernels import USUAL_FILES, kernel_part, kernel_paths
 from .readiness import Inventory, Rules, version_stated
 
 
@@ -121,7 +121,7 @@ class Promises:
     def _promise(self, marker: str, images: tuple[str, ...]) -> Promise:
         trail = follow(marker, self._there.tree)
         version = self._version(trail.entry)
-        kernel = kernel_paths(version, self._there.tree, self._rules.kernel_files) if version else ()
+        kernel = self._kernel(version) if version else ()
         paths = (*images, *kernel)
         trails = [follow(path, self._there.tree) for path in paths]
         # A marker that is a symlink to nowhere is not seen; it promises what it will when something comes there.
@@ -134,6 +134,22 @@ class Promises:
             names=tuple(dict.fromkeys(name for one in (trail, *trails) for name in one.names)),
             trouble=next((text for text in trouble if text), ""),
         )
+
+    def _kernel(self, version: str) -> list[str]:
+        """Return the files of a kernel that a marker promises: what is there, and what has to be.
+
+        What somebody adds to ``kernel_files``, or mistypes there, takes no image from clients that the netboot server
+        holds as it is here. It has to be here where the netboot server's kernel has it; or where there is no such
+        kernel to compare with, and the usual rule is broken as well.
+        """
+        there, ours = self._there.tree, self._inventory.kernels_hold.get(version)
+        usual = all(path in there for path in kernel_paths(version, there, USUAL_FILES))
+        paths: list[str] = []
+        for names in self._rules.kernel_files:
+            found = kernel_paths(version, there, (names,))
+            if found[0] in there or names in USUAL_FILES or (not usual if ours is None else names in ours):
+                paths += found
+        return paths
 
     def _version(self, file: Entry | None) -> str:
         if file is None or file.kind != FILE:

@@ -86,7 +86,8 @@ class Inventory:
     and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs, and of
     every marker that was set aside. ``image_paths`` are all images of the tree, chosen or not. ``withdrawn`` are those
     that were withdrawn by name, chosen or not, and whether the squashfs of each is to be removed. Of what may lie below
-    ``unlisted``, chosen or not, nothing is known.
+    ``unlisted``, chosen or not, nothing is known. ``kernels_hold`` tells of every kernel in the tree, chosen or not,
+    which entries of :attr:`Rules.kernel_files` its directory fulfils.
     """
 
     images: tuple[Image, ...] = ()
@@ -100,6 +101,7 @@ class Inventory:
     image_paths: frozenset[str] = frozenset()
     unlisted: frozenset[str] = frozenset()
     withdrawn: dict[str, bool] = dataclasses.field(default_factory=dict)
+    kernels_hold: dict[str, KernelFiles] = dataclasses.field(default_factory=dict)
 
     def may_hold(self, path: str) -> bool:
         """Tell whether a path lies where the netboot server could not look."""
@@ -190,6 +192,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         pairs={**set_aside, **pairs},
         image_paths=found.paths | set(withdrawn),
         withdrawn=withdrawn,
+        kernels_hold=kernels_there.held(),
         unlisted=frozenset(p for p in evidence.unreadable if p in tree and tree[p].kind in (DIRECTORY, OTHER)),
     )
 
@@ -205,7 +208,9 @@ def _set_aside(tree: Tree, evidence: Evidence, rules: Rules, known: Images) -> d
         return {}
     as_before = {**tree, **{path: Entry(path, FILE) for path in evidence.records}}
     found = find_images(as_before, rules, known.paths)
-    return {path: image for path, image in found.pairs.items() if path in evidence.records}
+    # Whoever set it aside knew it as a marker, though by now its squashfs may be gone, and no image lie beside it.
+    guesses = {path: markers.squashfs_paths(path, rules.marker_names) for path in evidence.records}
+    return {path: found.pairs.get(path, guess[0]) for path, guess in guesses.items() if guess}
 
 
 def version_stated(content: bytes) -> str:
@@ -242,11 +247,13 @@ def _images(files: Files, known: Images, parts: t.Mapping[str, str], rules: Rule
             order = {name: i for i, name in enumerate(markers.marker_paths(path, rules.marker_names))}
             found.sort(key=lambda entry: (order.get(entry.path, len(order)), entry.path))
             images[path] = look.image(path, tuple(found))
-    # A marker beside a symlink says of the file that it leads to that it is whole, wherever that lies.
+    # A marker beside a symlink says that the file that it leads to is whole, wherever that lies. What has the name of
+    # an image needs its own all the same: to take that away is to withdraw it.
     for alias in list(images.values()):
         if alias.ready and alias.markers and alias.squashfs is not None and alias.squashfs.kind == SYMLINK:
             target = follow(alias.path, files.tree).entry
-            if target is not None and target.path in images and not images[target.path].markers:
+            unnamed = target is not None and target.path in images and not image_name(target.path)
+            if target is not None and unnamed and not images[target.path].markers:
                 images[target.path] = look.image(target.path, (), vouched=True)
     return list(images.values())
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding import steps
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import image_name
 from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import marker_paths
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Image, Inventory, Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Image, Inventory, Rules, assess
 
 from tests.unit.plugins.module_utils.deciding.trees import KERNEL, Assets, make_plan, squashfs
 
@@ -48,7 +49,7 @@ NAMES = ["x86_64.img", "a.SQUASHFS", "a.sqfs", "a.snap", "a", "a.iso", "gnome-21
 @pytest.mark.parametrize("suffix", ["-kernel.json", ".json"])
 def test_a_squashfs_by_any_name_is_checked_and_sent_with_its_marker(name: str, suffix: str) -> None:
     stem = name.rpartition(".")[0] or name
-    for stem_or_name in {stem, name}:
+    for stem_or_name in (stem, name):
         marker = f"ltsp/{stem_or_name}{suffix}"
         assets = Assets().kernel().file(f"ltsp/{name}", squashfs()).marker(marker, {"version": KERNEL})
         image = only(assets.inventory())
@@ -187,6 +188,8 @@ def test_a_marker_beside_a_symlink_says_that_what_it_leads_to_is_whole() -> None
         found = reasons(assets.file("store/0a1b", content).marker("p/x.json", marker))
         assert found["store/0a1b"].startswith("no marker yet")
         assert found["p/x.squashfs"] != ""
+    assets = Assets().file("dev/y.sqfs", squashfs()).link("p/x.squashfs", "../dev/y.sqfs").marker("p/x.json", {})
+    assert reasons(assets)["dev/y.sqfs"].startswith("no marker yet")  # whoever takes it away means that
 
 
 # -- the caching server -------------------------------------------------------------------------------------------
@@ -235,6 +238,15 @@ def test_what_only_the_caching_server_has_goes_marker_first(name: str) -> None:
     assert names[0] == ("withdraw", "ltsp/x86_64.json")
 
 
+def test_the_netboot_server_says_what_is_an_image_there() -> None:
+    """Its marker has gone here, and no name tells of it; nor does its length, which mksquashfs -nopad leaves odd."""
+    image = squashfs() + b"x"
+    there = Assets().file("p/rootfs", image).marker("p/rootfs.json", {})
+    plan = make_plan(Assets().file("p/rootfs", image), there)
+    assert plan.markers == {"p/rootfs.json": "p/rootfs"}
+    assert plan.images == {"p/rootfs"}
+
+
 def test_a_plain_file_with_a_json_beside_it_is_none_there_either() -> None:
     source = Assets().file("boot/menu", bytes(4096)).file("boot/menu.json", b"{}").file("boot/x", b"1")
     assert make_plan(source, source.copy().file("boot/menu", bytes(8192))).markers == {}
@@ -254,3 +266,10 @@ def test_a_predecessor_under_another_suffix_is_the_basis() -> None:
     source = Assets().file(new, squashfs()).marker("p/21-04-09-gnome-master-f1d734e.json", {})
     plan = make_plan(source, Assets().file(old, squashfs("2")))
     assert [step.basis for unit in plan.units for step in unit.steps if isinstance(step, steps.Send)][:1] == [old]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a-kernel.json"])
+def test_a_marker_that_was_set_aside_is_one_though_its_squashfs_has_gone(name: str) -> None:
+    assets = Assets().file("boot/menu")
+    evidence = dataclasses.replace(assets.evidence(), records={f"dev/{name}": False})
+    assert assess(assets.tree, evidence, Rules()).withdrawn == {"dev/a.squashfs": False}

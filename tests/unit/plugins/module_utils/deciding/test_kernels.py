@@ -108,6 +108,41 @@ def test_a_marker_on_the_caching_server_promises_the_same(names: tuple[str, ...]
     assert [(step.name, step_path(step)) for step in plan.units[0].steps] == [("withdraw", "prod/a-kernel.json")]
 
 
+@pytest.mark.parametrize(
+    ("names", "kernel_files"),
+    [
+        pytest.param(("vmlinuz", "initrd"), ["vmlinuz", ["initd"]], id="mistyped"),
+        pytest.param(("vmlinuz", "initrd"), ["vmlinuz", "initrd", "dtb"], id="one-more"),
+        pytest.param(("k", "i"), [["k"], ["j"]], id="names-of-ones-own"),
+    ],
+)
+def test_a_rule_that_nothing_fulfils_takes_no_published_image_away(names: tuple[str, ...], kernel_files: Any) -> None:
+    rules = Rules(kernel_files=read_kernel_files(kernel_files))
+    source = holding(*names)
+    plan = make_plan(source, source.copy(), rules)
+    assert plan.units == ()
+    assert "prod/a.squashfs" in plan.held_back
+
+
+@pytest.mark.parametrize("kernel_files", [["vmlinuz", ["initd"]], ["vmlinuz", "initrd", "dtb"]])
+def test_nor_one_that_only_the_caching_server_has(kernel_files: Any) -> None:
+    rules = Rules(kernel_files=read_kernel_files(kernel_files))
+    plan = make_plan(Assets().file("boot/menu"), holding("vmlinuz", "initrd"), rules)
+    assert [unit.kind for unit in plan.units] == ["file"]
+
+
+def test_what_the_rule_asks_for_and_the_netboot_server_has_must_be_there() -> None:
+    rules = Rules(kernel_files=read_kernel_files(["vmlinuz", "initrd", "dtb"]))
+    plan = make_plan(holding("vmlinuz", "initrd", "dtb"), holding("vmlinuz", "initrd"), rules)
+    assert plan.units[0].kind == "withdrawal"
+    assert plan.units[-1].path == "prod/a.squashfs"
+
+
+@pytest.mark.parametrize("source", [holding("vmlinuz"), Assets().file("boot/menu")], ids=["lost-here-too", "no-kernel"])
+def test_an_initrd_that_is_lost_there_is_a_promise_not_kept(source: Assets) -> None:
+    assert make_plan(source, holding("vmlinuz")).units[0].kind == "withdrawal"
+
+
 def test_a_pointer_waits_for_every_name_of_the_kernel() -> None:
     source = holding("linux", "initrd.img").latest()
     (pointer,) = (unit for unit in make_plan(source, Assets()).units if unit.kind == "pointer")
