@@ -19,7 +19,10 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
+
+guardian.begin()  # the main process of a run loads this as well, before its first worker does
 
 display = Display()
 
@@ -40,7 +43,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         arguments = dict(self._task.args)
         lines = None if in_background else self._progress_lines(arguments, task_vars)
         with lines or contextlib.nullcontext():
-            result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background))
+            found = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background)
+        host = str(task_vars.get("inventory_hostname", ""))
+        result.update(ended.told_in_words(found, host=host, machine=str(self._task.delegate_to or host)))
         if not in_background:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result

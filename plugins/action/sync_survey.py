@@ -10,6 +10,9 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian
+
+guardian.begin()  # the main process of a run loads this as well, before its first worker does
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
@@ -30,9 +33,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         site, source = arguments.pop("site_variable", None), arguments.pop("source_variable", None)
         if site:
             arguments["sites"] = self._sites(site, source, variables)
-        result.update(
-            self._execute_module(module_name="netboot.syncer.sync_survey", module_args=arguments, task_vars=variables)
+        found = self._execute_module(
+            module_name="netboot.syncer.sync_survey", module_args=arguments, task_vars=variables
         )
+        host = str(variables.get("inventory_hostname", ""))
+        result.update(ended.told_in_words(found, host="survey", machine=str(self._task.delegate_to or host)))
         return result
 
     def _sites(self, site: str, source: str | None, variables: dict[str, t.Any]) -> list[t.Any]:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.lab.fleet import CHECKOUT, Fleet, SiteSpec
 from tests.lab.process import find_program
-from tests.lab.runs import IMAGE, NEXT, SITE, is_delivered, sync
+from tests.lab.runs import IMAGE, NEXT, SITE, is_delivered, sync, wait_until
 from tests.lab.tree import flip_byte
 
 GATE = CHECKOUT / "roles" / "netboot_sync" / "files" / "netboot-sync-gate"
@@ -156,9 +156,16 @@ def test_rsync_writes_below_the_tree_and_nowhere_else(gated: Fleet) -> None:
 
 def test_nothing_of_a_session_outlives_it(gated: Fleet) -> None:
     beat = gated.sites[SITE].assets / "beat"
-    command = f"(while :; do date +%N >{beat}; sleep 0.05; done) >/dev/null 2>&1 & sleep 0.5"
+    command = f"(while :; do echo x >{beat}; sleep 0.05; done) >/dev/null 2>&1 & until [ -s {beat} ]; do sleep 0.05; done"
     assert thief(gated, command).returncode == 0
-    time.sleep(0.5)
-    last = beat.read_text(encoding="ascii")
-    time.sleep(0.5)
-    assert beat.read_text(encoding="ascii") == last
+    wait_until(lambda: not any(os.fsencode(beat) in command_of(one) for one in os.listdir("/proc")), "its end")
+    beat.unlink()
+    time.sleep(0.2)  # some beats of what would still be there
+    assert not beat.exists()
+
+
+def command_of(process: str) -> bytes:
+    try:
+        return Path("/proc", process, "cmdline").read_bytes()
+    except OSError:
+        return b""

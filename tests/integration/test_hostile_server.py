@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.sftp import SFTP_NO_SUCH_FILE
 
+from tests.lab import runs
 from tests.lab.sshd import ClientKey
 from tests.lab.tree import AssetsTree
 
@@ -136,7 +137,7 @@ def test_any_listing_ends_in_a_result_or_in_one_line(
     if not (tree.root / "kernels").exists():
         tree.add_kernel()
         tree.add_image("a")
-    before = {path: path.lstat() for path in tree.root.rglob("*")}
+    before = runs.listing(tree.root)
     Liar.listing = listing
     options = Options(
         src=str(tree.root), dest="/srv", rules=Rules(), retries=0, lock_timeout=0, check_mode=check_mode, delete=delete
@@ -148,4 +149,4 @@ def test_any_listing_ends_in_a_result_or_in_one_line(
     except SyncError as error:
         said = error.line(host="liar")
     assert "\n" not in said
-    assert {path: path.lstat() for path in tree.root.rglob("*")} == before
+    assert runs.listing(tree.root) == before

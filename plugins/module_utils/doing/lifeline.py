@@ -6,20 +6,27 @@
 A module's standard output is a pipe that leads, over whatever connection, to the controller that asked for it. When the
 controller dies, or the line to it does, the pipe loses its reader. Without this, the module would go on, for hours on a
 slow line, and hold the lock of the caching server against the next run.
+
+Not every program on the way passes on that its own reader is gone: an ssh client, or a sudo that has the module at a
+terminal of its own, notices only when it has something to write. So the module writes an empty line now and then.
+Ansible skips what comes before the result, which begins with an empty line anyway.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import threading
+import time
 import types
 import typing as t
 
 GRACE = 5.0  # seconds to give back the lock and close the session, before the process ends whatever it does
 _STANDARD_OUTPUT = 1
 _LOOK = 1000  # milliseconds between two looks, so that the thread ends with the run
+_BEAT = 2.0  # seconds between two empty lines
 
 
 class Abandoned(BaseException):
@@ -31,6 +38,7 @@ class Lifeline:
 
     def __init__(self) -> None:
         self._over = threading.Event()
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="lifeline", daemon=True)
         self._before: dict[signal.Signals, t.Any] = {}
 
@@ -41,7 +49,8 @@ class Lifeline:
         self._thread.start()
 
     def __exit__(self, *_unused: object) -> None:
-        self._over.set()
+        with self._writing:  # no empty line may get into the result
+            self._over.set()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -57,8 +66,24 @@ class Lifeline:
 
     def _watch(self) -> None:
         poll = select.poll()
-        poll.register(_STANDARD_OUTPUT, 0)  # errors are always told
+        poll.register(_STANDARD_OUTPUT, 0)  # these two are always told
+        beaten = time.monotonic()
         while not self._over.is_set():
-            if any(found & select.POLLERR for _unused, found in poll.poll(_LOOK)):
+            # a pipe without a reader tells an error; a socket, such as sshd's, or a terminal, that it was hung up
+            gone = any(found & (select.POLLERR | select.POLLHUP) for _unused, found in poll.poll(_LOOK))
+            if not gone and time.monotonic() - beaten >= _BEAT:
+                beaten = time.monotonic()
+                gone = not self._beat()
+            if gone:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
+
+    def _beat(self) -> bool:
+        """Write an empty line; tell whether somebody may still read it."""
+        with self._writing:
+            if not self._over.is_set():
+                try:
+                    os.write(_STANDARD_OUTPUT, b"\n")
+                except OSError as error:
+                    return error.errno not in (errno.EPIPE, errno.EIO)
+        return True

@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.plugin_utils import progress_lines
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines, pause
 
+from tests.lab.runs import wait_until
+
 
 @pytest.mark.parametrize(
     ("interval", "seconds", "hosts", "found"),
@@ -36,11 +38,15 @@ def state(seconds: float = 9) -> str:
     )
 
 
-def lines_of(read: Callable[[], str], monkeypatch: pytest.MonkeyPatch, *, block: float = 0.2) -> list[str]:
+def lines_of(read: Callable[[], str], monkeypatch: pytest.MonkeyPatch, *, wanted: int = 0) -> list[str]:
+    """What is shown until *wanted* lines are there, or for a moment where none are wanted."""
     monkeypatch.setattr(progress_lines, "FIRST", 0.01)
     shown: list[str] = []
     with ProgressLines(read, shown.append, host="site-a", interval=0.01):
-        time.sleep(block)
+        if wanted:
+            wait_until(lambda: len(shown) >= wanted, "lines")
+        else:
+            time.sleep(0.2)
     after = len(shown)
     time.sleep(0.05)
     assert len(shown) == after
@@ -50,9 +56,8 @@ def lines_of(read: Callable[[], str], monkeypatch: pytest.MonkeyPatch, *, block:
 def test_lines_come_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines_of(lambda: state(2), monkeypatch) == []  # not worth one yet
     monkeypatch.setattr(progress_lines, "LONGEST", 0.01)
-    shown = lines_of(state, monkeypatch, block=2)
+    shown = lines_of(state, monkeypatch, wanted=2)
     assert set(shown) == {"site-a: a 50 %, 2 B of 4 B, 1 B/s, 2 s left"}
-    assert len(shown) > 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"seconds": "x"}', '{"seconds": 9}', "null"])
@@ -68,13 +73,15 @@ def test_no_way_to_the_state_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nobody_waits_for_a_slow_answer_and_it_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    answered = threading.Event()
+    asked, answer = threading.Event(), threading.Event()
+    answered = []
 
     def read() -> str:
-        answered.wait(30)
+        asked.set()
+        answered.append(answer.wait(300))
         return state()
 
-    started = time.monotonic()
     assert lines_of(read, monkeypatch) == []
-    assert time.monotonic() - started < 15
-    answered.set()
+    assert asked.is_set()
+    assert answered == []  # it still waits
+    answer.set()

@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a run end when one of its processes on the control node was killed.
+
+ansible-core runs each task of each host in a worker process, and leaves two cases to nobody:
+
+- A worker is killed, by the kernel that is out of memory, say. ``linear`` notices and ends the whole run; ``free`` waits
+  for the result for ever. What the worker started goes on working.
+- The main process is killed, or cancelled by something that kills its process group: workers have a session of their
+  own and go on working, for nobody.
+
+So a thread of the main process looks at the workers twice a second. Where one has ended without a result, it ends what
+that worker started, and then hands in a failed result in its place: the play goes on, and that host has failed. And each
+worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then ends its process group.
+
+It begins where one of our action plugins is loaded, which the strategy does in the main process before it starts the
+first worker for it, and covers all tasks from then on, whatever their action. All that ansible-core does not promise is
+in this file. Where a part of it is missing, the run goes on and only loses the guard.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import typing as t
+
+from ansible.utils.display import Display
+
+LOOK = 0.5  # seconds between two looks
+LATE = 1.0  # seconds that a result may take from its worker, which has just ended, to the main process
+PATIENCE = 6.0  # seconds that what a worker started has to end by itself; a module needs up to 5 to give its lock back
+_PR_SET_PDEATHSIG = 1
+
+_Key = t.Tuple[str, str]  # host, and unique id of the task
+_started = False
+
+
+def begin() -> None:
+    """Guard this process, if it is the main process of a run; once, however often this is called."""
+    global _started
+    if _started or multiprocessing.parent_process() is not None:
+        return
+    with contextlib.suppress(Exception):  # without the guard, the run is as ansible-core made it
+        watch = _Watch()
+        os.register_at_fork(after_in_child=_EndWith(os.getpid()))
+        atexit.register(watch.close)
+        threading.Thread(target=watch.run, name="netboot.syncer guardian", daemon=True).start()
+        _started = True
+
+
+class _EndWith:
+    """Has each process that the main process forks end when the main process does."""
+
+    def __init__(self, main: int) -> None:
+        self._main = main
+        self._prctl = ctypes.CDLL(None).prctl  # looked up here: a new process is no place to load anything
+
+    def __call__(self) -> None:
+        if os.getppid() == self._main:  # and nothing that they fork in turn
+            self._prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != self._main:  # it was killed just before
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Worker:
+    """A worker process, with the task that it was started for. It keeps what Ansible drops when it forgets a worker."""
+
+    def __init__(self, process: t.Any) -> None:
+        self.process = process
+        self.host, self.task, self.variables = process._host, process._task, process._task_vars
+        self._popen = process._popen
+        self.pid: int = self._popen.pid  # of its process group as well
+        self.dead_since: float | None = None
+
+    def ended_badly(self) -> bool:
+        """Tell whether it has ended, and not in good order."""
+        return self._popen.poll() not in (None, 0)
+
+    def was_killed(self) -> bool:
+        """Tell whether it ended by a signal that is not Ansible's own way to end a worker."""
+        status = self._popen.poll()
+        return status is not None and status < 0 and -status not in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def end_what_it_started(self, number: int) -> None:
+        """Send a signal to what is left of its process group."""
+        # What is gone needs none. What became another user takes none, and learns it from its standard output.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def words(self) -> str:
+        """Return in one line what became of it."""
+        status = self._popen.poll()
+        try:
+            how = f"was killed ({signal.Signals(-status).name})"
+        except (TypeError, ValueError):
+            how = f"ended without a result (status {status})"
+        return (
+            f"{self.host.name}: its Ansible worker {how} in the task \"{self.task.get_name()}\". Is the control node "
+            "out of memory? Look at its kernel's log, then run it again."
+        )
+
+
+class _Watch:
+    """Looks after the workers of whatever play runs now."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._workers: dict[_Key, _Worker] = {}
+        self._strategy: t.Any = None  # the last one seen
+        self._handle = _results_handler()
+
+    def run(self) -> None:
+        """Look until the process ends."""
+        while not self._over.wait(LOOK):
+            try:
+                self._look()
+            except Exception as error:  # noqa: BLE001  # a part of ansible-core is not as it was: no guard, but a run
+                Display().vv(f"netboot.syncer: dead workers are not looked for any more ({error!r})")
+                return
+
+    def close(self) -> None:
+        """At the end of the run: end what dead workers left behind, and tell of them. ``linear`` did not wait for us."""
+        self._over.set()
+        with contextlib.suppress(Exception):
+            self._note_workers()
+            for worker in self._workers.values():
+                if worker.was_killed():
+                    worker.end_what_it_started(signal.SIGTERM)
+                    Display().error(worker.words())
+
+    def _look(self) -> None:
+        strategy = _current_strategy(self._handle)
+        if strategy is None:  # between two plays
+            return
+        self._strategy = strategy
+        self._note_workers()
+        for key, worker in list(self._workers.items()):
+            if worker.ended_badly() and self._has_ended(worker):
+                del self._workers[key]
+                _hand_in(strategy, worker)
+
+    def _note_workers(self) -> None:
+        """Note each worker whose result is waited for, and drop all others."""
+        if self._strategy is None:
+            return
+        for process in list(self._strategy._workers):
+            if process is not None and process._popen is not None:
+                key = (process._host.name, process._task._uuid)
+                if key not in self._workers or self._workers[key].process is not process:
+                    self._workers[key] = _Worker(process)
+        for key in [key for key in self._workers if key not in self._strategy._queued_task_cache]:
+            del self._workers[key]
+
+    def _has_ended(self, worker: _Worker) -> bool:
+        """Tell whether all is over with a dead worker, and what it started."""
+        now = time.monotonic()
+        if worker.dead_since is None:
+            worker.dead_since = now
+            worker.end_what_it_started(signal.SIGTERM)
+        dead_for = now - worker.dead_since
+        if dead_for >= PATIENCE:
+            worker.end_what_it_started(signal.SIGKILL)
+            return True
+        return dead_for >= LATE and not _is_anything_left(worker.pid)
+
+
+def _is_anything_left(group: int) -> bool:
+    """Tell whether a process group has a member that still runs."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                state, _parent, its_group = file.read().rpartition(")")[2].split()[:3]
+                if its_group == str(group) and state not in "ZX":
+                    return True
+    return False
+
+
+# -- parts of ansible-core that it does not promise -------------------------------------------------------------------
+
+
+def _results_handler() -> t.Any:
+    """Return what the thread runs that reads the workers' results. Raises where ansible-core has no such thing."""
+    from ansible.plugins.strategy import results_thread_main
+
+    return results_thread_main
+
+
+def _current_strategy(handler: t.Any) -> t.Any:
+    """Return the strategy whose results are read now; None between two plays."""
+    for thread in threading.enumerate():
+        if getattr(thread, "_target", None) is handler:
+            return thread._args[0]  # type: ignore[attr-defined]
+    return None
+
+
+def _hand_in(strategy: t.Any, worker: _Worker) -> None:
+    """Fail the task of a dead worker, the way the worker itself would have."""
+    message = worker.words()
+    if worker.process in strategy._workers:  # a later linear part of the run would end the run over it
+        strategy._workers[strategy._workers.index(worker.process)] = None
+    queue = strategy._final_q
+    try:
+        from ansible.executor.task_result import _RawTaskResult  # up to 2.20
+    except ImportError:
+        _hand_in_unified(queue, worker, message)
+    else:
+        ignored = {"ignore_errors": worker.task.ignore_errors is True}
+        failed = {"failed": True, "msg": message}
+        queue.send_task_result(
+            _RawTaskResult(host=worker.host, task=worker.task, return_data=failed, task_fields=ignored)
+        )
+
+
+def _hand_in_unified(queue: t.Any, worker: _Worker, message: str) -> None:
+    """Do the same from ansible-core 2.21 on, where results are no dictionaries any more."""
+    from ansible._internal import _task
+    from ansible.errors import AnsibleActionFail
+
+    task = worker.task.copy(exclude_parent=True, exclude_tasks=True)
+    task._parent = worker.task._parent
+    task._uuid = worker.task._uuid
+    task.ignore_errors = worker.task.ignore_errors is True
+    with _task.TaskContext.create(task=task, task_vars=dict(worker.variables), host_name=worker.host.name):
+        result = _task.UnifiedTaskResult.create_from_action_exception(AnsibleActionFail(message))
+        result.finalize_registered_values()
+    queue.send_task_result(worker.host, task, result)

@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run always ends, whichever of its processes is killed, and nothing of it works on anywhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, sync, wait_until
+from tests.lab.sessions import Run
+from tests.lab.sshd import CachingServer
+
+pytestmark = pytest.mark.timeout(300)
+OTHER = "quick"
+RATE = 2e6  # bit/s: what is sent takes half a minute
+SIZE = 7_000_000
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Fleet]:
+    """A caching server on a slow line, and one that is done at once."""
+    specs = [SiteSpec(SITE, rate=RATE), SiteSpec(OTHER)]
+    with Fleet(tmp_path / "fleet", specs, variables={"netboot_sync_retries": 0}) as fleet:
+        fleet.tree.add_kernel()
+        add_large_image(fleet.tree, IMAGE, size=SIZE)
+        yield fleet
+
+
+def reach_by_ssh(fleet: Fleet, netboot: CachingServer, **variables: object) -> None:
+    """Write an inventory in which the netboot server is another machine."""
+    with fleet.known_hosts.open("a", encoding="utf-8") as file:
+        file.write(netboot.known_hosts_line())
+    inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
+    groups = inventory["all"]["children"]
+    login = {key: value for key, value in groups["caching_servers"]["vars"].items() if key.startswith("ansible_")}
+    at = {"ansible_host": netboot.address, "ansible_port": netboot.port, "ansible_user": netboot.user}
+    remote = {"ansible_remote_tmp": str(fleet.directory / "remote-tmp")}
+    groups["netboot_server"] = {"hosts": {"netboot": {**login, **at, **remote, **variables}}}
+    fleet.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+
+
+@pytest.fixture(params=["here", "by-ssh", "by-ssh-with-master", "by-ssh-as-another"])
+def start(two: Fleet, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Run]]:
+    """Start a run: from a netboot server that is the controller itself, or one that is reached by SSH."""
+    runs = []
+    servers = []
+    if request.param != "here":
+        netboot = CachingServer(tmp_path / "netboot", authorized=[two.key.public])
+        netboot.start()
+        servers.append(netboot)
+        master = "-o ControlMaster=auto -o ControlPersist=60" if "master" in request.param else ""
+        variables: dict[str, object] = {"ansible_ssh_args": master}
+        if "another" in request.param:
+            variables.update(ansible_become=True, ansible_become_method="sudo", ansible_become_exe=str(sudo(tmp_path)))
+        reach_by_ssh(two, netboot, **variables)
+
+    def do(*arguments: str) -> Run:
+        runs.append(Run(two, *arguments, servers=servers))
+        return runs[-1]
+
+    yield do
+    for run in runs:
+        run.stop()
+    for server in servers:
+        server.stop()
+
+
+def sudo(directory: Path) -> Path:
+    """A program in the place of sudo, which needs an installed one and its rules.
+
+    It keeps what is typical of sudo with ``use_pty``: the command has another session and its own pipes, and that
+    nobody reads any more is noticed only where something is to be written.
+    """
+    program = directory / "sudo"
+    program.write_text('#!/bin/sh\nfor last; do :; done\nsetsid sh -c "$last" | cat\n', encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+def begun(fleet: Fleet) -> bool:
+    line = fleet.sites[SITE].line
+    assert line is not None
+    return line.bytes_up > 500_000 and is_delivered(fleet, fleet.tree.image(IMAGE), OTHER)
+
+
+def ended(run: Run) -> None:
+    """Wait for the end of the playbook, and of all that works for it anywhere."""
+    wait_until(lambda: run.status is not None, "the playbook's end")
+    wait_until(lambda: run.at_work() == [], "the end of all that worked for it")
+
+
+def assert_nothing_is_published_and_the_lock_is_free(fleet: Fleet) -> None:
+    image = fleet.tree.image(IMAGE)
+    assert not is_delivered(fleet, image)
+    line = fleet.sites[SITE].line
+    assert line is not None
+    line.set_rate(None)
+    sync(fleet, lock_timeout=1)
+    assert is_delivered(fleet, image)
+
+
+def test_a_killed_worker_fails_its_host_alone(two: Fleet, start: Callable[..., Run]) -> None:
+    run = start()
+    wait_until(lambda: begun(two), "bytes on the line")
+    (worker,) = run.workers()
+    os.kill(worker, signal.SIGKILL)
+    ended(run)
+    assert run.status == 2, run.output
+    said = f'{SITE}: its Ansible worker was killed (SIGKILL) in the task "netboot.syncer.netboot_sync : Bring'
+    assert said in run.output
+    assert "Traceback" not in run.output
+    (row,) = [one for one in run.output.splitlines() if one.split()[:1] == [SITE] and "ok=" not in one]
+    assert "FAILED" in row
+    assert_nothing_is_published_and_the_lock_is_free(two)
+
+
+def kill_main(run: Run) -> None:
+    os.kill(run.main, signal.SIGKILL)
+
+
+def cancel(run: Run) -> None:
+    """What ansible-runner does where there is no container: it kills the process group, which workers have left."""
+    group = os.getpgid(run.main)
+    for pid in [*(pid for pid in run.workers() if os.getpgid(pid) == group), run.main]:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kill", [kill_main, cancel])
+def test_nothing_works_on_without_the_main_process(
+    two: Fleet, start: Callable[..., Run], kill: Callable[[Run], None]
+) -> None:
+    run = start()
+    wait_until(lambda: begun(two), "bytes on the line")
+    kill(run)
+    ended(run)
+    assert run.status == 128 + signal.SIGKILL
+    assert_nothing_is_published_and_the_lock_is_free(two)
+
+
+def test_a_killed_module_is_told_as_that(two: Fleet, start: Callable[..., Run]) -> None:
+    run = start()
+    wait_until(lambda: begun(two), "bytes on the line")
+    (module,) = run.modules()
+    os.kill(module, signal.SIGKILL)
+    ended(run)
+    assert run.status == 2, run.output
+    assert f"{SITE}: the module ended without a result: killed (SIGKILL)? Look at the kernel's log of " in run.output
+    assert "deserialization" not in run.output
+    assert_nothing_is_published_and_the_lock_is_free(two)
+
+
+
+def play(fleet: Fleet, *tasks: dict[str, object], **keywords: object) -> str:
+    """Write a playbook with one play for all sites, under ``free``."""
+    file = fleet.directory / "play.yml"
+    whole = {"hosts": "caching_servers", "strategy": "free", "gather_facts": False, "tasks": list(tasks), **keywords}
+    file.write_text(yaml.safe_dump([whole]), encoding="utf-8")
+    return str(file)
+
+
+LONG = "sleep 599"
+FIRST: dict[str, object] = {
+    "name": "First",
+    "netboot.syncer.sync_survey": {"sites": []},
+    "delegate_to": "localhost",
+}
+
+
+@pytest.mark.parametrize("forks", [1, 2])
+def test_a_task_of_another_kind_and_two_workers(two: Fleet, forks: int) -> None:
+    """What comes after one of ours is guarded as well; with one fork, the place of a dead worker is taken at once."""
+    long = {"name": "Long", "ansible.builtin.command": LONG, "delegate_to": "localhost"}
+    last = {"name": "Last", "ansible.builtin.debug": {"msg": "on {{ inventory_hostname }}"}}
+    with Run(two, "--forks", str(forks), playbook=play(two, FIRST, long, last)) as run:
+        for _count in range(2):
+            wait_until(lambda: run.workers(LONG) != [], "the long task")
+            worker = run.workers(LONG)[0]
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda: worker not in run.workers(LONG), "the worker's end")  # noqa: B023
+        ended(run)
+        assert run.status == 2, run.output
+        for name in (SITE, OTHER):
+            assert f'{name}: its Ansible worker was killed (SIGKILL) in the task "Long"' in run.output
+            assert f"on {name}" not in run.output
+
+
+def test_what_a_task_ignores_and_rescues(two: Fleet) -> None:
+    """A killed worker is a failure as any other."""
+    long = {"ansible.builtin.command": LONG, "delegate_to": "localhost", "register": "found"}
+    say = {"ansible.builtin.debug": {"msg": "then {{ found.failed }} {{ inventory_hostname }}"}}
+    tasks = (
+        {**long, "name": "Ignored", "ignore_errors": True, "when": f"inventory_hostname == '{SITE}'"},
+        {"block": [{**long, "name": "Rescued", "when": f"inventory_hostname == '{OTHER}'"}], "rescue": [say]},
+    )
+    with Run(two, playbook=play(two, FIRST, *tasks)) as run:
+        for _count in range(2):
+            wait_until(lambda: run.workers(LONG) != [], "a long task")
+            worker = run.workers(LONG)[0]
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda: worker not in run.workers(LONG), "the worker's end")  # noqa: B023
+        ended(run)
+        assert run.status == 0, run.output
+        assert f"then True {OTHER}" in run.output
+        assert "ignored=1" in run.output
+        assert "rescued=1" in run.output
+
+
+@pytest.mark.parametrize("kill", [kill_main, cancel])
+def test_no_task_of_another_kind_works_on_without_the_main_process(two: Fleet, kill: Callable[[Run], None]) -> None:
+    long = {"name": "Long", "ansible.builtin.command": LONG, "delegate_to": "localhost"}
+    with Run(two, playbook=play(two, FIRST, long)) as run:
+        wait_until(lambda: run.workers(LONG) != [], "the long task")
+        kill(run)
+        ended(run)
+
+
+def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
+    """ansible-core ends the whole run then; what the worker started ends, too, and one line says what happened."""
+    line = two.sites[SITE].line
+    assert line is not None
+    line.stall()
+    with Run(two, "-e", "netboot_sync_survey_from=1") as run:
+        wait_until(lambda: run.modules() != [], "the survey")
+        (worker,) = run.workers()
+        os.kill(worker, signal.SIGKILL)
+        ended(run)
+        assert run.status not in (None, 0)
+        (said,) = [one for one in run.output.splitlines() if "its Ansible worker was killed (SIGKILL) in the task" in one]
+        assert "Find out which caching servers have nothing to do" in said
+        assert "Traceback" not in run.output
