@@ -156,7 +156,9 @@ def test_rsync_writes_below_the_tree_and_nowhere_else(gated: Fleet) -> None:
 
 def test_nothing_of_a_session_outlives_it(gated: Fleet) -> None:
     beat = gated.sites[SITE].assets / "beat"
-    command = f"(while :; do echo x >{beat}; sleep 0.05; done) >/dev/null 2>&1 & until [ -s {beat} ]; do sleep 0.05; done"
+    command = (
+        f"(while :; do echo x >{beat}; sleep 0.05; done) >/dev/null 2>&1 & until [ -s {beat} ]; do sleep 0.05; done"
+    )
     assert thief(gated, command).returncode == 0
     wait_until(lambda: not any(os.fsencode(beat) in command_of(one) for one in os.listdir("/proc")), "its end")
     beat.unlink()

@@ -157,7 +157,6 @@ def test_a_killed_module_is_told_as_that(two: Fleet, start: Callable[..., Run]) 
     assert_nothing_is_published_and_the_lock_is_free(two)
 
 
-
 def play(fleet: Fleet, *tasks: dict[str, object], **keywords: object) -> str:
     """Write a playbook with one play for all sites, under ``free``."""
     file = fleet.directory / "play.yml"
@@ -228,11 +227,13 @@ def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
     assert line is not None
     line.stall()
     with Run(two, "-e", "netboot_sync_survey_from=1") as run:
-        wait_until(lambda: run.modules() != [], "the survey")
+        wait_until(lambda: line.connections > 0, "the survey")
         (worker,) = run.workers()
         os.kill(worker, signal.SIGKILL)
         ended(run)
         assert run.status not in (None, 0)
-        (said,) = [one for one in run.output.splitlines() if "its Ansible worker was killed (SIGKILL) in the task" in one]
+        (said,) = [
+            one for one in run.output.splitlines() if "its Ansible worker was killed (SIGKILL) in the task" in one
+        ]
         assert "Find out which caching servers have nothing to do" in said
         assert "Traceback" not in run.output
