@@ -5,14 +5,14 @@
 
 ansible-core runs each task of each host in a worker process, and leaves two cases to nobody:
 
-- A worker is killed, by the kernel that is out of memory, say. ``linear`` notices and ends the whole run; ``free`` waits
-  for the result for ever. What the worker started goes on working.
+- A worker is killed, by the kernel that is out of memory, say. ``linear`` notices and ends the whole run; ``free``
+  waits for the result for ever. What the worker started goes on working.
 - The main process is killed, or cancelled by something that kills its process group: workers have a session of their
   own and go on working, for nobody.
 
 So a thread of the main process looks at the workers twice a second. Where one has ended without a result, it ends what
-that worker started, and then hands in a failed result in its place: the play goes on, and that host has failed. And each
-worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then ends its process group.
+that worker started, and then hands in a failed result in its place: the play goes on, and that host has failed. And
+each worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then ends its process group.
 
 It begins where one of our action plugins is loaded, which the strategy does in the main process before it starts the
 first worker for it, and covers all tasks from then on, whatever their action. All that ansible-core does not promise is
@@ -38,7 +38,7 @@ LATE = 1.0  # seconds that a result may take from its worker, which has just end
 PATIENCE = 6.0  # seconds that what a worker started has to end by itself; a module needs up to 5 to give its lock back
 _PR_SET_PDEATHSIG = 1
 
-_Key = t.Tuple[str, str]  # host, and unique id of the task
+_Key = tuple[str, str]  # host, and unique id of the task
 _started = False
 
 
@@ -126,7 +126,7 @@ class _Watch:
                 return
 
     def close(self) -> None:
-        """At the end of the run: end what dead workers left behind, and tell of them. ``linear`` did not wait for us."""
+        """At the end of the run: end what dead workers left, and tell of them. ``linear`` did not wait for us."""
         self._over.set()
         with contextlib.suppress(Exception):
             self._note_workers()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -157,7 +157,7 @@ def test_a_killed_module_is_told_as_that(two: Fleet, start: Callable[..., Run]) 
     assert_nothing_is_published_and_the_lock_is_free(two)
 
 
-def play(fleet: Fleet, *tasks: dict[str, object], **keywords: object) -> str:
+def play(fleet: Fleet, *tasks: Mapping[str, object], **keywords: object) -> str:
     """Write a playbook with one play for all sites, under ``free``."""
     file = fleet.directory / "play.yml"
     whole = {"hosts": "caching_servers", "strategy": "free", "gather_facts": False, "tasks": list(tasks), **keywords}
@@ -227,7 +227,7 @@ def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
     assert line is not None
     line.stall()
     with Run(two, "-e", "netboot_sync_survey_from=1") as run:
-        wait_until(lambda: run.modules() != [], "the survey")
+        wait_until(lambda: line.connections > 0, "the survey")
         (worker,) = run.workers()
         os.kill(worker, signal.SIGKILL)
         ended(run)
@@ -237,3 +237,16 @@ def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
         ]
         assert "Find out which caching servers have nothing to do" in said
         assert "Traceback" not in run.output
+
+
+def test_a_hash_at_the_site_does_not_go_on(tmp_path: Path) -> None:
+    """sshd leaves what runs alone when a connection ends; and it may be in the middle of many gigabytes."""
+    hangs = {name: "#!/bin/sh\nexec sleep 598\n" for name in ("openssl", "sha256sum")}
+    with Fleet(tmp_path / "fleet", [SiteSpec(SITE, scripts=hangs)]) as fleet:
+        fleet.tree.add_kernel()
+        fleet.tree.add_image(IMAGE)
+        with Run(fleet) as run:
+            wait_until(lambda: any("sleep 598" in one for one in run.at_work()), "the hash")
+            kill_main(run)
+            ended(run)
+        assert not is_delivered(fleet, fleet.tree.image(IMAGE))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -21,8 +20,8 @@ import pytest
 import yaml
 
 from tests.lab.fleet import CHECKOUT, Fleet, SiteSpec
-from tests.lab.process import Supervised
 from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, run_module, wait_until
+from tests.lab.sessions import Run
 from tests.lab.sshd import CachingServer
 
 RATE = 8e6  # bit/s: what is sent here takes seven to ten seconds
@@ -156,52 +155,19 @@ def test_state_that_cannot_be_written_is_no_trouble(slow: Fleet) -> None:
     assert is_delivered(slow, slow.tree.image(IMAGE))
 
 
-def left(fleet: Fleet, tmp_path: Path) -> list[str]:
-    """The processes that have to do with this fleet, but for its servers, and what keeps a connection for others."""
-    found = []
-    for directory in Path("/proc").iterdir():
-        try:
-            command = (directory / "cmdline").read_bytes()
-        except (OSError, ValueError):
-            continue
-        ours = [os.fsencode(path) for path in (fleet.tree.root, fleet.key.private, tmp_path / "remote-tmp")]
-        ignored = (b"--server", b"[mux]", b"supervise", b"sshd")
-        if any(path in command for path in ours) and not any(word in command for word in ignored):
-            found.append(command.replace(b"\0", b" ").decode())
-    return found
-
-
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
-def test_ctrl_c_ends_the_transfer(slow: Fleet, tmp_path: Path, where: str, request: pytest.FixtureRequest) -> None:
-    if where == "elsewhere":
-        request.getfixturevalue("elsewhere")
-    log = tmp_path / "log"
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    arguments = ["playbooks/sync.yml", "-i", str(slow.inventory), "-e", "netboot_sync_progress=1"]
-    with log.open("wb") as output:
-        # The shell outlives it, or else the lab would end what it leaves behind.
-        playbook = Supervised(
-            ["sh", "-c", '"$@"; echo "ended: $?"; sleep 600', "sh", program, *arguments],
-            stdout=output,
-            stderr=output,
-            cwd=CHECKOUT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "PYTHONUNBUFFERED": "1"},
-        )
-    try:
-        wait_until(lambda: begun(slow) and bool(LINE.search(log.read_text())), "a line of progress")
-        assert left(slow, tmp_path)
+def test_ctrl_c_ends_the_transfer(slow: Fleet, where: str, request: pytest.FixtureRequest) -> None:
+    servers = [request.getfixturevalue("elsewhere")] if where == "elsewhere" else []
+    with Run(slow, "-e", "netboot_sync_progress=1", servers=servers) as run:
+        wait_until(lambda: begun(slow) and bool(LINE.search(run.output)), "a line of progress")
+        assert run.at_work()
         line = slow.sites[SITE].line
         assert line is not None
         line.set_rate(CRAWL)
-        # A terminal signals its foreground group; Ansible's workers have left it.
-        main = playbook.pids()[1]
-        for pid in playbook.pids()[1:]:
-            with contextlib.suppress(ProcessLookupError):
-                if os.getpgid(pid) == os.getpgid(main):
-                    os.kill(pid, signal.SIGINT)
-        wait_until(lambda: "ended: " in log.read_text(), "the playbook's end")
-        wait_until(lambda: not left(slow, tmp_path), "the end of all that it started")
-        assert "Traceback" not in log.read_text()
-        assert not is_delivered(slow, slow.tree.image(IMAGE))
-    finally:
-        playbook.stop()
+        os.kill(run.main, signal.SIGINT)  # a terminal signals its foreground group, which Ansible's workers have left
+        wait_until(lambda: run.status is not None, "the playbook's end")
+        wait_until(lambda: run.at_work() == [], "the end of all that it started")
+        assert run.status != 0
+        assert "Traceback" not in run.output
+        assert "Ansible worker" not in run.output  # nobody died but by our own wish
+    assert not is_delivered(slow, slow.tree.image(IMAGE))
