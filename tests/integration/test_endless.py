@@ -50,9 +50,11 @@ except SyncError as error:
 print(json.dumps({"grown": peak() - before, "lines": lines, "attempts": run.attempts}))
 """
 
+NUMBERS = hostile.numbers()
+
 
 def endless_names(
-    _channel: Channel, _number: int, _payload: bytes, *, ever: Iterator[bytes] = hostile.numbers()
+    _channel: Channel, _number: int, _payload: bytes, *, ever: Iterator[bytes] = NUMBERS
 ) -> Answer:  # one for all calls
     return hostile.names([(b"a" * 150 + next(ever), FILE, 1) for _index in range(100)])
 
@@ -77,9 +79,7 @@ def deeper_and_deeper(_channel: Channel, _number: int, _payload: bytes) -> Answe
     return hostile.names([(b"d", stat.S_IFDIR | 0o755, 0)])
 
 
-def endless_links(
-    _channel: Channel, _number: int, _payload: bytes, *, ever: Iterator[bytes] = hostile.numbers()
-) -> Answer:
+def endless_links(_channel: Channel, _number: int, _payload: bytes, *, ever: Iterator[bytes] = NUMBERS) -> Answer:
     return hostile.names([(next(ever), LINK, 1) for _index in range(100)])
 
 

@@ -241,7 +241,7 @@ def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
 
 def test_a_hash_at_the_site_does_not_go_on(tmp_path: Path) -> None:
     """sshd leaves what runs alone when a connection ends; and it may be in the middle of many gigabytes."""
-    hangs = {name: "#!/bin/sh\nexec sleep 598\n" for name in ("openssl", "sha256sum")}
+    hangs = dict.fromkeys(("openssl", "sha256sum"), "#!/bin/sh\nexec sleep 598\n")
     with Fleet(tmp_path / "fleet", [SiteSpec(SITE, scripts=hangs)]) as fleet:
         fleet.tree.add_kernel()
         fleet.tree.add_image(IMAGE)

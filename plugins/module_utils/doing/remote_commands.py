@@ -259,7 +259,7 @@ def _result(conversation: Conversation, session: Session, path: str, size: int) 
             line = _AT_REST
         if line == _AT_REST:
             raise ConnectionTrouble(
-                f"the caching server makes no progress with it for {session.address.stall_timeout} s, as if its disk hung",
+                f"the caching server makes no progress for {session.address.stall_timeout} s, as if its disk hung",
                 path=path,
                 remedy="Look at the kernel's log there.",
             )

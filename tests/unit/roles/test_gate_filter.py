@@ -22,7 +22,7 @@ def program() -> list[tuple[int, int, int, int]]:
     text = re.search(r"^filter='\n(.*?)\n'$", GATE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert text is not None
     raw = bytes(int(number, 8) for number in re.findall(r"\\([0-7]{3})", text[1]))
-    return [struct.unpack_from("<HBBI", raw, at) for at in range(0, len(raw), 8)]  # type: ignore[misc]
+    return [struct.unpack_from("<HBBI", raw, at) for at in range(0, len(raw), 8)]
 
 
 def verdict(machine: int, number: int, *arguments: int) -> int:
