@@ -104,7 +104,7 @@ def test_netboot_server_out_of_reach(tmp_path: Path) -> None:
         run = fleet.run_playbook("sync.yml")
         assert run.status == 2
         words = " ".join(run.output.split())
-        assert "cache: Ansible cannot reach nowhere, from which it is synced." in words
+        assert "cache: Ansible cannot reach nowhere, from which it is synced (" in words
         assert "cache           FAILED" in run.output
         assert "failed: cache: " in run.output
 
