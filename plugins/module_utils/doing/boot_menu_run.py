@@ -47,7 +47,8 @@ class BootMenuRun:
         check_mode: bool = False,
     ) -> None:
         self.settings = settings
-        self.sites = [site for site in sites if site.gateways]
+        # by name, or another order of the inventory would make another script
+        self.sites = sorted((site for site in sites if site.gateways), key=lambda site: site.name)
         self.machines = machines
         self.rules = rules
         self.replace = replace

@@ -74,6 +74,12 @@ def test_check_do_check_do(tree: AssetsTree) -> None:
     assert not list(tree.root.glob(".*"))
 
 
+def test_the_order_of_the_inventory_changes_nothing(tree: AssetsTree) -> None:
+    run(tree)
+    result, _unused = run(tree, sites=SITES[::-1])
+    assert not result["changed"]
+
+
 def test_each_site_is_offered_what_it_is_sent(tree: AssetsTree) -> None:
     result, _unused = run(tree)
     assert {one["path"]: one["sites"] for one in result["images"]} == {
