@@ -94,6 +94,13 @@ prepare_machine() {
       *:mksquashfs) packages+=(squashfs-tools) ;;
       *:bwrap) packages+=(bubblewrap) ;;
       *:fusermount3) packages+=(fuse3) ;;
+      apt-get:qemu-system-x86_64) packages+=(qemu-system-x86) ;;
+      apt-get:busybox) packages+=(busybox-static) ;;
+      apt-get:dnsmasq) packages+=(dnsmasq-base) ;;
+      *:nft) packages+=(nftables) ;;
+      apt-get:/usr/lib/ipxe/qemu/*) packages+=(ipxe-qemu) ;;
+      apt-get:/usr/lib/ipxe/*) packages+=(ipxe) ;;
+      apt-get:/usr/share/OVMF/*) packages+=(ovmf) ;;
       apt-get:nginx) packages+=(nginx-light) ;;
       apt-get:ip | apt-get:tc) packages+=(iproute2) ;;
       dnf:ip) packages+=(iproute) ;;
@@ -156,12 +163,12 @@ install_packages() {
   fi
 }
 
-# missing_of COMMAND...: those that this machine lacks, one a line; `python` where neither .venv nor a Python that fits is there.
+# missing_of COMMAND...: those that this machine lacks, one a line (a path stands for a file that is no command); `python` where neither .venv nor a Python that fits is there.
 missing_of() {
   local item
   if ! environment_is_ready && ! find_python >/dev/null; then echo python; fi
   for item in "$@"; do
-    command -v "$item" >/dev/null || printf '%s\n' "$item"
+    if [[ $item == /* ]]; then test -e "$item"; else command -v "$item" >/dev/null; fi || printf '%s\n' "$item"
   done
 }
 
@@ -274,4 +281,26 @@ with zipfile.ZipFile(glob.glob("ansible-*.whl")[0]) as wheel:
   else
     say "Going on without what is missing; the bench says what that is."
   fi
+}
+
+# prepare_boot: what booting a client needs: QEMU, firmware and iPXE, and a kernel, which is not installed but unpacked below
+# .cache/boot. Only where packages are Debian's; fails, in words, where something cannot be had.
+prepare_boot() {
+  if ! command -v apt-get >/dev/null; then
+    say "./dev: clients are booted with the packages of Debian and its like."
+    return 1
+  fi
+  (prepare_machine qemu-system-x86_64 dnsmasq nft cpio busybox /usr/lib/ipxe/undionly.kpxe /usr/lib/ipxe/qemu/efi-virtio.rom \
+    /usr/share/OVMF/OVMF_CODE.fd) || return 1
+  if compgen -G '.cache/boot/kernel/boot/vmlinuz-*' >/dev/null; then return; fi
+  local name package
+  say "Fetching a kernel for the clients, into .cache/boot"
+  rm -rf .cache/boot/kernel .cache/boot/*.deb
+  mkdir -p .cache/boot/kernel
+  name=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }')
+  if [[ -z $name ]] || ! (cd .cache/boot && apt-get -q download "$name") >.cache/boot.log 2>&1; then
+    say "./dev: no kernel can be had: linux-image-cloud-amd64 is not in the package lists, or could not be fetched."
+    return 1
+  fi
+  for package in .cache/boot/*.deb; do dpkg-deb -x "$package" .cache/boot/kernel && rm -f "$package"; done
 }

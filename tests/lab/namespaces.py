@@ -357,12 +357,16 @@ class Host:
         """Process ids of the sessions of its OpenSSH server, and of all that they run."""
         return self.pids("sshd")[1:]
 
-    def start_nginx(self, address: str, *, serve: str) -> None:
-        """Start nginx on port 80 for the directory *serve* of this host; hidden names are not served."""
+    def start_nginx(self, address: str, *, serve: str, log: bool = False, rate: str = "0") -> None:
+        """Start nginx on port 80 for the directory *serve* of this host; hidden names are not served.
+
+        With *log*, :meth:`served` has what was asked for; *rate* (``1m``) is what a client gets in a second.
+        """
+        access = "log_format lab '$request_uri $status $body_bytes_sent'; access_log /run/nginx-access.log lab"
         text = f"""daemon off; user root; worker_processes 1; pid /run/nginx.pid; error_log stderr error;
 events {{ worker_connections 64; }}
 http {{
-  access_log off; sendfile on; default_type application/octet-stream;
+  {access if log else "access_log off"}; limit_rate {rate}; sendfile on; default_type application/octet-stream;
   keepalive_requests 100000000; keepalive_timeout 1h;
   client_body_temp_path /run/nginx-body; proxy_temp_path /run/nginx-proxy; fastcgi_temp_path /run/nginx-fastcgi;
   uwsgi_temp_path /run/nginx-uwsgi; scgi_temp_path /run/nginx-scgi;
@@ -376,3 +380,8 @@ http {{
             if not started.running or time.monotonic() > deadline:
                 raise LabError(f"nginx of {self.network} did not start: {self.log('nginx').strip()}")
             time.sleep(0.01)
+
+    def served(self) -> list[tuple[str, int, int]]:
+        """What nginx was asked for: path, status, and bytes that were sent."""
+        found = (self.root / "run" / "nginx-access.log").read_text(encoding="utf-8", errors="replace")
+        return [(path, int(status), int(sent)) for path, status, sent in map(str.split, found.splitlines())]

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Debian with live-boot, made once by debootstrap and kept below ``.cache/boot``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+
+from tests.bench.images import NoDebian, _archives, _Debian
+from tests.lab.fleet import CHECKOUT
+from tests.lab.images import build_image
+from tests.lab.tree import AssetsTree
+
+from .payload import HOOK
+
+__all__ = ["NoDebian", "add", "make"]
+
+PLACE = CHECKOUT / ".cache" / "boot" / "debian"
+PACKAGES = (("linux-image-cloud-amd64", "initramfs-tools", "zstd", "busybox"), ("live-boot", "systemd-sysv", "udev"))
+NAME = "netboot-client"
+MEMORY = 1536  # MB
+PATIENCE = 2400.0  # seconds; half a minute of it is spent in iPXE, the rest on systemd without KVM
+ARGUMENTS = [
+    "boot=live",
+    "fetch={url}",
+    "netboot_fallback={server_url}",
+    "netboot_sha256={sha256}",
+    "console=ttyS0",
+    "panic=-1",
+    "no_timer_check",  # see tests.boot.lab
+]
+
+
+def make(say: Callable[[str], None]) -> None:
+    """Make kernel, initrd and squashfs, unless they are there. Raises NoDebian where that cannot be."""
+    if (PLACE / "root.squashfs").exists():
+        return
+    PLACE.mkdir(parents=True, exist_ok=True)
+    base, newer = _archives()
+    work = PLACE / "work"
+    try:
+        say("making a Debian with live-boot: this takes some minutes, once")
+        debian = _Debian(work, base, newer)
+        root = debian.install("root", PACKAGES, say)
+        # as docs/clients.md says
+        shutil.copy(HOOK, root / "lib" / "live" / "boot" / HOOK.name)
+        (root / "etc" / "hostname").write_text(NAME + "\n")
+        debian._chroot(root, "update-initramfs", "-u", "-k", "all")
+        (version,) = [file.name.removeprefix("vmlinuz-") for file in (root / "boot").glob("vmlinuz-*")]
+        shutil.copy(root / "boot" / f"vmlinuz-{version}", PLACE / "vmlinuz")
+        shutil.copy(root / "boot" / f"initrd.img-{version}", PLACE / "initrd")
+        (PLACE / "version").write_text(f"{version}-live")
+        for directory in ("var/cache/apt/archives", "var/lib/apt/lists", "boot"):
+            shutil.rmtree(root / directory)
+        build_image(PLACE / "root.squashfs", root)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def add(tree: AssetsTree, name: str, *, mtime: int) -> None:
+    """Put it into a tree, under its own kernel."""
+    sha256 = hashlib.sha256((PLACE / "root.squashfs").read_bytes()).hexdigest()
+    version = (PLACE / "version").read_text()
+    kernel = tree.root / "kernels" / version
+    kernel.mkdir()
+    for part in ("vmlinuz", "initrd"):
+        shutil.copy(PLACE / part, kernel / part)
+    image = tree.image(name)
+    shutil.copy(PLACE / "root.squashfs", image.squashfs)
+    image.marker.write_text(json.dumps({"version": version, "sha256": sha256}) + "\n")
+    for path in (image.squashfs, image.marker):
+        os.utime(path, (mtime, mtime))
