@@ -50,6 +50,7 @@ MUTANTS = (
         """,
         new="pass",
         test=f"{DOING}/test_relay.py::test_the_end_of_the_module_ends_the_command",
+        sees=("TimeoutExpired",),
         within="relay",
     ),
     Mutant(
@@ -64,8 +65,8 @@ MUTANTS = (
     ),
     Mutant(
         "a dead transfer keeps its share of the uplink",
-        old="if demand != 0:",
-        new="if True:",
+        old="fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        new="raise BlockingIOError",
         test=f"{DOING}/test_uplink.py::test_a_killed_process_counts_for_nothing",
         within="uplink",
     ),

@@ -16,12 +16,14 @@ MUTANTS = (
         old='"true": paramiko.RejectPolicy',
         new='"true": paramiko.MissingHostKeyPolicy',
         test="tests/integration/test_access.py::test_unknown_and_changed_host_key",
+        sees=("LabError: one line was to tell what failed",),
     ),
     Mutant(
         "a line of known_hosts that cannot be read spoils the others",
         old="with contextlib.suppress(Exception):  # paramiko has a kind for each way to spoil a line",
         new="if True:",
         test=f"{KNOWN_HOSTS}::test_line_that_cannot_be_read_is_skipped",
+        sees=("InvalidHostKey",),
     ),
     Mutant(
         "rsync alone goes by other known hosts",
@@ -48,7 +50,7 @@ MUTANTS = (
         incoming = f"{self._dest}/{entry.path}"
         arguments = ["rsync",
         """,
-        test="tests/integration/test_power_loss.py::test_power_cut_at_any_moment_shows_no_partial_image",
+        test=f"{LINES}::test_another_run_goes_on_where_one_was_cut",
     ),
     Mutant(
         "the basis is updated in place",

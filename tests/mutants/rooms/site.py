@@ -87,7 +87,7 @@ MUTANTS = (
         "what arrived before a cut is thrown away",
         old="return {transfer_id(path) for path in unfinished} | {LOCK}",
         new="return {LOCK}",
-        test="tests/integration/test_lines.py::test_another_run_goes_on_where_one_was_cut",
+        test="tests/integration/test_lines.py::test_what_arrived_outlives_runs_about_something_else",
     ),
     Mutant(
         "an upload goes on behind a piece of another content",
