@@ -58,6 +58,7 @@ DEST = "/srv/netboot/assets"
 WORK_AREA = ".netboot-sync"
 CODE = "/srv/netboot/code"  # the collection, as it was when the laboratory was started
 MODULE = "ansible_collections.netboot.syncer.plugins.modules.sync_assets"
+SET_ASIDE = "ansible_collections.netboot.syncer.plugins.modules.withdraw_assets"
 EXCLUDE = ["local/**"]
 # files of the caching server itself: beside the tree, and where no run may touch them in the tree
 CANARIES = ("canary", "assets.old/canary", "assets-2/prod/canary.squashfs", "assets/local/canary", "assets/.canary")
@@ -303,23 +304,33 @@ class Lane:
 
     def start_module(self, purpose: str, **options: Any) -> Run:
         """Start the module on the netboot server, in a process of its own."""
+        return self._start_module(MODULE, purpose, self.options(**options))
+
+    def withdraw(self, purpose: str, pattern: str) -> Run:
+        """Withdraw images by name, as ``withdraw.yml`` does: on the netboot server, then from the caching server.
+
+        Returns the second part; the first has ended by then.
+        """
+        aside = {"src": self.src, "patterns": [pattern]}
+        with self._start_module(SET_ASIDE, f"{purpose}-aside", aside) as run:
+            ended = run.wait(60.0)
+        if ended.status != 0:
+            raise LabError(f"{pattern} could not be withdrawn: {ended.words}")
+        self.ledger.snapshot()
+        return self.start_module(purpose, withdraw=[pattern])
+
+    def _start_module(self, module: str, purpose: str, arguments: Mapping[str, Any]) -> Run:
         file = self.lab.server.disk / "runs" / f"{self.name}-{purpose}.json"
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": self.options(**options)}), encoding="utf-8")
-        words = [sys.executable, "-X", "faulthandler", "-m", MODULE, f"/srv/netboot/runs/{file.name}"]
+        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+        words = [sys.executable, "-X", "faulthandler", "-m", module, f"/srv/netboot/runs/{file.name}"]
         return Run(self.lab.server, words, file.with_suffix(".log"))
 
-    def start_playbook(
-        self, purpose: str, playbook: str, *, extra: Mapping[str, str] | None = None, **options: Any
-    ) -> Run:
-        """Start a playbook for this caching server on the controller; the module then runs on the netboot server.
-
-        *extra* are variables of the command line, *options* those of the role.
-        """
+    def start_playbook(self, purpose: str, playbook: str, **options: Any) -> Run:
+        """Start a playbook for this caching server on the controller; the module then runs on the netboot server."""
         inventory, results = self._inventory(purpose, options)
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         words = [sys.executable, program, f"netboot.syncer.{playbook}", "-i", f"/srv/netboot/runs/{inventory.name}"]
-        words += [word for name, value in (extra or {}).items() for word in ("-e", f"{name}={value}")]
         return Run(self.lab.controller, words, inventory.with_suffix(".log"), results=results)
 
     def start_runner(self, purpose: str, playbook: str, **options: Any) -> Run:

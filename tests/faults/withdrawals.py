@@ -10,7 +10,7 @@ from .lab import Ended
 
 
 class WithdrawByName(Fault):
-    """``withdraw.yml`` for the image that the run is about; it does not wait for the run."""
+    """What ``withdraw.yml`` does, for the image that the run is about; it does not wait for the run."""
 
     name = "withdrawn"
     about = "the image is withdrawn by name in the middle of its transfer"
@@ -25,7 +25,7 @@ class WithdrawByName(Fault):
         if not scene.at_work or not image.marker.exists():
             return False
         self._marker = str(image.marker.relative_to(lane.tree.root))
-        with lane.start_playbook("withdraw", "withdraw", extra={"netboot_withdraw": f"{image.name}*"}) as run:
+        with lane.withdraw("withdraw", f"{image.name}*") as run:
             at_work = scene.at_work
             self._ended = run.wait(RUN_LIMIT)
         lane.ledger.snapshot()
@@ -36,9 +36,9 @@ class WithdrawByName(Fault):
     def problems(self, scene: Scene) -> list[str]:
         if self._ended is None:
             return []
-        found = [] if self._ended.status == 0 else [f"withdraw.yml: {self._ended.words}"]
+        found = [] if self._ended.good else [f"to withdraw it: {self._ended.words}"]
         if (scene.lane.assets / self._marker).exists():
-            found.append(f"{self._marker} is visible after withdraw.yml and the run")
+            found.append(f"{self._marker} is visible after it was withdrawn and the run has ended")
         return found
 
     def clean_up(self, scene: Scene) -> None:
