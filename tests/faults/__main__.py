@@ -22,7 +22,7 @@ from .lab import FaultLab
 from .rounds import Campaign, Round, plan
 
 RATES = (24_000_000, 40_000_000, 60_000_000, 30_000_000, 50_000_000, 36_000_000)  # bit/s, one for each lane
-SHORT_ROUNDS = 15
+SHORT_ROUNDS = 18
 PLAYBOOK_RECOVERY = 0.3  # chance that a recovery run is sync.yml itself, and not only the module that it calls
 
 

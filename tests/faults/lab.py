@@ -43,6 +43,7 @@ from tests.lab.namespaces import (
 )
 from tests.lab.process import STANDARD_PATH, LabError
 from tests.lab.sshd import ClientKey
+from tests.lab.strange_disk import Quirks, StrangeDisk, folded
 from tests.lab.supervise import descendants
 from tests.lab.tree import AssetsTree
 from tests.lab.web import AssetsWeb
@@ -57,9 +58,26 @@ DEST = "/srv/netboot/assets"
 WORK_AREA = ".netboot-sync"
 CODE = "/srv/netboot/code"  # the collection, as it was when the laboratory was started
 MODULE = "ansible_collections.netboot.syncer.plugins.modules.sync_assets"
+SET_ASIDE = "ansible_collections.netboot.syncer.plugins.modules.withdraw_assets"
 EXCLUDE = ["local/**"]
 # files of the caching server itself: beside the tree, and where no run may touch them in the tree
 CANARIES = ("canary", "assets.old/canary", "assets-2/prod/canary.squashfs", "assets/local/canary", "assets/.canary")
+# ansible-runner as a program of its own; AWX calls the same function.
+RUNNER = """
+import os, sys
+import ansible_runner
+data, playbook, inventory = sys.argv[1:]
+job = ansible_runner.run(
+    private_data_dir=data,
+    playbook=f"netboot.syncer.{playbook}",
+    inventory=inventory,
+    settings={"pexpect_timeout": 1},
+    cancel_callback=lambda: os.path.exists(f"{data}/cancel"),
+)
+print(job.status)
+sys.exit(0 if job.status == "successful" else 3)
+"""
+STRANGE = Quirks(folds=True, time_step=2)  # the file system of the last lane
 QUIET_WITHIN = 10.0  # seconds after a kill, until nothing of the run is left anywhere
 
 
@@ -194,7 +212,7 @@ class Run:
 class Lane:
     """One caching server, the line to it, the tree that it gets, and those that watch it."""
 
-    def __init__(self, lab: FaultLab, index: int, *, rate: int) -> None:
+    def __init__(self, lab: FaultLab, index: int, *, rate: int, quirks: Quirks | None = None) -> None:
         self.lab = lab
         self.name = f"cache{index}"
         self.rate = rate
@@ -202,6 +220,7 @@ class Lane:
         self.inside = f"10.99.{index}.129"  # where machines of the site find it, whatever becomes of the line
         self.violations: list[Violation] = []
         self.damaged: dict[str, str] = {}
+        self.withdrawn: set[str] = set()  # markers that no client may see any more
         self.clock = False  # whether sshd runs under a clock that can be moved
         self._lock = threading.Lock()
         self._told: list[Violation] = []
@@ -212,6 +231,13 @@ class Lane:
         self.host = Host(lab.directory / self.name, self.name, size=SITE_DISK)
         self.assets = self.host.disk / "assets"
         self.assets.mkdir()
+        self._mounts = contextlib.ExitStack()
+        self.folds = quirks is not None and quirks.folds
+        if quirks is not None:
+            # over the name by which the host's own programs know it
+            within = self.host.root / "srv" / "netboot" / "assets"
+            self._mounts.enter_context(StrangeDisk(within, quirks, backing=self.assets))
+            self.assets = within
         self.host_key = ClientKey.create(lab.directory / "keys" / self.name)
         self.start_sshd()
         self.host.start_nginx(self.inside, serve=DEST)
@@ -233,6 +259,7 @@ class Lane:
             address=self.inside,
             damaged=self.damaged,
             own=own,
+            withdrawn=self.withdrawn,
         )
         self.machine.start()
 
@@ -241,6 +268,7 @@ class Lane:
         self.host.stop_all()
         self.machine.stop()
         self.witness.stop()
+        self._mounts.close()
 
     # -- its daemons
 
@@ -276,23 +304,59 @@ class Lane:
 
     def start_module(self, purpose: str, **options: Any) -> Run:
         """Start the module on the netboot server, in a process of its own."""
+        return self._start_module(MODULE, purpose, self.options(**options))
+
+    def withdraw(self, purpose: str, pattern: str) -> Run:
+        """Withdraw images by name, as ``withdraw.yml`` does: on the netboot server, then from the caching server.
+
+        Returns the second part; the first has ended by then.
+        """
+        aside = {"src": self.src, "patterns": [pattern]}
+        with self._start_module(SET_ASIDE, f"{purpose}-aside", aside) as run:
+            ended = run.wait(60.0)
+        if ended.status != 0:
+            raise LabError(f"{pattern} could not be withdrawn: {ended.words}")
+        self.ledger.snapshot()
+        return self.start_module(purpose, withdraw=[pattern])
+
+    def _start_module(self, module: str, purpose: str, arguments: Mapping[str, Any]) -> Run:
         file = self.lab.server.disk / "runs" / f"{self.name}-{purpose}.json"
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": self.options(**options)}), encoding="utf-8")
-        words = [sys.executable, "-X", "faulthandler", "-m", MODULE, f"/srv/netboot/runs/{file.name}"]
+        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+        words = [sys.executable, "-X", "faulthandler", "-m", module, f"/srv/netboot/runs/{file.name}"]
         return Run(self.lab.server, words, file.with_suffix(".log"))
 
     def start_playbook(self, purpose: str, playbook: str, **options: Any) -> Run:
         """Start a playbook for this caching server on the controller; the module then runs on the netboot server."""
+        inventory, results = self._inventory(purpose, options)
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        words = [sys.executable, program, f"netboot.syncer.{playbook}", "-i", f"/srv/netboot/runs/{inventory.name}"]
+        return Run(self.lab.controller, words, inventory.with_suffix(".log"), results=results)
+
+    def start_runner(self, purpose: str, playbook: str, **options: Any) -> Run:
+        """Start a playbook as AWX does where there is no container: by ansible-runner, on the controller."""
+        inventory, results = self._inventory(purpose, options)
+        data = inventory.with_suffix(".runner")
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir()
+        (data / "run.py").write_text(RUNNER, encoding="utf-8")
+        within = f"/srv/netboot/runs/{data.name}"
+        words = [sys.executable, f"{within}/run.py", within, playbook, f"/srv/netboot/runs/{inventory.name}"]
+        return Run(self.lab.controller, words, inventory.with_suffix(".log"), results=results)
+
+    def cancel_runner(self) -> None:
+        """Cancel the job that :meth:`start_runner` started last."""
+        for data in (self.lab.controller.disk / "runs").glob(f"{self.name}-*.runner"):
+            (data / "cancel").touch()
+
+    def _inventory(self, purpose: str, options: Mapping[str, Any]) -> tuple[Path, Path]:
+        """Write an inventory for this caching server. Returns it, and where the results of its run are to go."""
         directory = self.lab.controller.disk / "runs"
         directory.mkdir(exist_ok=True)
         inventory = directory / f"{self.name}-{purpose}.yml"
         inventory.write_text(self.lab.inventory(self, options), encoding="utf-8")
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        within = f"/srv/netboot/runs/{inventory.name}"
-        words = [sys.executable, program, f"netboot.syncer.{playbook}", "-i", within]
         results = self.lab.controller.root / "srv" / "netboot" / "runs" / f"{self.name}-{purpose}.results.json"
-        return Run(self.lab.controller, words, inventory.with_suffix(".log"), results=results)
+        return inventory, results
 
     # -- who is at work for it
 
@@ -415,6 +479,10 @@ class Lane:
         self.ledger.snapshot()
         here = self.ledger.present()
         there = {path: _digest(self.assets / path) for path, _found in visible_files(self.assets)}
+        if self.folds:
+            # a client finds it under both spellings
+            spelled = {folded(path): path for path in here}
+            there = {spelled.get(folded(path), path): digest for path, digest in there.items()}
         problems = []
         for path in self.wanted(here):
             if path not in there:
@@ -456,7 +524,11 @@ class FaultLab:
         self.server_key = ClientKey.create(directory / "keys" / SERVER)
         for host in (self.server, self.controller):
             self._install(host)
-        self.lanes = [Lane(self, index + 1, rate=rates[index]) for index in range(lanes)]
+        self.lanes = [
+            # one of several has a file system that is unlike the netboot server's
+            Lane(self, index + 1, rate=rates[index], quirks=STRANGE if index == lanes - 1 and lanes > 1 else None)
+            for index in range(lanes)
+        ]
         known = [f"{lane.address} {lane.host_key.public}\n" for lane in self.lanes]
         known.append(f"10.99.0.1 {self.server_key.public}\n")
         for host in (self.server, self.controller):

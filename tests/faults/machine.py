@@ -21,10 +21,10 @@ import dataclasses
 import http.client
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Literal
 
-from tests.lab.client import HTTP_TIMEOUT, BootClient, _Part, _Site
+from tests.lab.client import HTTP_TIMEOUT, BootClient, Violation, _Part, _Site
 from tests.lab.ledger import Ledger
 from tests.lab.namespaces import assert_in_network, enter_network
 from tests.lab.web import AssetsWeb
@@ -39,6 +39,7 @@ class BootingMachine(BootClient):
     :arg network: the site's network; the client's thread lives in there.
     :arg address: the client's own address.
     :arg damaged: what the laboratory has damaged: path to the digest of what is there now.
+    :arg withdrawn: markers of what was withdrawn by name, which no client may see any more.
     :arg own: files of the caching server itself inside the tree, never touched by a sync: path to digest.
     """
 
@@ -52,11 +53,13 @@ class BootingMachine(BootClient):
         address: str,
         damaged: Mapping[str, str],
         own: Mapping[str, str],
+        withdrawn: Set[str],
     ) -> None:
         super().__init__({name: web}, ledger, interval=INTERVAL, full_every=FULL_EVERY)
         self.network = network
         self.damaged = damaged
         self.own = own
+        self.withdrawn = withdrawn
         self.visible = 0  # how many of the polls found the marker
         self._moving = itertools.count()
         site = self._sites[0]
@@ -73,10 +76,13 @@ class BootingMachine(BootClient):
             assert_in_network(self.network)
         full = os.path.join(site.web.root, path)
         before = _identity(full)
+        withdrawn = frozenset(self.withdrawn)  # before it is asked for
         part = super()._ask(site, method, path, keep=keep)
         after = _identity(full)
         if keep and part.digest is not None:
             self.visible += 1
+            if path in withdrawn:
+                self._blame(Violation(site.name, "withdrawn", path, "was seen after it had been withdrawn by name"))
         # a file that was replaced meanwhile is like none seen before or after
         identity = before if before == after else f"moving {next(self._moving)}"
         return dataclasses.replace(part, etag=f"{part.etag} {identity}")

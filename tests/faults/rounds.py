@@ -19,8 +19,10 @@ from typing import Any, Literal
 from tests.lab.client import Violation
 from tests.lab.process import LabError
 
-from .faults import FAULTS, RUN_LIMIT, Fault, Scene, SecondRun
+from .fault import RUN_LIMIT, Fault, Scene
+from .faults import FAULTS
 from .lab import MIB, Ended, FaultLab, Lane, Run
+from .machine_faults import SecondRun
 from .uploads import Job, Uploader
 
 ATTEMPTS = 10  # at a fault that came too late
@@ -84,7 +86,7 @@ class Round:
 
 def plan(rounds: int, seed: str, only: Sequence[str]) -> list[str]:
     """The fault of each round: every kind equally often, in a random order."""
-    names = list(only) or list(FAULTS)
+    names = list(only) or random.Random(f"{seed}: first").sample(list(FAULTS), len(FAULTS))
     chosen = [names[number % len(names)] for number in range(rounds)]
     random.Random(f"{seed}: order").shuffle(chosen)
     return chosen
@@ -98,6 +100,7 @@ class LaneWork:
         self.seed = seed
         self.playbook_recovery = playbook_recovery  # chance that a recovery run is a playbook's
         self.uploader = Uploader(lane)
+        self._scene: Scene | None = None  # of the last attempt
 
     def begin(self) -> None:
         """The first tree, and the first run, undisturbed."""
@@ -119,12 +122,13 @@ class LaneWork:
         for attempt in range(ATTEMPTS):
             result.too_late = attempt
             numbers = random.Random(f"{self.seed}: round {number}, attempt {attempt}")
+            fault = FAULTS[name]()
             try:
-                self._attempt(result, FAULTS[name](), numbers, attempt)
+                self._attempt(result, fault, numbers, attempt)
             except LabError as exc:
                 # a run that does not end: it was killed, and the lane goes on
                 result.problems.append(str(exc))
-                self._reset()
+                self._reset(fault)
             if result.struck or not result.in_line or result.problems:
                 break
         self.lane.look_outside()
@@ -138,26 +142,29 @@ class LaneWork:
         # what is to end by itself must be long enough that it would not have been through anyway
         only = "whole" if fault.must_be_quiet else "build" if sends and attempt > 1 else None
         job = self.uploader.next(numbers, only=only)
-        scene = Scene(lane, self.uploader, numbers, job)
-        moment = Moment.choose(numbers, attempt=attempt)
+        self._scene = scene = Scene(lane, self.uploader, numbers, job)
+        moment = Moment("time", 0.0) if fault.at_once else Moment.choose(numbers, attempt=attempt)
         transport = "sftp" if not sends and numbers.random() < 0.15 else "auto"
-        playbook = fault.runner == "playbook" or (fault.runner == "any" and numbers.random() < CHANCE_OF_PLAYBOOK)
+        runner = fault.runner
+        if runner == "any":
+            runner = "playbook" if numbers.random() < CHANCE_OF_PLAYBOOK else "module"
         delete = numbers.random() < 0.5
         options = {
             "transport": transport,
             "delete": delete,
             "max_delete": 100,
+            "grace": numbers.choice([0, 300]),
             "retries": numbers.choice([0, 1, 2]),
             "retry_delay": 1,
             "stall_timeout": numbers.choice([3, 6]),
             "lock_timeout": 20,
         }
         result.job, result.transport, result.delete = job.name, transport, delete
-        result.runner = "playbook" if playbook else "module"
+        result.runner = runner
         result.moment = f"{moment.kind} {moment.at:.2f}"
         fault.prepare(scene)
         before = lane.line.carried()
-        with self._start("run", job, playbook=playbook, options=options) as run:
+        with self._start("run", job, runner=runner, options=options) as run:
             scene.run = run
             self._wait_for(moment, scene, before)
             result.struck = fault.strike(scene)
@@ -172,24 +179,32 @@ class LaneWork:
             result.left_after_kill = lane.wait_until_quiet()
         if fault.must_be_quiet:
             lane.line.set_rate(lane.rate)
+        if result.struck:
+            result.problems += fault.problems(scene)
         self._recover(result, job, numbers, delete=delete)
         result.line_bytes = lane.line.carried() - before
         result.fresh_bytes = job.fresh
         self._count_bytes(result, fault, job, runs=2 + (fault.name == "second-run") + int(str(options["retries"])))
         fault.clean_up(scene)
 
-    def _reset(self) -> None:
+    def _reset(self, fault: Fault) -> None:
         """Lift whatever is still there of a fault."""
         lane = self.lane
+        if self._scene is not None:
+            fault.lift(self._scene)
+            fault.clean_up(self._scene)
         lane.line.set_rate(lane.rate)
         lane.line.restore()
         lane.host.free_disk()
         lane.start_sshd()
         lane.restart_nginx()
 
-    def _start(self, purpose: str, job: Job, *, playbook: bool, options: dict[str, Any]) -> Run:
-        if playbook:
-            return self.lane.start_playbook(purpose, "resync" if job.verify else "sync", **options)
+    def _start(self, purpose: str, job: Job, *, runner: str, options: dict[str, Any]) -> Run:
+        playbook = "resync" if job.verify else "sync"
+        if runner == "runner":
+            return self.lane.start_runner(purpose, playbook, **options)
+        if runner == "playbook":
+            return self.lane.start_playbook(purpose, playbook, **options)
         return self.lane.start_module(purpose, verify=job.verify, **options)
 
     def _wait_for(self, moment: Moment, scene: Scene, before: int) -> None:
@@ -224,9 +239,10 @@ class LaneWork:
 
     def _recover(self, result: Round, job: Job, numbers: random.Random, *, delete: bool) -> None:
         """One plain run, without help; it must bring the caching server in line."""
-        playbook = numbers.random() < self.playbook_recovery
-        options = {"delete": delete, "max_delete": 100}
-        with self._start("recovery", job, playbook=playbook, options=options) as run:
+        runner = "playbook" if numbers.random() < self.playbook_recovery else "module"
+        # no client is left to wait for: what goes, goes now
+        options = {"delete": delete, "max_delete": 100, "grace": 0}
+        with self._start("recovery", job, runner=runner, options=options) as run:
             ended = run.wait(RUN_LIMIT)
         result.recovery = ended.words
         left = self.lane.not_in_line(delete=delete)

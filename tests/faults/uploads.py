@@ -208,6 +208,17 @@ class Uploader:
         flip_byte(file, offset=offset)
         return Job("damage", image, 64 * 1024, file.stat().st_size, verify=True)
 
+    def rename_in_case(self, image: Image) -> None:
+        """Spell the last part of its name in capitals, or in small letters; the marker goes first, and comes last."""
+        start, dash, commit = image.name.rpartition("-")
+        again = self.tree.image(start + dash + commit.swapcase())
+        hidden = image.marker.with_name(f".{image.marker.name}.renamed")
+        image.marker.rename(hidden)
+        self.lane.ledger.snapshot()
+        image.squashfs.rename(again.squashfs)
+        hidden.rename(again.marker)
+        self._images = [again if one == image else one for one in self._images]
+
     def kernel_of(self, image: Image) -> str:
         for version in KERNELS:
             if version in image.marker.read_text(encoding="utf-8"):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, SITE, actions, add_large_image, is_delivered, meanwhile, prepare, sync
-from tests.lab.tree import AssetsTree, Image
+from tests.lab.runs import IMAGE, SITE, actions, add_large_image, complaint, is_delivered, meanwhile, prepare, sync
+from tests.lab.strange_disk import NO_CTIME, Quirks, StrangeDisk
+from tests.lab.tree import AssetsTree, Image, flip_byte
 
 SIZE = 4_000_000
 LARGE = "prod/large"
@@ -120,4 +122,51 @@ def test_published_image_stays_while_its_successor_under_the_same_name_changes(f
     assert (fleet.sites[SITE].assets / f"{LARGE}-kernel.json").exists()
     line.set_rate(None)
     sync(fleet)
+    assert is_delivered(fleet, image)
+
+
+@SLOW
+@pytest.mark.root
+@pytest.mark.parametrize("transport", ["rsync", "sftp"])
+def test_overwrite_without_a_trace_is_never_published_as_a_mixture(
+    fleet: Fleet, tmp_path: Path, strange_disk: Callable[[Path, Quirks], StrangeDisk], transport: str
+) -> None:
+    """Neither size nor any time tells of it, as on a file system without ctime; only the content does."""
+    tree = AssetsTree(strange_disk(tmp_path / "source", NO_CTIME).path)
+    image = add_large_image(tree, LARGE, size=SIZE)
+    tree.add_kernel()
+    held = [image.squashfs.read_bytes()]
+    line = fleet.sites[SITE].line
+    assert line is not None
+
+    def overwrite_both_ends() -> None:
+        for offset in (200, SIZE):  # the beginning has been sent by then, the end has not
+            flip_byte(image.squashfs, offset=offset)
+        held.append(image.squashfs.read_bytes())
+
+    run = prepare(fleet, src=str(tree.root), transport=transport)
+    with meanwhile(lambda: line.bytes_up > SIZE // 4, overwrite_both_ends):
+        run.run()
+    there = fleet.sites[SITE].assets / image.path
+    assert not there.exists() or there.read_bytes() in held
+    line.set_rate(None)
+    sync(fleet, src=str(tree.root), transport=transport)
+    assert there.read_bytes() == held[-1]
+    assert there.with_name(image.marker.name).exists()
+
+
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=160e6, hide=["sha256sum"])], indirect=True, ids=["no-hash"])
+def test_piece_of_an_older_content_is_not_gone_on_from(fleet: Fleet) -> None:
+    """It was cut, then built anew: a caching server that cannot hash would not notice a mixture of the two."""
+    size = 24_000_000
+    image = add_large_image(fleet.tree, LARGE, size=size)
+    site = fleet.sites[SITE]
+    assert site.line is not None
+    site.line.cut_after(18_000_000)
+    complaint(prepare(fleet, transport="sftp"), site.ssh.address)
+    site.line.restore()
+    before = image.squashfs.stat()
+    image.squashfs.write_bytes(image.squashfs.read_bytes()[:4096] + os.urandom(before.st_size - 4096))
+    os.utime(image.squashfs, (before.st_mtime + 60, before.st_mtime + 60))
+    sync(fleet, transport="sftp")
     assert is_delivered(fleet, image)

@@ -5,12 +5,26 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
+from tests.lab.runs import (
+    IMAGE,
+    NEXT,
+    SITE,
+    actions,
+    add_large_image,
+    address_of,
+    complaint,
+    is_delivered,
+    prepare,
+    sync,
+)
 
 MB = 1_000_000
 
@@ -88,3 +102,28 @@ def test_check_mode_learns_nothing(fleet: Fleet, before: bytes | None) -> None:
     server.new_host_key()
     changed = prepare(fleet, host_key_checking="accept-new", check_mode=True)
     assert "is not the known one" in complaint(changed, server.address)
+
+
+def test_accept_new_takes_no_other_key_of_a_known_host(fleet: Fleet, tmp_path: Path) -> None:
+    """A host of which a key of another kind is known is not one that is seen for the first time."""
+    server = fleet.sites[SITE].server
+    subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    kind, key = (tmp_path / "other.pub").read_text(encoding="ascii").split()[:2]
+    line = f"[{server.address}]:{server.port} {kind} {key}\n"
+    fleet.known_hosts.write_text(line, encoding="ascii")
+    assert "is not the known one" in complaint(prepare(fleet, host_key_checking="accept-new"), server.address)
+    assert fleet.known_hosts.read_text(encoding="ascii") == line
+    assert not list(fleet.sites[SITE].assets.glob("prod/*"))
+
+
+@pytest.mark.parametrize("checking", ["true", "accept-new"])
+def test_rsync_goes_by_the_same_known_hosts(fleet: Fleet, checking: str) -> None:
+    """It has a connection of its own: whoever gets between after the first one gets nothing."""
+    server = fleet.sites[SITE].server
+    address = address_of(fleet, host_key_checking=checking)
+    shell = [*shlex.split(address.remote_shell()), server.address, "true"]
+    assert subprocess.run(shell, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    server.new_host_key()
+    refused = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert refused.returncode == 255
+    assert "Host key verification failed" in refused.stderr

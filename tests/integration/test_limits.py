@@ -166,6 +166,18 @@ def test_nothing_is_sent_nor_withdrawn_in_a_window_of_0(fleet: Fleet, line: Line
     assert is_delivered(fleet, image)
 
 
+def test_lost_image_is_withdrawn_in_a_window_of_0(fleet: Fleet) -> None:
+    """A marker without its squashfs goes at once: that is a few bytes."""
+    sync(fleet)
+    image = fleet.tree.image(IMAGE)
+    (fleet.sites[SITE].assets / image.path).unlink()
+    run = sync(fleet, limit=parse_limit("0"))
+    assert not (fleet.sites[SITE].assets / image.marker.relative_to(fleet.tree.root)).exists()
+    assert run.sent_bytes == 0
+    sync(fleet)
+    assert is_delivered(fleet, image)
+
+
 def test_a_window_of_0_that_ends_meanwhile(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """What needs a kernel that was left for later is left as well; that is no failure."""
     words = ["until 18:00 the limit of this site is 0", ""]

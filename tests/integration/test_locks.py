@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -110,6 +111,23 @@ def test_lease_is_kept_while_files_are_sent(fleet: Fleet, monkeypatch: pytest.Mo
     run = sync(fleet)
     assert run.attempts == 1
     assert is_delivered(fleet, image)
+
+
+@pytest.mark.parametrize("spec", [SLOW_SFTP], indirect=True, ids=["lease"])
+def test_lease_is_renewed_all_the_time(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for it sees another content at each beat, or would take it for abandoned."""
+    monkeypatch.setattr(lock, "BEAT", 0.02)
+    add_large_image(fleet.tree, LARGE, size=SIZE)
+    path = fleet.sites[SITE].assets / ".netboot-sync" / "lock"
+    seen: set[bytes] = set()
+
+    def look() -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            seen.add(path.read_bytes())
+        return len(seen - {b""}) > 5
+
+    with meanwhile(look, lambda: None):
+        sync(fleet)
 
 
 @pytest.mark.parametrize("spec", [SLOW_SFTP], indirect=True, ids=["lease"])

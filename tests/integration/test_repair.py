@@ -8,10 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import SENDING, Progress
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import CHECKING, SENDING, Progress
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, is_delivered, prepare, sync, wait_until
+from tests.lab.runs import (
+    IMAGE,
+    NEXT,
+    SITE,
+    actions,
+    add_large_image,
+    complaint,
+    is_delivered,
+    prepare,
+    sync,
+    wait_until,
+)
 from tests.lab.tree import KERNEL, flip_byte
 
 MARKER = f"{IMAGE}-kernel.json"
@@ -54,16 +65,17 @@ def test_lost_kernel_file_that_the_source_lacks_too(fleet: Fleet) -> None:
 
 
 class _Mending(Progress):
-    """Calls *then* right before a file is sent anew: its markers are withdrawn by then."""
+    """Calls *then* right before a file is sent anew, or when another phase of it begins."""
 
-    def __init__(self, path: str, then: Callable[[], object]) -> None:
+    def __init__(self, path: str, then: Callable[[], object], *, at: str = SENDING) -> None:
         super().__init__()
         self._path_of_file = path
         self._then = then
+        self._at = at
 
     def enter(self, phase: str, path: str = "", size: int = 0) -> None:
         super().enter(phase, path, size)
-        if phase == SENDING and path == self._path_of_file:
+        if phase == self._at and path == self._path_of_file:
             self._then()
 
 
@@ -156,4 +168,31 @@ def test_without_a_shell_files_are_read_back_only_if_asked_for(fleet: Fleet) -> 
     assert run.images[image.path].state == "repaired"
     assert run.images[image.path].verified
     assert [path for name, path in actions(run) if name == "send"] == [image.path, MARKER]
+    assert is_delivered(fleet, image)
+
+
+def test_damaged_kernel_that_is_there_gets_no_new_marker(fleet: Fleet) -> None:
+    """An ordinary run does not look for damage; but whatever a new marker promises is hashed before."""
+    sync(fleet)
+    there = fleet.sites[SITE].assets / f"kernels/{KERNEL}/initrd"
+    flip_byte(there)
+    later = fleet.tree.add_image(NEXT)
+    said = complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+    assert f"it promises kernels/{KERNEL}/initrd, whose content on the caching server is another" in said
+    assert not (fleet.sites[SITE].assets / later.marker.relative_to(fleet.tree.root)).exists()
+
+
+@SFTP_ONLY
+def test_what_arrives_damaged_is_read_back_where_nothing_can_hash(fleet: Fleet) -> None:
+    image = add_large_image(fleet.tree, NEXT, size=1_000_000)
+    site = fleet.sites[SITE]
+
+    def damage() -> None:
+        for path in (site.assets / ".netboot-sync").glob("*/incoming-*"):
+            flip_byte(path)
+
+    run = prepare(fleet, verify=True, progress=_Mending(image.path, damage, at=CHECKING))
+    assert "what arrived is not what was sent" in complaint(run, site.ssh.address)
+    assert not list(site.assets.glob(f"{NEXT}*"))
+    sync(fleet, verify=True)
     assert is_delivered(fleet, image)

@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -59,6 +60,11 @@ COARSE = Quirks(time_step=2)
 EXFAT = Quirks(folds=True, respells=True, time_step=2, modes="refused", links=False)
 NO_MODES_NO_TIMES = Quirks(modes="refused", sets_times=False, links=False)
 NO_CTIME = Quirks(keeps_ctime=False)
+
+
+def folded(name: str) -> str:
+    """The name that all its spellings have in common."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def missing() -> str:

@@ -17,23 +17,17 @@ import os
 import stat
 import sys
 import threading
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 import mfusepy
 
-from .strange_disk import Quirks
+from .strange_disk import Quirks, folded
 
 MNT_DETACH = 2  # umount2(2)
 STAT_FIELDS = ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks")
 SPACE_FIELDS = ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_favail", "f_namemax")
 SECOND = 1_000_000_000  # ns
-
-
-def folded(name: str) -> str:
-    """The name that all its spellings have in common."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no types

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts each deliberate fault into a copy of the checkout, and runs the tests that must catch it.
+"""Puts each deliberate fault into a copy of the checkout, and runs the one test that is meant to catch it.
+
+First all these tests run on the code as it is; one that does not pass there proves nothing, and its faults count as
+survivors. A fault is caught only when its own test fails in its own words: not when a fixture breaks, a test is
+skipped or runs out of time, or pytest itself ends in some other way.
 
 A tool that makes up its own mutants (mutmut, cosmic-ray) changes one operator at a time; these faults are the ones that
 somebody could make in this protocol, and most of them are a line that moved or went.
@@ -16,11 +20,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab.fleet import CHECKOUT
 
-from .faults import MUTANTS, Mutant
+from .mutant import AnchorError, Mutant
+from .rooms import MUTANTS
+from .verdicts import FILE, Verdict, read
+
+# Nobody reads the smallest example of a fault that was put in, and to find it takes minutes.
+QUICK = ("-q", "-p", "no:cacheprovider", "-p", "tests.mutants.verdicts", "--hypothesis-profile=first-example")
+AT_ONCE = 3  # the tests wait most of the time
+PATIENCE = 300.0  # seconds for one fault; for the tests of all without any, so many times that
 
 
 def copy_checkout(into: Path) -> None:
@@ -37,34 +50,64 @@ def copy_checkout(into: Path) -> None:
             shutil.copy2(CHECKOUT / name, into / name, follow_symlinks=False)
 
 
-# Nobody reads the smallest example of a fault that was put in, and to find it takes minutes.
-QUICK = ("-p", "no:cacheprovider", "--hypothesis-profile=first-example")
-AT_ONCE = 3
-
-
-def catches(mutant: Mutant) -> tuple[bool, str]:
-    """Tell whether a test fails, and which one it is."""
-    with tempfile.TemporaryDirectory(prefix="netboot-mutant-") as directory:
-        checkout = Path(directory) / "checkout"
-        checkout.mkdir()
-        copy_checkout(checkout)
-        file = checkout / mutant.file
-        file.write_text(mutant.put_into(file.read_text(encoding="utf-8")), encoding="utf-8")
-        basetemp = f"--basetemp={directory}/pytest"
-        run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", *QUICK, basetemp, *mutant.tests],
+def run_tests(checkout: Path, tests: Sequence[str], *options: str, patience: float) -> list[Verdict]:
+    """Run tests in a copy of the checkout, and return what became of them."""
+    verdicts = checkout.parent / "verdicts"
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *QUICK, f"--basetemp={checkout.parent}/pytest", *options, *tests],
             cwd=checkout,
-            env={**os.environ, "ANSIBLE_CONFIG": str(checkout / "ansible.cfg")},
+            env={**os.environ, "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"), FILE: str(verdicts)},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=patience,
             check=False,
         )
-    failed = [line for line in run.stdout.splitlines() if line.startswith("FAILED ")]
-    # Only a test that ran and failed counts: not one that could not be collected, nor a crash of pytest.
-    if run.returncode == 1 and failed:
-        return True, failed[0].removeprefix("FAILED ").split(" - ")[0]
-    return False, "no test failed" if run.returncode == 0 else f"pytest ended with {run.returncode}"
+    except subprocess.TimeoutExpired:
+        return []  # whatever it did, it did not end
+    return read(verdicts)
+
+
+def of(test: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts about a test, with whatever parameters where none are named."""
+    return [one for one in verdicts if one.test == test or one.test.startswith(f"{test}[")]
+
+
+def broken(tests: Sequence[str]) -> dict[str, str]:
+    """Run all tests on the code as it is. Returns those that prove nothing, with the reason."""
+    with tempfile.TemporaryDirectory(prefix="netboot-mutant-") as directory:
+        checkout = Path(directory) / "checkout"
+        copy_checkout(checkout)
+        # The tests of one file stay together, as in the whole suite: some make a fleet once for all of them.
+        found = run_tests(checkout, tests, f"-n{AT_ONCE}", "--dist=loadfile", patience=AT_ONCE * PATIENCE)
+    reasons = {}
+    for test in tests:
+        mine = of(test, found)
+        bad = [one for one in mine if one.outcome == "failed"]
+        if bad:
+            reasons[test] = f"fails without the fault: {bad[0].failure[:200]}"
+        elif not any(one.phase == "call" and one.outcome == "passed" for one in mine):
+            reasons[test] = "does not run here"
+    return reasons
+
+
+def catches(mutant: Mutant) -> str:
+    """Return why the test does not catch the fault; nothing where it does."""
+    with tempfile.TemporaryDirectory(prefix="netboot-mutant-") as directory:
+        checkout = Path(directory) / "checkout"
+        copy_checkout(checkout)
+        try:
+            mutant.put_into(checkout)
+        except AnchorError as error:
+            return str(error)
+        found = of(mutant.test, run_tests(checkout, [mutant.test], "-x", patience=PATIENCE))
+    failed = [one for one in found if one.outcome == "failed"]
+    if any(one.phase == "call" and mutant.counts(one.failure) for one in failed):
+        return ""
+    if failed:
+        return f"failed for another reason, {failed[0].phase}: {' '.join(failed[0].failure.split())[:200]}"
+    return "passes with it" if found else "did not end"
 
 
 def say(line: str) -> None:
@@ -78,15 +121,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev mutants", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", metavar="TEXT", default="", help="those whose name contains this")
     options = parser.parse_args()
-    survivors = 0
     chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
-    # The tests wait most of the time.
+    started = time.monotonic()
+    tests = sorted({mutant.test for mutant in chosen})
+    say(f"{len(tests)} tests without a fault ...")
+    unproven = broken(tests) if tests else {}
+    survivors = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        for mutant, (caught, by) in zip(chosen, pool.map(catches, chosen), strict=True):
-            survivors += not caught
-            word = "caught" if caught else "SURVIVED"
-            say(f"{word:<9}{mutant.name}  ({by})")
-    say(f"{len(chosen) - survivors} of {len(chosen)} deliberate faults were caught.")
+        outcomes = pool.map(lambda mutant: unproven.get(mutant.test) or catches(mutant), chosen)
+        for mutant, why_not in zip(chosen, outcomes, strict=True):
+            survivors += bool(why_not)
+            word = "SURVIVED" if why_not else "caught"
+            say(f"{word:<9}{mutant.name}  ({mutant.test}{' ' if why_not else ''}{why_not})")
+    took = time.monotonic() - started
+    say(f"{len(chosen) - survivors} of {len(chosen)} deliberate faults were caught, in {took:.0f} s.")
     return 1 if survivors or not chosen else 0
 
 

@@ -28,6 +28,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness 
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SourceChanged, SourceUnreadable, SyncError
 
+from tests.lab.tree import flip_byte
+
 NOBODY = 65534
 NO_LIST = "no permission to list it on the netboot server"
 NO_LOOK = "no permission to look at it on the netboot server"
@@ -228,3 +230,39 @@ def test_a_name_that_is_another_thing_at_each_moment(tmp_path: Path) -> None:
                 with contextlib.suppress(SourceChanged):
                     assert source.read(entry, 10) in (b"x", b"")
     assert {FILE, SYMLINK, DIRECTORY, OTHER} <= kinds
+
+
+def test_an_overwrite_with_its_time_restored_is_a_change(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"before")
+    source = SourceTree(str(tmp_path))
+    entry = source.scan()["file"]
+    source.confirm(entry)
+    flip_byte(file)
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (entry.size, entry.identity[3])
+    with pytest.raises(SourceChanged, match="it changed on the netboot server"):
+        source.confirm(entry)
+
+
+class _Swapping(SourceTree):
+    """Somebody puts a symlink in the place of a file right after it was looked at, before it is opened."""
+
+    def confirm(self, entry: Entry) -> None:
+        super().confirm(entry)
+        path = Path(self.absolute(entry.path))
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+
+
+def test_a_symlink_that_comes_after_the_look_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    source = _Swapping(str(tmp_path))
+    entry = source.scan()["file"]
+    with pytest.raises(SourceChanged):
+        source.read(entry, 10)
+
+
+def test_an_empty_tree_is_no_tree(tmp_path: Path) -> None:
+    (tmp_path / "prod").mkdir()
+    with pytest.raises(SyncError, match="the assets tree is empty"):
+        SourceTree(str(tmp_path)).scan()

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults in a run: what it believes, tries again, tells, and leaves behind."""
+
+from __future__ import annotations
+
+from ..mutant import Mutant
+from .planning import MODEL
+
+CHECK_MODE = "tests/integration/test_check_mode.py"
+LINES = "tests/integration/test_lines.py"
+REPORTING = "tests/unit/plugins/module_utils/test_reporting.py"
+
+MUTANTS = (
+    Mutant(
+        "the closure is not looked at again before the marker",
+        old="self._confirm(server, step)",
+        new="pass",
+        test=MODEL,
+        within="doing",
+    ),
+    Mutant(
+        "a line that broke is not tried again",
+        old="if self.attempts > self._options.retries:",
+        new="if True:",
+        test=f"{LINES}::test_a_cut_line_is_tried_again_and_goes_on",
+        sees=("ConnectionTrouble", "SyncError"),
+    ),
+    Mutant(
+        "check mode writes",
+        old="""
+        if not self._options.check_mode:
+            self._try(server, step, unit, outcomes)
+        """,
+        new="self._try(server, step, unit, outcomes)",
+        test=f"{CHECK_MODE}::test_writes_nothing_and_tells_all",
+        sees=("SyncError", "FileNotFoundError"),
+    ),
+    Mutant(
+        "what the line broke over counts as not done",
+        old="isinstance(error, ConnectionTrouble) and not isinstance(error, LockLost):",
+        new="False:",
+        test="tests/integration/test_in_doubt.py::test_marker",
+    ),
+    Mutant(
+        "what was there already is published under a new marker without being hashed",
+        old="fresh = [e for e in step.entries if e.kind == FILE and e.path not in self._compared]",
+        new="fresh: list[Entry] = []",
+        test="tests/integration/test_repair.py::test_damaged_kernel_that_is_there_gets_no_new_marker",
+        sees=("LabError: one line was to tell what failed",),
+    ),
+    Mutant(
+        "a withdrawal waits for the window",
+        old='if not_now and unit.kind != "withdrawal":',
+        new="if not_now:",
+        test="tests/integration/test_limits.py::test_lost_image_is_withdrawn_in_a_window_of_0",
+    ),
+    Mutant(
+        "a run whose controller is gone goes on",
+        old="os.kill(os.getpid(), signal.SIGTERM)",
+        new="pass",
+        test="tests/integration/test_lifeline.py::test_controller_that_goes_away_ends_the_module_on_a_netboot_server_elsewhere",
+        sees=("LabError: still running", "LabError: waited in vain"),
+        within="lifeline",
+    ),
+    Mutant(
+        "the state of a run is written through what lies there",
+        old='new = f"{path}.new"',
+        new="new = path",
+        test="tests/unit/plugins/module_utils/doing/test_progress.py::test_what_lies_there_is_not_written_through",
+    ),
+    Mutant(
+        "progress is told by the first word of rsync, not the last",
+        old="return int(found[-1].replace(",
+        new="return int(found[0].replace(",
+        test="tests/unit/plugins/module_utils/doing/test_progress.py::test_position",
+    ),
+    Mutant(
+        "the survey takes a site that is behind for one in line",
+        old="return run if run.idle else None",
+        new="return run",
+        test="tests/integration/test_survey.py::test_who_is_behind_is_called_alone",
+    ),
+    Mutant(
+        "what a server said reaches the terminal as it is",
+        old='return printable(f"{text.rstrip(' + "'.'" + ')}. {remedy}" if remedy else text)',
+        new='return f"{text.rstrip(' + "'.'" + ')}. {remedy}" if remedy else text',
+        test="tests/unit/plugins/module_utils/test_errors.py::test_line_is_plain_text_whatever_a_server_said",
+    ),
+)
