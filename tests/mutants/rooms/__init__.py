@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from . import around, deciding, limits, line, planning, run, site, source
+from . import around, deciding, going, limits, line, planning, run, site, source
 
 MUTANTS = (
     *planning.MUTANTS,
     *deciding.MUTANTS,
     *source.MUTANTS,
     *site.MUTANTS,
+    *going.MUTANTS,
     *line.MUTANTS,
     *limits.MUTANTS,
     *run.MUTANTS,

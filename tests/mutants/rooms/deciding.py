@@ -27,7 +27,7 @@ MUTANTS = (
         old="if target.size == 0:",
         new="if False:",
         test=f"{DECIDING}/test_readiness.py::test_held_back",
-        within="readiness",
+        within="kernels",
     ),
     Mutant(
         "a marker may name a kernel outside its directory",
@@ -51,8 +51,8 @@ MUTANTS = (
     ),
     Mutant(
         "hidden files are sent",
-        old="return not is_hidden(path) and not self.excludes(path)",
-        new="return not self.excludes(path)",
+        old="return not (is_hidden(path) or self.excludes(path)) and all(",
+        new="return not self.excludes(path) and all(",
         test=f"{DECIDING}/test_selection.py::test_hidden_names_are_never_chosen",
     ),
     Mutant(

@@ -133,7 +133,7 @@ MUTANTS = (
     ),
     Mutant(
         "a marker promises no kernel",
-        old='paths = images + tuple(f"{kernel_directory(version)}/{name}" for name in KERNEL_FILES if version)',
+        old="paths = (*images, *kernel)",
         new="paths = images",
         test=f"{PLANNER}::test_marker_without_its_closure_is_withdrawn_first",
         within="promises",

@@ -33,7 +33,10 @@ MUTANTS = (
         if not self._options.check_mode:
             self._try(server, step, unit, outcomes)
         """,
-        new="self._try(server, step, unit, outcomes)",
+        new="""
+        if True:
+            self._try(server, step, unit, outcomes)
+        """,
         test=f"{CHECK_MODE}::test_writes_nothing_and_tells_all",
         sees=("SyncError", "FileNotFoundError"),
     ),

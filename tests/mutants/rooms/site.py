@@ -44,8 +44,8 @@ MUTANTS = (
     ),
     Mutant(
         "the lock is not taken",
-        old="1:) echo busy; exit 1 ;;",
-        new="1:) echo locked ;;",
+        old="1:) say busy; exit 1 ;;",
+        new="1:) say locked ;;",
         test=f"{LOCKS}::test_second_run_says_who_holds_it",
         sees=("LabError: one line was to tell what failed",),
     ),
@@ -78,15 +78,15 @@ MUTANTS = (
     ),
     Mutant(
         "the lock outlives the line of its holder",
-        old="""while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do echo held; done""",
-        new="trap '' HUP PIPE; while :; do dd bs=1 count=1 >/dev/null 2>&1; echo held 2>/dev/null; sleep 0.2; done",
+        old="""while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do say held; done""",
+        new="trap '' HUP PIPE; while :; do dd bs=1 count=1 >/dev/null 2>&1; say held 2>/dev/null; sleep 0.2; done",
         test=f"{LOCKS}::test_kernel_lock_ends_with_its_holder",
         sees=("LockHeld",),
     ),
     Mutant(
         "what arrived before a cut is thrown away",
-        old="return {transfer_id(path) for path in unfinished} | {LOCK}",
-        new="return {LOCK}",
+        old="return {transfer_id(path) for path in unfinished} | {LOCK,",
+        new="return {LOCK,",
         test="tests/integration/test_lines.py::test_what_arrived_outlives_runs_about_something_else",
     ),
     Mutant(
@@ -106,5 +106,42 @@ MUTANTS = (
         except Exception:
         """,
         test="tests/integration/test_no_answer.py::test_look_tells_a_directory_without_permission_from_absence",
+    ),
+    Mutant(
+        "a symlink in the work area is followed",
+        old="""
+        if found.kind != DIRECTORY:
+            self._warn(
+        """,
+        new="""
+        if False:
+            self._warn(
+        """,
+        test="tests/integration/test_work_area.py::test_directory_of_a_file_that_is_a_symlink",
+        sees=("SyncError", "LabError: one line was to tell what failed"),
+    ),
+    Mutant(
+        "the listing of a server that never ends is kept whole",
+        old="if self._entries < 0 or self._names < 0:",
+        new="if False:",
+        test="tests/unit/plugins/module_utils/doing/test_sftp.py::test_a_listing_has_a_bound",
+    ),
+    Mutant(
+        "two names that are one there overwrite each other",
+        old="if other and self._look(self._full(path)) is not None:",
+        new="if False:",
+        test="tests/integration/test_strange_disks.py::test_two_names_that_are_one_there",
+    ),
+    Mutant(
+        "a file is removed as the old spelling of its own name",
+        old="found, self.clashes = in_spelling_of(wanted, found, self.look)",
+        new="pass",
+        test="tests/integration/test_strange_disks.py::test_renamed_in_case_only",
+    ),
+    Mutant(
+        "a time that the file system there rounds is another time each run",
+        old="if near and kept.rounds:",
+        new="if False:",
+        test="tests/integration/test_strange_disks.py::test_second_run_has_nothing_to_do",
     ),
 )

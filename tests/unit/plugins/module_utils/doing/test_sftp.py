@@ -9,7 +9,8 @@ import errno
 import socket
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sftp import _translate
+from ansible_collections.netboot.syncer.plugins.module_utils.doing.sftp import Budget, _translate
+from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 from paramiko.ssh_exception import SSHException
 
 
@@ -41,3 +42,11 @@ def test_refusal_without_a_number_gets_one() -> None:
 def test_closed_channel_is_nothing_that_the_server_said() -> None:
     with pytest.raises(SSHException, match="the channel is closed"):
         _translate(fail, OSError("Socket is closed"))
+
+
+@pytest.mark.parametrize("budget", [Budget(entries=3), Budget(names=30)], ids=["entries", "names"])
+def test_a_listing_has_a_bound(budget: Budget) -> None:
+    for _unused in range(3):
+        budget.take("/srv", 10)
+    with pytest.raises(SyncError, match="there is no end to its listing"):
+        budget.take("/srv", 10)

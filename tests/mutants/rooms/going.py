@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults in what goes from a caching server: withdrawn by name, removed, replaced."""
+
+from __future__ import annotations
+
+from ..mutant import Mutant
+
+WITHDRAW = "tests/integration/test_withdraw.py"
+
+MUTANTS = (
+    Mutant(
+        "what was withdrawn by name stays visible",
+        old="""
+        self._withdraw_by_name()
+        self._withdraw_broken()
+        """,
+        new="self._withdraw_broken()",
+        test=f"{WITHDRAW}::test_every_run_withdraws_it",
+    ),
+    Mutant(
+        "a withdrawal by name waits for the lock",
+        old="if not (self._options.check_mode or self._options.withdraw):",
+        new="if not self._options.check_mode:",
+        test=f"{WITHDRAW}::test_withdrawal_waits_for_nothing",
+        sees=("Failed: Timeout",),
+    ),
+    Mutant(
+        "a marker that goes while it is put up stays up",
+        old="return is_marker and not self._options.check_mode and self._source.still_lacks(path)",
+        new="return False",
+        test=f"{WITHDRAW}::test_marker_that_goes_while_it_is_put_up_is_taken_down",
+    ),
+    Mutant(
+        "what came back on the netboot server is removed",
+        old="if isinstance(premise, Gone) and not self._source.still_lacks(premise.path):",
+        new="if False:",
+        test=f"{WITHDRAW}::test_what_comes_back_meanwhile_is_not_removed",
+    ),
+    Mutant(
+        "an empty mount point on the netboot server has removed what was mounted there",
+        old="if listed is not None and (now is None or now.identity[:2] != listed.identity[:2]):",
+        new="if False:",
+        test=f"{WITHDRAW}::test_directory_that_is_no_longer_mounted_removes_nothing",
+    ),
+    Mutant(
+        "what was put back in the middle of a run is withdrawn all the same",
+        old="if isinstance(premise, SetAside) and not any(map(self._source.still_withdrawn, premise.markers)):",
+        new="if False:",
+        test=f"{WITHDRAW}::test_undo_in_the_middle_keeps_the_image",
+    ),
+    Mutant(
+        "the squashfs is removed under those who boot from it",
+        old="""
+        if not grace:
+            return False
+        """,
+        new="return False",
+        test=f"{WITHDRAW}::test_delete_waits_for_those_who_boot",
+    ),
+    Mutant(
+        "what is left over is told as in line",
+        old="left_over=self._left_over(),",
+        new="",
+        test=f"{WITHDRAW}::test_left_over_is_a_state_of_its_own",
+    ),
+    Mutant(
+        "what is there under another time is sent again",
+        old="return entry.size == there.size and entry.mtime != there.mtime",
+        new="return False",
+        test="tests/integration/test_strange_disks.py::test_times_that_are_kept_are_not_taken_for_rounded",
+    ),
+)
