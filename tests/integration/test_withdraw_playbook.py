@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""withdraw.yml, as an operator runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, NEXT, is_delivered
+
+MARKER = f"{IMAGE}-kernel.json"
+
+
+def test_withdrawn_everywhere_and_put_back(tmp_path: Path) -> None:
+    """A caching server that was down follows at its next sync."""
+    with Fleet(tmp_path, [SiteSpec("near"), SiteSpec("far")]) as fleet:
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        other = fleet.tree.add_image(NEXT)
+        assert fleet.run_playbook("sync.yml").status == 0
+        near, far = (fleet.sites[name] for name in ("near", "far"))
+        far.server.stop()
+        run = fleet.run_playbook("withdraw.yml", "-e", f"netboot_withdraw={IMAGE}")
+        assert run.status == 2
+        assert not image.marker.exists()
+        assert not (near.assets / MARKER).exists()
+        assert (near.assets / image.path).exists()
+        assert (far.assets / MARKER).exists()
+        far.server.start()
+        assert fleet.run_playbook("sync.yml").status == 0
+        assert not (far.assets / MARKER).exists()
+        undo = ("-e", f"netboot_withdraw={IMAGE}", "-e", "netboot_withdraw_undo=true")
+        run = fleet.run_playbook("withdraw.yml", *undo)
+        assert run.status == 0, run.output
+        for name in ("near", "far"):
+            assert is_delivered(fleet, image, name)
+            assert is_delivered(fleet, other, name)
+        assert run.results["near"]["stats"]["size"] == image.marker.stat().st_size
+        assert fleet.run_playbook("withdraw.yml", *undo).status == 2  # there is nothing to put back
+
+
+def test_nothing_named(tmp_path: Path) -> None:
+    with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
+        fleet.tree.add_kernel()
+        run = fleet.run_playbook("withdraw.yml")
+        assert run.status == 2
+        assert "netboot_withdraw=" in run.output
