@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import hypothesis
@@ -13,6 +14,14 @@ import pytest
 hypothesis.settings.register_profile(
     "first-example", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None
 )
+
+
+@pytest.fixture(autouse=True)
+def blocking_descriptors() -> None:
+    """Undo what an ssh of an earlier test left: it shares our standard error, and lets it no longer wait."""
+    for descriptor in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            os.set_blocking(descriptor, True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
