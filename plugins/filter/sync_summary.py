@@ -45,20 +45,12 @@ _value:
 import typing as t
 
 from ansible_collections.netboot.syncer.plugins.module_utils import reporting
+from ansible_collections.netboot.syncer.plugins.plugin_utils import outcomes
 
 
 def sync_summary(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> str:
     """Return the table."""
-    return reporting.table({host: _result(host, hostvars[host]) for host in hosts})
-
-
-def _result(host: str, variables: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
-    found: t.Mapping[str, t.Any] | None = variables.get("netboot_sync_result")
-    found = found or variables.get("netboot_sync_survey", {}).get("sites", {}).get(host)
-    if found is None and "msg" in variables.get("ansible_failed_result", {}):
-        # The role ended before its module was called, such as over a variable that makes no sense.
-        return {"msg": " ".join(str(variables["ansible_failed_result"]["msg"]).split())}
-    return found
+    return reporting.table({host: outcomes.result_of(host, hostvars[host]) for host in hosts})
 
 
 class FilterModule:

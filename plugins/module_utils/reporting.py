@@ -14,6 +14,7 @@ _STATES = {
     "published": ("published", "to publish"),
     "repaired": ("repaired", "to repair"),
     "withdrawn": ("withdrawn", "to withdraw"),
+    "left_over": ("left over", "left over"),
     "failed": ("failed", "impossible"),
     "held_back": ("held back", "held back"),
     "unchanged": ("unchanged", "unchanged"),
@@ -108,16 +109,29 @@ def saved(stats: Result) -> str:
     return f"{max(stats['size'] - stats['sent_bytes'], 0) * 100 // stats['size']} %"
 
 
-# With all of them, a line still fits into 120 columns.
 _COLUMNS = {
     "published": "published",
     "repaired": "repaired",
     "withdrawn": "gone",
     "unchanged": "unchanged",
     "held_back": "held back",
+    "left_over": "left over",
     "failed": "failed",
 }
-_RARE = ("repaired", "withdrawn")  # have a column only where there is any
+_RARE = ("repaired", "withdrawn", "left_over")  # have a column only where there is any
+WIDTH = 120  # columns of a terminal
+_FIRST_TO_GO = ("saved", "unchanged")  # where a table would be wider, with the most columns that there can be
+
+# What a caching server came out as, for programs and for people.
+FAILED = "failed"
+_CAME_OUT = {
+    "changed": "changed",
+    "would_change": "would change",
+    "in_line": "in line",
+    "left_over": "left over",
+    "left_for_later": "left for later",
+    FAILED: "FAILED",
+}
 
 
 def table(results: t.Mapping[str, Result | None]) -> str:
@@ -130,6 +144,12 @@ def table(results: t.Mapping[str, Result | None]) -> str:
     header = ["caching server", "came out", *(_COLUMNS[state] for state in states), "sent", "of", "saved", "time"]
     rows = [header] + [_row(host, result, states) for host, result in results.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    for name in _FIRST_TO_GO:
+        if sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+            column = rows[0].index(name)
+            widths.pop(column)
+            for row in rows:
+                row.pop(column)
     lines = []
     for row in rows:
         cells = [
@@ -140,19 +160,40 @@ def table(results: t.Mapping[str, Result | None]) -> str:
     return "\n".join(lines + _reasons(results))
 
 
+def came_out(result: Result | None) -> str:
+    """Return what a caching server came out as, in the words of programs."""
+    if not result or "stats" not in result or "msg" in result:
+        return FAILED
+    if result.get("left_for_later"):
+        return "left_for_later"
+    if result.get("changed"):
+        return "would_change" if result["stats"]["check_mode"] else "changed"
+    return "left_over" if result["stats"]["images"].get("left_over") else "in_line"
+
+
+def summary(results: t.Mapping[str, Result | None]) -> dict[str, t.Any]:
+    """Return what a fleet came to, for programs: a word for each caching server, and totals."""
+    sites = {host: came_out(result) for host, result in results.items()}
+    stats = [result["stats"] for result in results.values() if result and "stats" in result]
+    return {
+        "sites": sites,
+        "totals": {
+            "sites": len(sites),
+            **{state: list(sites.values()).count(state) for state in _CAME_OUT},
+            "sent_bytes": sum(one["sent_bytes"] for one in stats),
+            "images": {state: sum(one["images"].get(state, 0) for one in stats) for state in _STATES},
+        },
+    }
+
+
 def _row(host: str, result: Result | None, states: t.Sequence[str]) -> list[str]:
     if not result or "stats" not in result:
         return [host, "FAILED"] + [""] * (len(states) + 4)
     stats = result["stats"]
     images = stats["images"]
-    came_out = "FAILED" if "msg" in result else "changed" if result.get("changed") else "in line"
-    if came_out != "FAILED" and result.get("left_for_later"):
-        came_out = "left for later"
-    elif stats["check_mode"] and came_out == "changed":
-        came_out = "would change"
     return [
         host,
-        came_out,
+        _CAME_OUT[came_out(result)],
         *(str(images.get(state, 0)) for state in states),
         size(stats["sent_bytes"]),
         size(stats["size"]),
@@ -166,13 +207,19 @@ def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
     hosts: dict[str, list[str]] = {}
     for host, result in results.items():
         for one in [*(result or {}).get("images", ()), *(result or {}).get("files", ())]:
-            if one["state"] == "held_back":
-                hosts.setdefault(f"held back: {one['path']}: {one['reason']}", []).append(host)
+            if one["state"] in ("held_back", "left_over"):
+                text = f"{_COLUMNS[one['state']]}: {one['path']}: {one['reason']}"
+                hosts.setdefault(text, []).append(host)
+        # What is wrong with the host that many are synced from is told once, with its name.
+        if result and "trouble" in result:
+            hosts.setdefault(f"failed: {result['trouble']}", []).append(host)
     lines = [
         text if len(where) == len(results) else f"{text} ({', '.join(where)})" for text, where in sorted(hosts.items())
     ]
     for host, result in results.items():
         failures = [text.removeprefix(f"{host}: ") for text in (result or {}).get("failures", ())]
+        if result and "trouble" in result:
+            continue
         said = (result or {}).get("msg", "").removeprefix(f"{host}: ")
         # It is the first failure, perhaps with the number of the others; or else what ended the run before any result.
         if said and not any(said.startswith(text) for text in failures):

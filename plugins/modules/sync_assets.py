@@ -19,7 +19,7 @@ description:
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 requirements:
-  - paramiko
+  - paramiko 2.12 or newer
   - OpenSSH client and rsync 3.1 or newer on both ends, for differences; SFTP alone works, without them
 options:
   src:
@@ -363,17 +363,9 @@ transport:
 """
 
 import time
-import traceback
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-PARAMIKO_ERROR: str | None = None
-try:
-    import paramiko  # noqa: F401  # pylint: disable=unused-import
-except ImportError:
-    PARAMIKO_ERROR = traceback.format_exc()
-
-from ansible_collections.netboot.syncer.plugins.module_utils import parameters, reporting, results
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netboot.syncer.plugins.module_utils import parameters, reporting, requirements, results
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import Progress
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
@@ -383,8 +375,9 @@ from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncE
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=parameters.ARGUMENTS, supports_check_mode=True)
-    if PARAMIKO_ERROR:
-        module.fail_json(msg=missing_required_lib("paramiko"), exception=PARAMIKO_ERROR)
+    trouble = requirements.paramiko_trouble()
+    if trouble:
+        module.fail_json(msg=f"{module.params['name'] or module.params['host']}: {trouble}")
     try:
         name, address, options = parameters.read_site(module.params, check_mode=module.check_mode)
     except ValueError as error:

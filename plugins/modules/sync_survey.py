@@ -19,7 +19,7 @@ description:
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 requirements:
-  - paramiko
+  - paramiko 2.12 or newer
 options:
   sites:
     description:
@@ -103,19 +103,11 @@ summary:
 
 import collections
 import time
-import traceback
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
-PARAMIKO_ERROR: str | None = None
-try:
-    import paramiko  # noqa: F401  # pylint: disable=unused-import
-except ImportError:
-    PARAMIKO_ERROR = traceback.format_exc()
-
-from ansible_collections.netboot.syncer.plugins.module_utils import parameters, results
+from ansible_collections.netboot.syncer.plugins.module_utils import parameters, requirements, results
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.survey import Survey
 from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Site
@@ -152,8 +144,9 @@ def main() -> None:
         required_one_of=[("sites", "site_variable", "variables")],
         supports_check_mode=True,
     )
-    if PARAMIKO_ERROR:
-        module.fail_json(msg=missing_required_lib("paramiko"), exception=PARAMIKO_ERROR)
+    trouble = requirements.paramiko_trouble()
+    if trouble:
+        module.fail_json(msg=trouble)
     started = time.monotonic()
     sites = _read_sites(module.params["sites"] or ())
     try:

@@ -228,7 +228,7 @@ class Fleet:
     def start_playbook(
         self, playbook: str, *args: str, output: int | IO[Any] | None = None, env: Mapping[str, str] | None = None
     ) -> Supervised:
-        """Start ``ansible-playbook playbooks/<playbook>`` with this inventory, from the checkout.
+        """Start ``ansible-playbook playbooks/<playbook>`` with this inventory, from the checkout; or an absolute path.
 
         Its whole process tree ends with ``stop()``; when it has ended by itself, :meth:`results` has what it came to.
         *output* as for subprocess (None: the caller's own); *env* is added to the environment.
@@ -243,7 +243,7 @@ class Fleet:
             "NETBOOT_LAB_RESULTS": str(self._results),
         }
         return Supervised(
-            [program, f"playbooks/{playbook}", "-i", str(self.inventory), *args],
+            [program, str(CHECKOUT / "playbooks" / playbook), "-i", str(self.inventory), *args],
             stdout=output,
             stderr=output,
             cwd=CHECKOUT,

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that the control node can tell before a run: who is synced, from where, and whether its settings make sense."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.netboot.syncer.plugins.plugin_utils import site
+from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import PREFIX, Site, Sites, UnknownSite, split
+
+display = Display()
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
+    """Works on the control node alone, for all hosts of the play at once."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the sources, each with the trees and the caching servers that are synced from it."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        try:
+            given, _unused = split(self._task.args, frozenset(("variables",)))
+        except ValueError as error:
+            raise AnsibleActionFail(f"sync_preflight: {error}") from error
+        sites = Sites(self._task, variables, self._loader, str(given.get("variables") or PREFIX))
+        hosts = list(variables["ansible_play_hosts_all"])
+        trouble = self._forks(sites, variables, len(hosts))
+        if trouble:
+            return {**result, "failed": True, "msg": trouble}
+        found: list[Site] = []
+        troubles: dict[str, None] = {}
+        for host in hosts:
+            try:
+                one = sites.look(host)
+            except UnknownSite:
+                continue  # it is told where the host is synced, and the others are not held up
+            trouble = sites.source_trouble(one.source)
+            if trouble:
+                troubles[trouble] = None
+            else:
+                found.append(one)
+        if troubles and not found:
+            return {**result, "failed": True, "msg": " ".join(troubles)}
+        for line in site.warnings({one.name: one.ignored for one in found}, sites.prefix):
+            display.warning(line)
+        return {**result, "changed": False, "sources": _by_source(found)}
+
+    def _forks(self, sites: Sites, variables: dict[str, t.Any], hosts: int) -> str:
+        """Return what to set where caching servers would wait for each other.
+
+        Whatever the strategy, one without a fork waits until another one is through, and nothing in a playbook can
+        raise the number of forks.
+        """
+        forks = int(variables["ansible_forks"])
+        name = f"{sites.prefix}allow_few_forks"
+        try:
+            allowed = sites.evaluate(str(variables["inventory_hostname"]), [name]).get(name)
+        except UnknownSite as error:
+            return str(error)
+        if forks >= hosts or boolean(allowed or False, strict=False):
+            return ""
+        return (
+            f"{forks} forks are fewer than the {hosts} caching servers, so slow ones would hold up others. Set forks to"
+            f" {hosts} or more: --forks on the command line, ANSIBLE_FORKS, forks in ansible.cfg, or Forks in the AWX"
+            f" job template. To let them wait all the same, set {name} to true."
+        )
+
+
+def _by_source(sites: t.Iterable[Site]) -> list[dict[str, t.Any]]:
+    sources: dict[str, dict[str, t.Any]] = {}
+    for one in sites:
+        found = sources.setdefault(one.source, {"source": one.source, "src": [], "sites": [], "rsync": False})
+        src = one.options.get("src")
+        if src and src not in found["src"]:
+            found["src"].append(src)
+        found["sites"].append(one.name)
+        found["rsync"] = found["rsync"] or one.options.get("transport") == "rsync"
+    return list(sources.values())

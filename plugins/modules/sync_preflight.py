@@ -1,0 +1,57 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation of the action plugin sync_preflight."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sync_preflight
+short_description: See on the control node whether a run over many caching servers can begin
+version_added: 0.1.0
+description:
+  - Works out, for each host of the play, from which host of the inventory it is synced. Fails where nobody says that,
+    and where there are fewer forks than hosts, so that some would wait for others.
+  - Warns of variables of a host that say how Ansible logs in to it, and mean nothing to its source.
+  - Runs on the control node alone, once for all hosts.
+author:
+  - Netboot Syncer contributors (@netboot-syncer)
+options:
+  variables:
+    description: What the names of the variables begin with, see O(netboot.syncer.sync_assets#module:variables).
+    type: str
+    default: netboot_sync_
+attributes:
+  action:
+    description: It is an action plugin; nothing runs on any host.
+    support: full
+  check_mode:
+    description: Never changes anything.
+    support: full
+  diff_mode:
+    description: Nothing changes, so there is nothing to show.
+    support: none
+seealso:
+  - module: netboot.syncer.sync_source
+"""
+
+EXAMPLES = r"""
+- name: See from where each caching server is synced
+  netboot.syncer.sync_preflight:
+  run_once: true
+  register: preflight
+"""
+
+RETURN = r"""
+sources:
+  description: The hosts to send from.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    source: {description: Its inventory name., type: str}
+    src: {description: The assets trees on it., type: list, elements: str}
+    sites: {description: The caching servers that are synced from it., type: list, elements: str}
+    rsync: {description: Whether one of them cannot do without rsync., type: bool}
+"""

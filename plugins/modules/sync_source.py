@@ -1,0 +1,117 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module sync_source: parameters in, result out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sync_source
+short_description: See whether this host can send images to caching servers
+version_added: 0.1.0
+description:
+  - Looks whether the host it runs on has all that M(netboot.syncer.sync_assets) needs there, and can read the assets
+    tree. What is amiss is told in one message, with the name of the host and what mends it.
+  - The tasks C(preflight) of the role C(netboot_sync) run it once for each source, before any caching server is called.
+author:
+  - Netboot Syncer contributors (@netboot-syncer)
+options:
+  src:
+    description: The assets trees on this host.
+    type: list
+    elements: path
+    default: [/srv/netboot/assets]
+  name:
+    description: What this host is called in messages; the action plugin sets it to the inventory's name.
+    type: str
+  rsync:
+    description:
+      - Whether some caching server cannot do without rsync, so that it is an error where it is missing here. Else that
+        is a warning, since files then go whole.
+    type: bool
+    default: false
+attributes:
+  action:
+    description: An action plugin of the same name tells, too, where Ansible cannot run anything on the host.
+    support: full
+  check_mode:
+    description: Never changes anything.
+    support: full
+  diff_mode:
+    description: Nothing changes, so there is nothing to show.
+    support: none
+seealso:
+  - module: netboot.syncer.sync_assets
+"""
+
+EXAMPLES = r"""
+- name: See whether the netboot server can send
+  netboot.syncer.sync_source:
+    src: [/srv/netboot/assets]
+  delegate_to: netboot-server
+  run_once: true
+"""
+
+RETURN = r"""
+whole_files:
+  description: Why every file would be sent whole, without differences; empty where there is no reason.
+  returned: success
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netboot.syncer.plugins.module_utils import requirements
+
+
+def tree_trouble(src: str, name: str) -> str:
+    """Return why an assets tree cannot be sent from, with the remedy, or an empty string."""
+    from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
+    from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
+
+    try:
+        SourceTree(src).scan()
+    except SyncError as error:
+        error.host = name
+        return error.line()
+    return ""
+
+
+def why_whole() -> str:
+    """Return why this host cannot send differences, with the remedy, or an empty string."""
+    from ansible_collections.netboot.syncer.plugins.module_utils.doing import rsync_transport
+    from ansible_collections.netboot.syncer.plugins.module_utils.doing.remote_commands import Abilities
+
+    at_a_site = Abilities(rsync=rsync_transport.OLDEST)  # here, only what this host lacks is of interest
+    return rsync_transport.why_not(at_a_site, rsync_transport.local_version(), has_client=rsync_transport.has_client())
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "src": {"type": "list", "elements": "path", "default": ["/srv/netboot/assets"]},
+            "name": {"type": "str"},
+            "rsync": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    name = module.params["name"] or "this host"
+    too_old = requirements.python_trouble()
+    if too_old:  # nor can it read the rest
+        module.fail_json(msg=f"{name}: {too_old}")
+    paramiko = requirements.paramiko_trouble()
+    found = [f"{name}: {paramiko}"] if paramiko else []
+    whole = why_whole()
+    if whole and module.params["rsync"]:
+        found.append(f"{name}: {whole}")
+    found += [text for text in (tree_trouble(src, name) for src in module.params["src"]) if text]
+    if found:
+        module.fail_json(msg=" ".join(found))
+    if whole:
+        module.warn(f"{name}: every file is sent whole, by SFTP: {whole}")
+    module.exit_json(changed=False, whole_files=whole)
+
+
+if __name__ == "__main__":
+    main()
