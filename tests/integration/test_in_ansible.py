@@ -51,7 +51,7 @@ def statistics(run: PlaybookRun) -> dict[str, Any]:
     return found
 
 
-CUSTOM = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
+CUSTOM = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 
 
 def test_everybody_is_in_the_recap_and_the_statistics(sites: Fleet) -> None:

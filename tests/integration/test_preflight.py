@@ -142,7 +142,7 @@ def test_without_rsync_files_go_whole_and_that_is_said_once(stage: Stage) -> Non
 
 def test_one_of_several_sources(stage: Stage) -> None:
     """A hub that cannot send keeps its own sites waiting, and nobody else's; the table names it once."""
-    stage.groups["netboot_server"]["hosts"]["hub"] = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    stage.inventory["all"]["hosts"] = {"hub": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
     for name in ("b", "c"):
         stage.groups["caching_servers"]["hosts"][name]["netboot_sync_source"] = "hub"
     run = stage.run()
