@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 
 import hypothesis
 import pytest
@@ -22,6 +23,12 @@ def blocking_descriptors() -> None:
     for descriptor in (0, 1, 2):
         with contextlib.suppress(OSError):
             os.set_blocking(descriptor, True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Let pytest remove what a killed session left: it calls itself for each level of a tree, and some have 1,200."""
+    sys.setrecursionlimit(10_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

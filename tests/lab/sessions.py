@@ -63,7 +63,9 @@ class Run:
     @property
     def main(self) -> int:
         """The process id of ansible-playbook itself; 0 where it does not run."""
-        (shell,) = [pid for pid in self._shell.pids() if _OUTLIVE in _words(pid)] or [0]
+        shells = [pid for pid in self._shell.pids() if _OUTLIVE in _words(pid)]
+        # a child of the shell looks like the shell until it has become another program
+        shell = next((pid for pid in shells if _parent(pid) not in shells), 0)
         return next((pid for pid in descendants(shell) if _parent(pid) == shell and "playbook" in _words(pid)), 0)
 
     def workers(self, command: str = "") -> list[int]:
