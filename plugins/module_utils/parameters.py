@@ -9,15 +9,15 @@ import math
 import posixpath
 import typing as t
 
-from .deciding.bandwidth import parse_limit, parse_rate
-from .deciding.kernels import DEFAULT_KERNEL_FILES, read_kernel_files
-from .deciding.marker import DEFAULT_NAMES
-from .deciding.readiness import DEFAULT_POINTERS, Rules
-from .deciding.selection import Selection
-from .deciding.uploads import SETTLE
+from .assets.inventory import DEFAULT_POINTERS, Rules
+from .assets.kernels import DEFAULT_KERNEL_FILES, read_kernel_files
+from .assets.marker import DEFAULT_NAMES
+from .assets.patterns import Selection
+from .assets.uploads import SETTLE
+from .limits.bandwidth import parse_limit, parse_rate
 
 if t.TYPE_CHECKING:
-    from .doing.sync_run import Site
+    from .run.sync_run import Site
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "src": {"type": "path", "default": "/srv/netboot/assets"},
@@ -76,9 +76,9 @@ _RANGES: dict[str, tuple[int, float]] = {
 def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
     """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for what makes no sense."""
     # The controller reads ARGUMENTS alone, in each run, and needs neither paramiko nor what is built on it.
-    from .doing import site_time
-    from .doing.ssh_settings import Address
-    from .doing.sync_run import Options, Site
+    from .limits import site_time
+    from .run.sync_run import Options, Site
+    from .ssh.settings import Address
 
     p = parameters
     if not p["host"]:

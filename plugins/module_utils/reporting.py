@@ -42,7 +42,7 @@ def duration(seconds: float, *, digits: int = 1) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-# What a run does that is not told by a percentage, see doing/progress.py.
+# What a run does that is not told by a percentage, see progress.py.
 _PHASES = {
     "reading": "reading both trees",
     "locking": "waiting for another run to end",
@@ -57,7 +57,7 @@ _PHASES = {
 
 
 def progress(host: str, state: Result) -> str:
-    """Return what a run is doing as one line, from the state that doing/progress.py writes."""
+    """Return what a run is doing as one line, from the state that progress.py writes."""
     path, position, whole = state["path"], state["position"], state["size"]
     if not position:
         what = _PHASES.get(state["phase"], "at work") + (f", {size(whole)}" if whole and not path else "")

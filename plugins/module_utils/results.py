@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from . import reporting
-from .doing.sync_run import SyncRun, describe
 from .errors import printable
+from .run.sync_run import SyncRun, describe
 
 
 def in_text(one: dict[str, t.Any]) -> dict[str, t.Any]:

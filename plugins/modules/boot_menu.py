@@ -236,7 +236,14 @@ summary:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.boot_menu import (
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import DEFAULT_POINTERS, Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.kernels import (
+    DEFAULT_KERNEL_FILES,
+    read_kernel_files,
+)
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.marker import DEFAULT_NAMES
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import Selection, check_patterns
+from ansible_collections.netboot.syncer.plugins.module_utils.boot_menus.menu import (
     check_sites,
     read_arguments,
     read_machine,
@@ -244,15 +251,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.deciding.boot_menu 
     read_site,
     read_url,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.boot_scripts import Settings
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.kernels import (
-    DEFAULT_KERNEL_FILES,
-    read_kernel_files,
-)
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import DEFAULT_NAMES
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import DEFAULT_POINTERS, Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection, check_patterns
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.boot_menu_run import BootMenuRun
+from ansible_collections.netboot.syncer.plugins.module_utils.boot_menus.run import BootMenuRun
+from ansible_collections.netboot.syncer.plugins.module_utils.boot_menus.scripts import Settings
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 
 _STRINGS: dict[str, t.Any] = {"type": "list", "elements": "str"}

@@ -366,10 +366,10 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import parameters, reporting, requirements, results
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import Progress
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
+from ansible_collections.netboot.syncer.plugins.module_utils.progress import Progress
+from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 
 
 def main() -> None:

@@ -66,8 +66,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils import requirements
 
 def tree_trouble(src: str, name: str) -> str:
     """Return why an assets tree cannot be sent from, with the remedy, or an empty string."""
-    from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
     from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
+    from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
     try:
         SourceTree(src).scan()
@@ -79,8 +79,8 @@ def tree_trouble(src: str, name: str) -> str:
 
 def why_whole() -> str:
     """Return why this host cannot send differences, with the remedy, or an empty string."""
-    from ansible_collections.netboot.syncer.plugins.module_utils.doing import rsync_transport
-    from ansible_collections.netboot.syncer.plugins.module_utils.doing.remote_commands import Abilities
+    from ansible_collections.netboot.syncer.plugins.module_utils.ssh.remote_commands import Abilities
+    from ansible_collections.netboot.syncer.plugins.module_utils.transports import rsync as rsync_transport
 
     at_a_site = Abilities(rsync=rsync_transport.OLDEST)  # here, only what this host lacks is of interest
     return rsync_transport.why_not(at_a_site, rsync_transport.local_version(), has_client=rsync_transport.has_client())

@@ -108,9 +108,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils import parameters, requirements, results
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.lifeline import Abandoned, Lifeline
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.survey import Survey
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Site
+from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
+from ansible_collections.netboot.syncer.plugins.module_utils.run.survey import Survey
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Site
 
 
 def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Site]:

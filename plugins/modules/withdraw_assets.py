@@ -102,16 +102,16 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import parameters
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import check_patterns
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.withdrawal import (
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import check_patterns
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.withdrawal import (
     SettingAside,
     plan_putting_back,
     plan_setting_aside,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.setting_aside import carry_out
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
+from ansible_collections.netboot.syncer.plugins.module_utils.source.setting_aside import carry_out
+from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
 
 def _plan(module: AnsibleModule) -> SettingAside:

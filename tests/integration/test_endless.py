@@ -29,9 +29,9 @@ FILE, LINK = stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777
 # The run is in a process of its own, so that what the server keeps does not count.
 DRIVER = """
 import json, sys
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 
 def peak():

@@ -18,10 +18,10 @@ from typing import ClassVar
 
 import paramiko
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED

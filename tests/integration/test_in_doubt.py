@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import Entry
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import Entry
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import CachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line

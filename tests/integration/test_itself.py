@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
+from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import IMAGE, SITE, complaint, is_delivered, listing, prepare, sync

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import Supervised

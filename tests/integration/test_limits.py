@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.throttle import Throttle
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
+from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle import Throttle
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line

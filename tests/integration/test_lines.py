@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
+from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
 from tests.lab import images
 from tests.lab.fleet import Fleet, SiteSpec

@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.doing import lock
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.remote_commands import Abilities, probe
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.session import Session
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server import lock
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.remote_commands import Abilities, probe
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.ledger import visible_files

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import FILE, Entry
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.session import Session
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sftp import Sftp
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import FILE, Entry
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import CachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble, SyncError
+from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Sftp
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import IMAGE, SITE, actions, add_large_image, address_of, meanwhile, prepare, sync

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.progress import CHECKING, SENDING, Progress
+from ansible_collections.netboot.syncer.plugins.module_utils.progress import CHECKING, SENDING, Progress
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import (

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.uploads import LARGE
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.uploads import LARGE
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
 from tests.lab import images
 from tests.lab.fleet import Fleet

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.bandwidth import parse_limit
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import CachingServer
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import CachingServer
+from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
 
 from tests.lab import images
 from tests.lab.fleet import CHECKOUT, Fleet

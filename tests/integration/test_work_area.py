@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.work_area import transfer_id
+from ansible_collections.netboot.syncer.plugins.module_utils.transports.work_area import transfer_id
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, prepare, sync
@@ -121,7 +121,7 @@ def test_lock_that_is_no_file_of_ours(fleet: Fleet, make: Callable[[Path], None]
 @BOTH
 def test_lock_that_is_another_name_of_a_published_file(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is never written, whatever it holds."""
-    monkeypatch.setattr("ansible_collections.netboot.syncer.plugins.module_utils.doing.lock.LEASE", 1)
+    monkeypatch.setattr("ansible_collections.netboot.syncer.plugins.module_utils.caching_server.lock.LEASE", 1)
     sync(fleet)
     published = fleet.sites[SITE].assets / f"{IMAGE}.squashfs"
     lock = work_area(fleet) / "lock"

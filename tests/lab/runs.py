@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import Selection
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 
 from .fleet import CHECKOUT, Fleet
 from .process import LabError, Supervised

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import (
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import (
     DIRECTORY,
     FILE,
     SYMLINK,
@@ -25,12 +25,12 @@ from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets imp
     is_hidden,
     parents,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.caching_server import Sent
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.source_tree import SourceTree
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.ssh_settings import Address
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options, SyncRun
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.throttle import Throttle
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import Sent
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import LockHeld, SyncError
+from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle import Throttle
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 
 from .disk import Disk, File
 

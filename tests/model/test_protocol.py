@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.assets import is_hidden
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.selection import Selection
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Options
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import is_hidden
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import Selection
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (

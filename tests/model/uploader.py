@@ -11,7 +11,7 @@ import os
 import struct
 from pathlib import Path
 
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.withdrawal import record_path
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.withdrawal import record_path
 
 KERNEL_FILES = ("vmlinuz", "initrd")
 

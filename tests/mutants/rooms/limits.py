@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ..mutant import Mutant
 
-BANDWIDTH = "tests/unit/plugins/module_utils/deciding/test_bandwidth.py"
-DOING = "tests/unit/plugins/module_utils/doing"
+BANDWIDTH = "tests/unit/plugins/module_utils/limits/test_bandwidth.py"
+UNIT = "tests/unit/plugins/module_utils/limits"
 LIMITS = "tests/integration/test_limits.py"
 
 MUTANTS = (
@@ -34,13 +34,13 @@ MUTANTS = (
         "the windows are in the time of the netboot server",
         old="return None if offset is None else datetime.timezone(datetime.timedelta(seconds=offset))",
         new="return own_zone()",
-        test=f"{DOING}/test_site_time.py::test_what_the_caching_server_tells",
+        test=f"{UNIT}/test_site_time.py::test_what_the_caching_server_tells",
     ),
     Mutant(
         "rsync's relay lets twice the rate through",
         old="self._balance -= cost(count)",
         new="self._balance -= cost(count) / 2",
-        test=f"{DOING}/test_relay.py::test_the_rate_is_kept",
+        test=f"{UNIT}/test_relay.py::test_the_rate_is_kept",
     ),
     Mutant(
         "ssh goes on when the module is gone",
@@ -49,7 +49,7 @@ MUTANTS = (
         self._over = True
         """,
         new="pass",
-        test=f"{DOING}/test_relay.py::test_the_end_of_the_module_ends_the_command",
+        test=f"{UNIT}/test_relay.py::test_the_end_of_the_module_ends_the_command",
         sees=("TimeoutExpired",),
         within="relay",
     ),
@@ -67,7 +67,7 @@ MUTANTS = (
         "a dead transfer keeps its share of the uplink",
         old="fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)",
         new="raise BlockingIOError",
-        test=f"{DOING}/test_uplink.py::test_a_killed_process_counts_for_nothing",
+        test=f"{UNIT}/test_uplink.py::test_a_killed_process_counts_for_nothing",
         within="uplink",
     ),
     Mutant(

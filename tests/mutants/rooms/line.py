@@ -85,6 +85,6 @@ MUTANTS = (
         "an answer of too few hashes is taken as it comes",
         old="if len(lines) != count:",
         new="if False:",
-        test="tests/unit/plugins/module_utils/doing/test_answers.py::test_any_answer_is_read_or_refused",
+        test="tests/unit/plugins/module_utils/ssh/test_answers.py::test_any_answer_is_read_or_refused",
     ),
 )

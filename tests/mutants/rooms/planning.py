@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..mutant import Mutant
 
-PLANNER = "tests/unit/plugins/module_utils/deciding/test_planner.py"
+PLANNER = "tests/unit/plugins/module_utils/planning/test_planner.py"
 MODEL = "tests/model/test_protocol.py::test_no_order_of_steps_shows_a_partial_image"
 
 MUTANTS = (
@@ -110,8 +110,7 @@ MUTANTS = (
         "what lies where the netboot server cannot look is removed",
         old="and not self.inventory.may_hold(path)",
         new="",
-        test="tests/unit/plugins/module_utils/doing/test_source_tree.py"
-        "::test_nothing_is_removed_where_nobody_could_look",
+        test="tests/unit/plugins/module_utils/source/test_tree.py::test_nothing_is_removed_where_nobody_could_look",
     ),
     Mutant(
         "more is removed than max_delete allows",

@@ -18,7 +18,7 @@ MUTANTS = (
         old="self._confirm(server, step)",
         new="pass",
         test=MODEL,
-        within="doing",
+        within="module_utils",
     ),
     Mutant(
         "a line that broke is not tried again",
@@ -71,13 +71,13 @@ MUTANTS = (
         "the state of a run is written through what lies there",
         old='new = f"{path}.new"',
         new="new = path",
-        test="tests/unit/plugins/module_utils/doing/test_progress.py::test_what_lies_there_is_not_written_through",
+        test="tests/unit/plugins/module_utils/test_progress.py::test_what_lies_there_is_not_written_through",
     ),
     Mutant(
         "progress is told by the first word of rsync, not the last",
         old="return int(found[-1].replace(",
         new="return int(found[0].replace(",
-        test="tests/unit/plugins/module_utils/doing/test_progress.py::test_position",
+        test="tests/unit/plugins/module_utils/test_progress.py::test_position",
     ),
     Mutant(
         "the survey takes a site that is behind for one in line",

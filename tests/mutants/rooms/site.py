@@ -124,7 +124,7 @@ MUTANTS = (
         "the listing of a server that never ends is kept whole",
         old="if self._entries < 0 or self._names < 0:",
         new="if False:",
-        test="tests/unit/plugins/module_utils/doing/test_sftp.py::test_a_listing_has_a_bound",
+        test="tests/unit/plugins/module_utils/ssh/test_sftp.py::test_a_listing_has_a_bound",
     ),
     Mutant(
         "two names that are one there overwrite each other",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..mutant import Mutant
 
-SOURCE = "tests/unit/plugins/module_utils/doing/test_source_tree.py"
+SOURCE = "tests/unit/plugins/module_utils/source/test_tree.py"
 CHANGING = "tests/integration/test_changing_source.py"
 
 MUTANTS = (
@@ -16,7 +16,7 @@ MUTANTS = (
         old="if not same:",
         new="if False:",
         test=f"{CHANGING}::test_squashfs_while_it_is_sent",
-        within="source_tree",
+        within="source/tree",
     ),
     Mutant(
         "a file overwritten in place, with its time restored, is the same",

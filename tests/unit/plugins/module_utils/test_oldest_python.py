@@ -60,7 +60,7 @@ def test_silence_is_told_from_a_refusal() -> None:
     """There, a timeout of a socket is an OSError without a number, as a refusal of SFTP is."""
     script = f"""
 import errno, socket
-from {COLLECTION}.module_utils.doing import sftp
+from {COLLECTION}.module_utils.ssh import sftp
 
 def fail(error):
     raise error

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.marker import DEFAULT_NAMES
-from ansible_collections.netboot.syncer.plugins.module_utils.deciding.readiness import DEFAULT_POINTERS
-from ansible_collections.netboot.syncer.plugins.module_utils.doing.sync_run import Site
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import DEFAULT_POINTERS
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.marker import DEFAULT_NAMES
 from ansible_collections.netboot.syncer.plugins.module_utils.parameters import ARGUMENTS, read_site
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Site
 
 
 def site(**given: Any) -> Site:

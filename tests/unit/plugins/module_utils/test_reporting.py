@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.filter.sync_summary import sync_summary
-from ansible_collections.netboot.syncer.plugins.module_utils import reporting
-from ansible_collections.netboot.syncer.plugins.module_utils.doing import progress
+from ansible_collections.netboot.syncer.plugins.module_utils import progress, reporting
 
 HELD_BACK = {"path": "prod/b.squashfs", "state": "held_back", "reason": "no marker yet"}
 

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Withdrawing images by name: the record that is left on the netboot server, and which images a pattern names.
+
+To withdraw an image, its marker is renamed to a hidden name beside it. That name is the record: every later run takes
+it for "withdraw this image wherever it is". To take it back, the record is renamed to the marker again. Nothing else
+keeps the state, so it is as safe as the tree itself, and a person can read and mend it with ``ls`` and ``mv``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from .marker import marker_paths
+from .patterns import matches
+
+if t.TYPE_CHECKING:
+    from .inventory import Inventory
+
+_RECORD = ".withdrawn"
+_PURGE = ".withdrawn-purge"  # the squashfs is to be removed from the caching servers as well
+
+BY_NAME = "withdrawn by name on the netboot server"
+HOW_TO_UNDO = f"{BY_NAME}; withdraw.yml with netboot_withdraw_undo=true puts it back"
+
+
+class Record(t.NamedTuple):
+    """A marker that was set aside, and whether its squashfs is to be removed from the caching servers."""
+
+    marker: str
+    purge: bool
+
+
+def record_path(marker: str, *, purge: bool) -> str:
+    """Return the hidden path under which a marker is set aside."""
+    directory, name = posixpath.split(marker)
+    return posixpath.join(directory, f".{name}{_PURGE if purge else _RECORD}")
+
+
+def read_record(path: str) -> Record | None:
+    """Return what a hidden path records, or None where it is no record."""
+    directory, name = posixpath.split(path)
+    for suffix in (_PURGE, _RECORD):
+        marker = name[1 : -len(suffix)]
+        if name.startswith(".") and name.endswith(suffix) and marker and not marker.startswith("."):
+            return Record(posixpath.join(directory, marker), suffix == _PURGE)
+    return None
+
+
+def names_image(patterns: t.Sequence[str], image: str, markers: t.Iterable[str]) -> bool:
+    """Tell whether a pattern names an image: by its squashfs, by a marker, or by the name that both begin with."""
+    stem = posixpath.splitext(image)[0]
+    return any(matches(path, patterns) for path in (image, stem, *markers))
+
+
+class Rename(t.NamedTuple):
+    """One change of the netboot server's tree: ``old`` gets the name ``new``; without ``new``, it is removed.
+
+    Without ``old``, an empty ``new`` is made.
+    """
+
+    old: str
+    new: str
+
+
+class SettingAside(t.NamedTuple):
+    """What is to be done to the netboot server's tree, and what it means for each image: its new state, and why."""
+
+    renames: tuple[Rename, ...]
+    images: dict[str, tuple[str, str]]
+
+
+def plan_setting_aside(
+    inventory: Inventory,
+    records: t.Mapping[str, bool],
+    patterns: t.Sequence[str],
+    marker_names: t.Sequence[str],
+    *,
+    purge: bool = False,
+    only_elsewhere: t.Sequence[str] = (),
+) -> SettingAside:
+    """Plan to withdraw by name the images that ``patterns`` name.
+
+    ``records`` are the markers that were set aside before. ``only_elsewhere`` are images that caching servers still
+    have and the netboot server does not: of them a record is made from nothing, for the caching servers that are away.
+    """
+    renames: list[Rename] = []
+    images: dict[str, tuple[str, str]] = {}
+    for image in inventory.images:
+        markers = [entry.path for entry in image.markers]
+        before = [marker for marker, path in inventory.pairs.items() if path == image.path and marker in records]
+        if not names_image(patterns, image.path, [*markers, *before]):
+            continue
+        if not markers and not before:
+            images[image.path] = ("unmarked", "it has no marker, so there is nothing to withdraw")
+            continue
+        images[image.path] = ("withdrawn", "")
+        renames += [Rename(marker, record_path(marker, purge=purge)) for marker in markers]
+        renames += [
+            Rename(record_path(marker, purge=records[marker]), record_path(marker, purge=purge))
+            for marker in before
+            if marker not in markers and purge and not records[marker]
+        ]
+    known = {image.path for image in inventory.images if image.markers} | set(inventory.withdrawn)
+    for path in sorted(set(only_elsewhere) - known):
+        images[path] = ("withdrawn", "only caching servers still had it")
+        renames.append(Rename("", record_path(marker_paths(path, tuple(marker_names))[0], purge=purge)))
+    return SettingAside(tuple(renames), images)
+
+
+def plan_putting_back(
+    inventory: Inventory, records: t.Mapping[str, bool], patterns: t.Sequence[str], tree: t.Container[str]
+) -> SettingAside:
+    """Plan to take back that images were withdrawn by name; ``tree`` holds the visible names of the tree."""
+    renames: list[Rename] = []
+    images: dict[str, tuple[str, str]] = {}
+    for marker in sorted(records):
+        image = inventory.pairs.get(marker, marker)
+        if not names_image(patterns, image, [marker]):
+            continue
+        images[image] = ("put_back", "")
+        record = record_path(marker, purge=records[marker])
+        # A marker that was uploaded meanwhile is the newer one. And a record of what is not here at all is no marker.
+        renames.append(Rename(record, "" if marker in tree or image not in tree else marker))
+    return SettingAside(tuple(renames), images)

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Times and modes on a caching server whose file system may keep neither as they were set.
+
+What it keeps is found out by looking back at what was written, never by the kind of the file system: FAT and exFAT keep
+times in steps of two seconds, some network file systems know no modes, and some keep no times at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..assets.entries import FILE, Entry, Tree
+from ..errors import ConnectionTrouble
+from ..ssh.session import Session
+from ..ssh.sftp import Sftp
+
+FILE_MODE = 0o644  # what a web server of another user may read
+DIRECTORY_MODE = 0o755
+ROUNDING = 2  # seconds: the coarsest step of a file system that keeps the time of a change
+_ODD = 1_000_000_001  # seconds since the epoch: a time that no step of two seconds meets
+
+
+class Kept(t.NamedTuple):
+    """What a file system keeps: modes as they are set; times as they are set, or rounded."""
+
+    modes: bool
+    rounds: bool
+
+
+class Attributes:
+    """Sets modes and times for one run, and knows what became of them."""
+
+    def __init__(self, session: Session, sftp: Sftp, warn: t.Callable[[str], None]) -> None:
+        self._session = session
+        self._sftp = sftp
+        self._warn = warn
+        self._became: dict[str, int] = {}  # the times of files of the tree that differ from what was set
+        self._kept: Kept | None = None
+
+    def shows(self, entry: Entry, found: Entry | None) -> bool:
+        """Tell whether what was found is a file of the netboot server, by size and time, as far as times are kept."""
+        if entry.looks_like(found):
+            return True
+        if found is None or found.mtime != self._became.get(entry.path):
+            return False
+        return entry.looks_like(dataclasses.replace(found, mtime=entry.mtime))
+
+    def finish(self, full: str, entry: Entry) -> bool:
+        """Give a file its mode and the time of the netboot server; tell whether it has that time now."""
+        self._set(lambda: self._sftp.set_mode_and_time(full, FILE_MODE, entry.mtime))
+        found = self._sftp.look(full)
+        if found is None or found.kind != FILE:
+            return False
+        if found.closed:
+            self._warn(
+                f"modes cannot be set below {full.rsplit('/', 2)[0]}, and the web server may not read what is there"
+            )
+        if found.mtime == entry.mtime:
+            self._became.pop(entry.path, None)
+            return True
+        self._became[entry.path] = found.mtime
+        if abs(found.mtime - entry.mtime) >= ROUNDING:
+            self._warn("the file system there keeps no times: every run compares the content of all files")
+        return False
+
+    def set_mode(self, full: str, mode: int) -> None:
+        """Give a file or a directory a mode, where that can be done."""
+        self._set(lambda: self._sftp.set_mode(full, mode))
+
+    def _set(self, call: t.Callable[[], None]) -> None:
+        try:
+            call()
+        except OSError as error:
+            trouble = self._session.in_words(error)
+            if isinstance(trouble, ConnectionTrouble):
+                raise trouble from error
+
+    def read(self, tree: Tree, suspects: t.Sequence[Entry], *, probe: str | None) -> list[Entry]:
+        """Put in a listing what the file system there cannot keep, and return the suspects whose times really differ.
+
+        ``suspects`` are files of the netboot server that have another time there. Those whose time was only rounded
+        get the true one in ``tree``; where modes are not kept, the listing loses them. ``probe`` is a path that may be
+        written to find that out; where nothing may be written, the times that are there tell.
+        """
+        near = [entry for entry in suspects if abs(tree[entry.path].mtime - entry.mtime) < ROUNDING]
+        closed = [entry for entry in tree.values() if entry.closed]
+        if near or closed:
+            kept = self._find_out(tree, probe)
+            if closed and not kept.modes:
+                self._warn("the file system there keeps no modes: whether the web server may read it is not known")
+                tree.update({entry.path: dataclasses.replace(entry, mode=None) for entry in closed})
+            if near and kept.rounds:
+                for entry in near:
+                    self._became[entry.path] = tree[entry.path].mtime
+                    tree[entry.path] = dataclasses.replace(tree[entry.path], mtime=entry.mtime)
+                return [entry for entry in suspects if entry not in near]
+        return list(suspects)
+
+    def _find_out(self, tree: Tree, probe: str | None) -> Kept:
+        if self._kept is None:
+            self._kept = (self._try_out(probe) if probe else None) or _guess(tree)
+        return self._kept
+
+    def _try_out(self, path: str) -> Kept | None:
+        """Write a file and look at it; return None where no more files can be made there."""
+        try:
+            self._sftp.write(path, b"")
+            self._set(lambda: self._sftp.set_mode_and_time(path, FILE_MODE, _ODD))
+            found = self._sftp.look(path)
+            self._sftp.remove(path)
+        except OSError as error:
+            trouble = self._session.in_words(error)
+            if isinstance(trouble, ConnectionTrouble):
+                raise trouble from error
+            return None
+        if found is None:
+            return None
+        return Kept(modes=not found.closed, rounds=0 < abs(found.mtime - _ODD) < ROUNDING)
+
+
+def _guess(tree: Tree) -> Kept:
+    """Return what is most likely, from what is there."""
+    files = [entry for entry in tree.values() if entry.kind == FILE]
+    return Kept(modes=True, rounds=all(entry.mtime % ROUNDING == 0 for entry in files))

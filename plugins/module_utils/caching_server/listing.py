@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tree of a caching server, listed to whatever depth, and never without end."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ..assets.entries import DIRECTORY, FILE, Entry, Tree
+from ..ssh.sftp import MAX_PATH, Budget
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What is there, without hidden names, and when a name in each directory changed last."""
+
+    tree: Tree = dataclasses.field(default_factory=dict)
+    times: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def directories(self) -> list[str]:
+        """The directories, outermost first."""
+        return [path for path, entry in self.tree.items() if entry.kind == DIRECTORY]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the files in bytes."""
+        return {path: entry.size for path, entry in self.tree.items() if entry.kind == FILE}
+
+
+def list_tree(dest: str, entries: t.Callable[[str, Budget], list[Entry]], warn: t.Callable[[str], None]) -> Listing:
+    """List what is below a directory; ``entries`` returns those of one, by its absolute path."""
+    listing = Listing()
+    budget = Budget()
+    pending = [""]
+    while pending:
+        directory = pending.pop()
+        full = f"{dest}/{directory}" if directory else dest
+        if len(os.fsencode(full)) >= MAX_PATH:
+            warn(f"{full[:80]}...: too deep to be looked at on the caching server, and left as it is")
+            continue
+        below = []
+        for entry in sorted(entries(full, budget), key=lambda one: one.path):
+            if entry.path.startswith("."):
+                continue
+            path = f"{directory}/{entry.path}" if directory else entry.path
+            if entry.kind == DIRECTORY:
+                # Without its size and time, which tell nothing: those of equal trees differ.
+                listing.times[path] = entry.mtime
+                listing.tree[path] = Entry(path, DIRECTORY, mode=entry.mode)
+                below.append(path)
+            else:
+                listing.tree[path] = dataclasses.replace(entry, path=path)
+        pending += reversed(below)
+    return listing

@@ -1,0 +1,290 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time for each caching server: the second waits, then says who holds the lock.
+
+Where the server has a shell, the lock is the kernel's (``flock``): it ends with the process that holds it, and that
+process ends with our session, or when it has heard nothing from us for :data:`LEASE` seconds. That file is never
+written: it might be a second name of a published one. Who holds the lock stands in another beside it, which each holder
+makes anew. Where the server has SFTP only,
+the lock is a file that its holder keeps rewriting; one that stays the same for :data:`LEASE` seconds is abandoned.
+Times are measured by the one who waits, so that no two clocks have to agree.
+
+A lock that is lost unnoticed does no harm: what two runs send at once has separate hidden files, and each run renames
+only what it has checked itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import getpass
+import json
+import os
+import socket
+import threading
+import time
+import typing as t
+import uuid
+
+from ..assets.entries import FILE
+from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
+from ..ssh.remote_commands import HOLD_LOCK
+from ..ssh.session import Session
+
+LEASE = 30  # seconds
+BEAT = 5  # seconds
+_HOLDER_SIZE = 4096  # bytes
+HOLDER = ".holder"  # behind the path of the lock: the file that tells who holds it
+
+
+class Elsewhere(Exception):
+    """The shell does not see what SFTP has made: they are in different file systems, as on many a NAS."""
+
+
+def describe_self(run: str) -> dict[str, t.Any]:
+    """Return what another run is told about this one."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return {
+        "run": run,
+        "user": user,
+        "on": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def describe_holder(content: bytes) -> str:
+    """Return in words who wrote this into the lock."""
+    try:
+        holder = json.loads(content.decode("utf-8"))
+        return f"{holder['user']} on {holder['on']}, process {int(holder['pid'])}, since {holder['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another run that did not say who it is"
+
+
+class Lock:
+    """The lock of one caching server. ``path`` is absolute; times are in seconds."""
+
+    def __init__(self, session: Session, path: str, *, timeout: int) -> None:
+        self._session = session
+        self._path = path
+        self._timeout = timeout
+        self._me = describe_self(uuid.uuid4().hex)
+        self._stop = threading.Event()
+        self._lost = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def acquire(self) -> None:
+        """Wait for the lock. Raises :class:`LockHeld` with the holder when the time is up."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(2 * BEAT)
+        self._release()
+
+    def require(self) -> None:
+        """Raise :class:`LockLost` where the lock is no longer ours."""
+        if self._lost.is_set() or not self._session.alive():
+            raise LockLost("the lock was lost, since the line was silent for too long", path=self._path)
+
+    def _release(self) -> None:
+        raise NotImplementedError
+
+    def _beat(self) -> None:
+        raise NotImplementedError
+
+    def _keep(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="lock", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(BEAT):
+            try:
+                self._beat()
+            except Exception:  # noqa: BLE001  # whatever it was, the lock is not known to be ours any more
+                if not self._stop.is_set():
+                    self._lost.set()
+                    self._session.close()
+                return
+
+    @property
+    def told(self) -> str:
+        """The file that tells who holds the lock."""
+        return self._path
+
+    def _read(self, path: str) -> bytes | None:
+        """Return what a file of ours holds; None where it is not there, or is anything but a file."""
+        sftp = self._session.sftp()
+        try:
+            found = sftp.look(path)
+            if found is None:
+                return None
+            if found.kind != FILE:  # a pipe would be waited for, and a device has no end
+                raise self.strange()
+            return sftp.read(path, _HOLDER_SIZE + 1)
+        except OSError:
+            return None
+
+    def strange(self) -> SyncError:
+        """Return the error for a lock that is anything but a file."""
+        return SyncError(
+            "the lock is no file, but a symlink or something else that is none of ours",
+            path=self._path,
+            remedy="See what it is, and remove it on the caching server.",
+        )
+
+    def _content(self, beats: int = 0) -> bytes:
+        # One size for ever, so that a reader never sees a mixture of two.
+        return json.dumps(dict(self._me, beats=beats)).encode("ascii")[:_HOLDER_SIZE].ljust(_HOLDER_SIZE) + b"\n"
+
+    def _held(self) -> LockHeld:
+        holder = describe_holder(self._read(self.told) or b"")
+        return LockHeld(
+            f"another run works on this caching server: {holder}",
+            path=self._path,
+            remedy=f"This one waited {self._timeout} s; let the other finish, or raise netboot_sync_lock_timeout.",
+        )
+
+
+class KernelLock(Lock):
+    """``flock`` in a shell on the caching server.
+
+    ``proof`` is an empty directory that was made by SFTP just now; the shell removes it. Where it cannot, it is
+    :class:`Elsewhere`.
+    """
+
+    def __init__(self, session: Session, path: str, *, timeout: int, proof: str = "") -> None:
+        super().__init__(session, path, timeout=timeout)
+        self._proof = proof
+
+    @property
+    def told(self) -> str:
+        """See :attr:`Lock.told`."""
+        return f"{self._path}{HOLDER}"
+
+    def acquire(self) -> None:
+        """See :meth:`Lock.acquire`. Raises :class:`Elsewhere`, too."""
+        self._talk = self._session.start(HOLD_LOCK, self._path, str(LEASE), str(self._timeout), self._proof)
+        answer = self._talk.answer(self._timeout + LEASE) or ""
+        if answer != "locked":
+            words = self._talk.errors or self._talk.noise
+            self._talk.close()
+            raise self._refusal(answer, words)
+        with contextlib.suppress(OSError):
+            # Only for people to read: on a full disk the run goes on without, since it may be what makes room.
+            self._tell()
+        self._keep()
+
+    def _refusal(self, answer: str, words: str) -> Exception:
+        if answer == "busy":
+            return self._held()
+        if answer == "unwritable":
+            return PermissionError(errno.EACCES, "its lock cannot be made")
+        if answer == "elsewhere":
+            return Elsewhere()
+        if answer == "strange":
+            return self.strange()
+        if answer.startswith("failed"):
+            return SyncError(
+                f"the lock cannot be taken: flock {answer}",
+                path=self._path,
+                remedy="Try flock there by hand; the file system has to know such locks.",
+            )
+        return ConnectionTrouble(f"the lock cannot be taken ({answer or words or 'no answer'})", path=self._path)
+
+    def _tell(self) -> None:
+        sftp = self._session.sftp()
+        new = f"{self.told}.{self._me['run']}"
+        handle = sftp.create(new, exclusive=True)
+        try:
+            handle.write(0, self._content())
+            handle.drain()
+        finally:
+            handle.close()
+        sftp.rename(new, self.told)
+
+    def _beat(self) -> None:
+        self._talk.say(b".", LEASE)
+        if self._talk.answer(LEASE) != "held":
+            raise LockLost("the lock was lost", path=self._path)
+
+    def _release(self) -> None:
+        if self._session.alive():
+            with contextlib.suppress(OSError):
+                self._session.sftp().remove(self.told)
+        self._talk.close()
+
+
+class LeaseLock(Lock):
+    """A file that its holder keeps rewriting, for a caching server that has SFTP only."""
+
+    def acquire(self) -> None:
+        """See :meth:`Lock.acquire`."""
+        self._own = self._session.new_sftp()
+        deadline = time.monotonic() + self._timeout
+        seen, seen_since = b"", time.monotonic()
+        absent = 0
+        while True:
+            try:
+                self._handle = self._own.create(self._path, exclusive=True)
+                break
+            except (FileNotFoundError, PermissionError):
+                raise
+            except OSError:
+                # Somebody's lock is there, most likely; SFTP has no code for that, so it is read.
+                content = self._read(self._path)
+                absent = absent + 1 if content is None else 0
+                if absent > 1 or (absent and time.monotonic() > deadline):  # nor was one given back just now
+                    raise
+            if content is not None and content != seen:
+                seen, seen_since = content, time.monotonic()
+            if content is not None and time.monotonic() - seen_since > LEASE and self._take_over(seen):
+                continue
+            if time.monotonic() > deadline:
+                raise self._held()
+            time.sleep(0.5)
+        self._beats = 0
+        try:
+            self._beat()
+        except OSError:
+            self._own.remove(self._path)
+            raise
+        self._keep()
+
+    def require(self) -> None:
+        """See :meth:`Lock.require`; the file itself is asked, too."""
+        super().require()
+        if self._me["run"].encode("ascii") not in (self._read(self._path) or b""):
+            raise LockLost("the lock was taken over by another run", path=self._path)
+
+    def _take_over(self, abandoned: bytes) -> bool:
+        """Move an abandoned lock out of the way. Of two that try, the one that moved the wrong one moves it back."""
+        sftp = self._session.sftp()
+        aside = f"{self._path}.{self._me['run']}"
+        try:
+            sftp.move(self._path, aside)
+        except OSError:
+            return False
+        if self._read(aside) != abandoned:
+            sftp.move(aside, self._path)
+            return False
+        sftp.remove(aside)
+        return True
+
+    def _beat(self) -> None:
+        self._beats += 1
+        self._handle.write(0, self._content(self._beats))
+        self._handle.drain()
+
+    def _release(self) -> None:
+        if self._session.alive():
+            self._handle.close()
+            if self._me["run"].encode("ascii") in (self._read(self._path) or b""):
+                self._session.sftp().remove(self._path)

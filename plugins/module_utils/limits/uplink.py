@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shares the netboot server's uplink among all that send just then: the module's processes of one user on one host.
+
+Each transfer has a file of its own in a private directory. It holds a lock on the file while it sends, so that the file
+of a process that was killed counts for nothing, and writes there how much it can use. All read all files and come to
+the same shares; nobody decides for the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import tempfile
+import time
+import uuid
+
+from ..errors import SyncError
+from .bandwidth import fair_shares
+
+REFRESH = 0.4  # seconds between two looks at the others
+NOTICE = 2 * REFRESH + 0.2  # seconds after which all others have seen a new one
+FIRST = 0.02  # of the cap: what a new one takes until then
+ENOUGH = 2.5  # seconds over which it is measured what a transfer uses: what a slow line takes, it takes in gulps
+GROWTH = 1.5  # by which the demand grows of one who uses up his share
+SPARE = 1.1  # what a transfer on a slow line is given above what it uses, so that it shows when it can use more
+USED_UP = 0.95  # of its share: whoever uses so much could use more
+LEAST = 0.02  # of the cap: the least that one asks for who sends
+_NEW = ".new-"
+
+
+def own_directory() -> str:
+    """Return where the transfers of this user on this host meet."""
+    return os.path.join(tempfile.gettempdir(), f"netboot-syncer-{os.geteuid()}")
+
+
+class Uplink:
+    """The part that one transfer has in a cap, in bytes per second. Raises :class:`SyncError`.
+
+    ``directory`` is where all that share the cap meet.
+    """
+
+    def __init__(self, cap: int, *, directory: str | None = None) -> None:
+        self.cap = cap
+        self._directory = directory or own_directory()
+        self._file: int | None = None
+        self._path = ""
+        self._share = float(cap)
+        self._looked = self._joined = 0.0
+        self._samples: list[tuple[float, float]] = []
+        self._demand: float | None = None
+
+    # Life
+
+    def join(self) -> None:
+        """Begin to send."""
+        self._samples.clear()
+        self._demand = None
+        self._register()
+        self._joined = time.monotonic()
+        alone = not self._others()
+        self._share = float(self.cap) if alone else self.cap * FIRST
+        self._looked = self._joined if alone else self._joined + NOTICE - REFRESH
+
+    def leave(self) -> None:
+        """Send nothing more for now."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            os.close(self._file)
+            self._file = None
+
+    def _register(self) -> None:
+        name = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            found = os.lstat(self._directory)
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+                raise self._trouble("it is not ours alone")
+            new = os.path.join(self._directory, _NEW + name)
+            self._path = os.path.join(self._directory, name)
+            self._file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            # Locked under a name that nobody looks at: the others take a file without a lock for one of the dead.
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._write()
+            os.rename(new, self._path)
+        except OSError as error:
+            raise self._trouble(error.strerror or str(error)) from error
+
+    def _trouble(self, what: str) -> SyncError:
+        return SyncError(
+            f"the transfers cannot agree on their shares of the uplink ({what})",
+            path=self._directory,
+            host="netboot server",
+            remedy="Remove that directory, or leave netboot_sync_uplink_limit out.",
+        )
+
+    # The share
+
+    def share(self, passed: float) -> float:
+        """Return what this transfer may send now; ``passed`` is how many bytes it has sent so far."""
+        now = time.monotonic()
+        self._note(now, passed)
+        if now - self._looked >= REFRESH and self._file is not None:
+            self._looked = now
+            self._demand = self._judge(now)
+            try:
+                if not os.path.exists(self._path):  # somebody cleaned up
+                    self.leave()  # or a file that is closed would be closed again at the end
+                    self._register()
+                self._write()
+            except OSError as error:
+                raise self._trouble(error.strerror or str(error)) from error
+            before = self._share
+            self._share = fair_shares(self.cap, {**self._others(), "": self._demand})[""]
+            if abs(self._share - before) > 0.02 * before:
+                self._samples.clear()
+        return self._share
+
+    def ask_for(self, most: float | None) -> None:
+        """Note what this transfer is allowed by another limit, None for no other."""
+        self._most = most
+
+    _most: float | None = None
+
+    def _note(self, now: float, passed: float) -> None:
+        if passed and (not self._samples or passed != self._samples[-1][1]):  # before the first byte, all is open
+            self._samples.append((now, passed))
+
+    def _judge(self, now: float) -> float | None:
+        """Return how much this transfer can use, by what it used of its share; None for all that it gets."""
+        (first, began), (last, passed) = (self._samples[0], self._samples[-1]) if self._samples else ((now, 0.0),) * 2
+        until = now if now - last > ENOUGH else last
+        if until - first < ENOUGH:
+            found = self._demand
+        else:
+            used = (passed - began) / (until - first)
+            if used < USED_UP * self._share:
+                found = max(used * SPARE, LEAST * self.cap)
+            else:
+                grown = self.cap if self._demand is None else self._demand * GROWTH
+                found = grown if grown < self.cap else None
+            self._samples.clear()
+        limits = [one for one in (found, self._most) if one is not None]
+        return min(limits, default=None)
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        text = "-" if self._demand is None else f"{self._demand:.0f}"
+        os.pwrite(self._file, f"{text:<31}\n".encode("ascii"), 0)
+
+    def _others(self) -> dict[str, float | None]:
+        """Return what the other transfers can use, and clear away what dead ones left."""
+        found: dict[str, float | None] = {}
+        try:
+            names = os.listdir(self._directory)
+        except OSError:
+            return found
+        for name in names:
+            path = os.path.join(self._directory, name)
+            if path == self._path:
+                continue
+            try:
+                demand = self._read(path, name)
+            except OSError:
+                continue  # it has just left
+            if demand != 0:
+                found[name] = demand
+        return found
+
+    def _read(self, path: str, name: str) -> float | None:
+        """Return what the transfer of a file can use, 0 for a dead one."""
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if name.startswith(_NEW):
+                    return 0
+                text = os.read(file, 32).decode("ascii", "replace").strip()
+                return float(text) if text.isdigit() and text != "0" else None
+            # A new file is without a lock for a moment.
+            if not name.startswith(_NEW) or time.time() - os.fstat(file).st_mtime > 60:
+                os.unlink(path)
+            return 0
+        finally:
+            os.close(file)

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One look at many caching servers, in one process: which of them have nothing to do.
+
+A module call for each costs some fifty times as much as a look, and a fork of Ansible. Most runs find most caching
+servers in line, so this comes first, and the module is called for the others. A look changes nothing and promises
+nothing: a caching server that it could not make out is simply one of the others.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+from ..errors import SyncError
+from ..planning.known_plans import Plans
+from ..source.tree import SourceTree
+from .sync_run import Site, SyncRun
+
+THREADS = 32
+PATIENCE = 20.0  # seconds, until half of the caching servers have answered
+GRACE = 1.0  # seconds; the other half gets as long again as the first, and this
+
+
+class Survey:
+    """Looks at caching servers, a number of them at a time.
+
+    One that is slow or does not answer must not hold up the others: the survey ends soon after most are known, and
+    tells nothing of the rest. Each has a name of its own.
+    """
+
+    def __init__(self, sites: t.Sequence[Site]) -> None:
+        self._sites = list(sites)
+        self._waiting = list(reversed(self._sites))
+        self._sources: dict[str, SourceTree] = {}
+        self._plans: dict[str, Plans] = {}
+        self._seen = threading.Condition()
+        self._looked = 0
+        self._runs: dict[str, SyncRun] = {}
+
+    def run(self) -> dict[str, SyncRun]:
+        """Return the runs of the caching servers that have nothing to do, by name."""
+        for src in {site.options.src for site in self._sites}:
+            self._list_source(src)
+        for number in range(min(THREADS, len(self._sites))):
+            threading.Thread(target=self._work, name=f"survey {number}", daemon=True).start()
+        self._wait()
+        with self._seen:
+            self._waiting.clear()
+            return {site.name: self._runs[site.name] for site in self._sites if site.name in self._runs}
+
+    def _list_source(self, src: str) -> None:
+        source = SourceTree(src)
+        try:
+            source.scan()
+        except SyncError:
+            return  # the module tells each caching server's part of it
+        self._sources[src] = source
+        self._plans[src] = Plans()
+
+    def _wait(self) -> None:
+        started = time.monotonic()
+        end = started + PATIENCE
+        half = False
+        with self._seen:
+            while self._looked < len(self._sites) and time.monotonic() < end:
+                self._seen.wait(end - time.monotonic())
+                if not half and self._looked * 2 >= len(self._sites):
+                    half = True
+                    now = time.monotonic()
+                    end = now + (now - started) + GRACE
+
+    def _work(self) -> None:
+        while True:
+            with self._seen:
+                if not self._waiting:
+                    return
+                site = self._waiting.pop()
+            run = self._look(site)
+            with self._seen:
+                self._looked += 1
+                if run is not None:
+                    self._runs[site.name] = run
+                self._seen.notify()
+
+    def _look(self, site: Site) -> SyncRun | None:
+        source = self._sources.get(site.options.src)
+        if source is None:
+            return None
+        run = SyncRun(site.address, site.options, source, plans=self._plans[site.options.src])
+        try:
+            run.look()
+        except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it
+            return None
+        return run if run.idle else None

@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hidden directory below the tree on a caching server, where everything lies that is not whole yet.
+
+A directory below the destination that is a file system of its own has one of its own, since nothing can be renamed from
+one file system to another.
+
+Nothing in it is used before it was looked at. A symlink there is taken away and never followed, and a file that has
+another name elsewhere is never written. (That holds against what an earlier run, an administrator or a stranger left
+there; who can write in it while a run is under way is the user of the sync, or root, and needs no such way.)
+
+Each file in transit has a directory of its own there, named by a hash of its path. In it:
+
+``incoming-RUN``
+    what this run receives, and the only thing that is ever published. The name is of one run alone, so a process
+    that an earlier run left behind can never write to what this one has checked.
+``partial``
+    the longest piece that an earlier run received: a basis now, never written again.
+``upload-SIZE-TIME``
+    a piece sent by SFTP, of the file with this size and time: an upload goes on where it ended.
+``basis/incoming-RUN``
+    what rsync takes the difference to: hard links, or the partial piece followed by the predecessor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import posixpath
+import typing as t
+
+from ..assets.entries import DIRECTORY, FILE, WORK_DIRECTORY, Entry
+from ..caching_server.lock import HOLDER
+from ..errors import SyncError
+from ..ssh.sftp import Budget, Sftp
+from .mounts import Mount, Mounts
+
+PARTIAL = "partial"
+BASIS = "basis"
+INCOMING = "incoming-"
+UPLOAD = "upload-"
+# rsync's own temporary name of a file that it is receiving
+_TEMPORARY = f".{INCOMING}"
+LOCK = "lock"
+
+
+def transfer_id(path: str) -> str:
+    """Return the name of a file's directory in the work area."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+
+
+class WorkArea:
+    """The work area of one caching server, as one run uses it. All paths returned are absolute."""
+
+    def __init__(self, sftp: Sftp, dest: str, run: str, *, mounts: Mounts, warn: t.Callable[[str], None]) -> None:
+        self._sftp = sftp
+        self._dest = dest.rstrip("/")
+        self.root = f"{self._dest}/{WORK_DIRECTORY}"
+        self.run = run
+        self.mounts = mounts
+        self._warn = warn
+        self._looked: set[str] = set()  # directories that are known to be no symlinks
+
+    @property
+    def lock(self) -> str:
+        """The path of the lock."""
+        return f"{self.root}/{LOCK}"
+
+    def root_of(self, path: str) -> str:
+        """The work area of the file system that a path of the tree lies in."""
+        mount = self.mounts.of(path)
+        return f"{self._dest}/{mount.path}/{WORK_DIRECTORY}" if mount else self.root
+
+    def directory(self, path: str) -> str:
+        """The directory of a file in transit."""
+        return f"{self.root_of(path)}/{transfer_id(path)}"
+
+    def incoming(self, path: str) -> str:
+        """The hidden name under which this run receives a file."""
+        return f"{self.directory(path)}/{INCOMING}{self.run}"
+
+    def partial(self, path: str) -> str:
+        """The longest piece of a file that an earlier run received."""
+        return f"{self.directory(path)}/{PARTIAL}"
+
+    def basis(self, path: str) -> str:
+        """Where rsync looks for the basis of a file."""
+        return f"{self.directory(path)}/{BASIS}/{INCOMING}{self.run}"
+
+    def upload(self, entry: Entry) -> str:
+        """The name of a piece sent by SFTP."""
+        return f"{self.directory(entry.path)}/{UPLOAD}{entry.size}-{entry.mtime}"
+
+    def open_root(self, root: str) -> None:
+        """Make a work area, or see that the one that is there is a directory. Raises :class:`OSError`, too."""
+        if root in self._looked:
+            return
+        found = self._sftp.look(root)
+        if found is None:
+            try:
+                self._sftp.make_directory(root)
+            except OSError:
+                found = self._sftp.look(root)  # another run may have been first
+                if found is None:
+                    raise
+        if found is not None and found.kind != DIRECTORY:
+            raise self.not_ours(root)
+        self._looked.add(root)
+
+    @staticmethod
+    def not_ours(root: str) -> SyncError:
+        """Return the error for a work area that is a symlink, or a file."""
+        return SyncError("no directory of ours", path=root, remedy="Remove it on the caching server.")
+
+    def make(self, path: str) -> None:
+        """Make the directory of a file in transit."""
+        self.open_root(self.root_of(path))
+        directory = self.directory(path)
+        if not self._is_ours(directory):
+            self._sftp.make_directory(directory)
+            self._looked.add(directory)
+
+    def _is_ours(self, directory: str) -> bool:
+        """Tell whether a directory of ours is there; what is there instead of it, a symlink say, is taken away."""
+        if directory in self._looked:
+            return True
+        found = self._sftp.look(directory)
+        if found is None:
+            return False
+        if found.kind != DIRECTORY:
+            self._warn(f"{directory} was no directory of ours but a {found.kind}: it was removed, not followed")
+            self._sftp.remove(directory)
+            return False
+        self._looked.add(directory)
+        return True
+
+    def gather(self, path: str) -> int:
+        """Keep the longest piece of what earlier runs left of a file as ``partial``, and drop the rest.
+
+        Returns its size in bytes. A piece may be of an older content of the same path: it is only ever a basis.
+        """
+        directory = self.directory(path)
+        found = self._list(directory)
+        for entry in found:
+            if entry.kind != FILE:
+                self._drop_entry(directory, entry)
+        pieces = [entry for entry in found if entry.kind == FILE]
+        if not pieces:
+            return 0
+        longest = max(pieces, key=lambda entry: (entry.size, entry.path == PARTIAL))
+        if longest.path != PARTIAL:
+            self._sftp.rename(f"{directory}/{longest.path}", f"{directory}/{PARTIAL}")
+        for entry in pieces:
+            if entry.path not in (longest.path, PARTIAL):
+                self._sftp.remove(f"{directory}/{entry.path}")
+        return longest.size
+
+    def piece(self, entry: Entry) -> int:
+        """Return the size of the piece of an upload that can be gone on with, 0 for none; any other is removed.
+
+        To go on is to write to it, so it must be a file that has no name elsewhere.
+        """
+        piece = self.upload(entry)
+        found = self._sftp.look(piece)
+        if found is None:
+            return 0
+        if found.kind == FILE and found.size <= entry.size:
+            links = self._sftp.links(self.directory(entry.path), posixpath.basename(piece))
+            if links in (None, 1):
+                return found.size
+        self._drop_entry(self.directory(entry.path), dataclasses.replace(found, path=posixpath.basename(piece)))
+        return 0
+
+    def make_basis_directory(self, path: str) -> None:
+        """Make the directory in which rsync looks for the basis."""
+        self._sftp.make_directory(f"{self.directory(path)}/{BASIS}")
+
+    def drop(self, path: str) -> None:
+        """Remove all that lies here of a file."""
+        directory = self.directory(path)
+        if self._is_ours(directory):
+            self._remove_all(directory)
+            self._looked.discard(directory)
+
+    def has_leftovers(self, unfinished: t.Iterable[str]) -> bool:
+        """Tell whether there is anything that :meth:`clean` would remove."""
+        keep = _to_keep(unfinished)
+        return any(entry.path not in keep for root in self._roots() for entry in self._list(root))
+
+    def clean(self, unfinished: t.Iterable[str]) -> None:
+        """Remove all that no later run will use: everything but the pieces of files that are still to be sent."""
+        keep = _to_keep(unfinished)
+        for root in self._roots():
+            for entry in self._list(root):
+                if entry.path not in keep:
+                    self._drop_entry(root, entry)
+
+    def size(self, mount: Mount | None, keep: t.Iterable[str]) -> int:
+        """Return how many bytes :meth:`clean` would free in a file system."""
+        root = f"{self._dest}/{mount.path}/{WORK_DIRECTORY}" if mount else self.root
+        if not self._is_directory(root):
+            return 0
+        kept, total, pending = _to_keep(keep), 0, [root]
+        budget = Budget()
+        while pending:
+            directory = pending.pop()
+            for entry in self._list(directory, budget):
+                if directory == root and entry.path in kept:
+                    continue
+                if entry.kind == DIRECTORY and entry.path != BASIS:  # what is in there are second names
+                    pending.append(f"{directory}/{entry.path}")
+                total += entry.size if entry.kind == FILE else 0
+        return total
+
+    def _roots(self) -> list[str]:
+        """Return the work areas that are there, and are no symlinks."""
+        roots = [self.root, *(f"{self._dest}/{mount.path}/{WORK_DIRECTORY}" for mount in self.mounts.all())]
+        return [root for root in roots if self._is_directory(root)]
+
+    def _is_directory(self, path: str) -> bool:
+        if path not in self._looked:
+            try:
+                found = self._sftp.look(path)
+            except OSError:  # a mount that cannot be entered, or a file that is one
+                return False
+            if found is None or found.kind != DIRECTORY:
+                return False
+            self._looked.add(path)
+        return True
+
+    def _list(self, directory: str, budget: Budget | None = None) -> list[Entry]:
+        try:
+            return self._sftp.list(directory, budget)
+        except FileNotFoundError:
+            return []
+
+    def _drop_entry(self, directory: str, entry: Entry) -> None:
+        """Remove what a listing names, which is as it was looked at: a symlink itself, and a directory with all."""
+        full = f"{directory}/{entry.path}"
+        if entry.kind == DIRECTORY:
+            self._remove_all(full)
+            self._looked.discard(full)
+        else:
+            self._sftp.remove(full)
+
+    def _remove_all(self, directory: str) -> None:
+        """Remove a directory that was looked at, to whatever depth."""
+        budget = Budget()
+        pending, emptied = [directory], []
+        while pending:
+            one = pending.pop()
+            emptied.append(one)
+            for entry in self._list(one, budget):
+                if entry.kind == DIRECTORY:
+                    pending.append(f"{one}/{entry.path}")
+                else:
+                    self._sftp.remove(f"{one}/{entry.path}")
+        for one in reversed(emptied):
+            with contextlib.suppress(FileNotFoundError):
+                self._sftp.remove_directory(one)
+
+
+def _to_keep(unfinished: t.Iterable[str]) -> set[str]:
+    return {transfer_id(path) for path in unfinished} | {LOCK, f"{LOCK}{HOLDER}"}
