@@ -1,15 +1,19 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong, in words a person can act on.
+"""What can go wrong, in words a person can act on, and what becomes of a run that meets it.
 
-Every error says what happened, to which path, and what to do. ``sync_assets`` catches them in one place.
+Every error says what happened, to which path, and what to do. Each class carries its fate, so whoever catches an error
+asks the error, and not for its class.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import typing as t
+
+from . import states
 
 
 def printable(name: str) -> str:
@@ -25,7 +29,18 @@ class SyncError(Exception):
     :param path: the path it happened to, relative to the tree or absolute.
     :param host: the machine it happened on, where that is not the caching server of the run.
     :param remedy: what a person can do about it.
+    :cvar state: what the image or file that it stopped is reported as.
+    :cvar failure: whether the run has failed.
+    :cvar retry: whether another try may help: the connection is made anew, and the run planned anew.
+    :cvar too_early: whether the step that raised it was not begun, so that nothing can have changed.
+    :cvar defers: whether all that comes after it is left for a later run, too.
     """
+
+    state: t.ClassVar[str] = states.FAILED
+    failure: t.ClassVar[bool] = True
+    retry: t.ClassVar[bool] = False
+    too_early: t.ClassVar[bool] = False
+    defers: t.ClassVar[bool] = False
 
     def __init__(self, what: str, *, path: str = "", host: str = "", remedy: str = "") -> None:
         self.what = what
@@ -42,13 +57,27 @@ class SyncError(Exception):
         # What a server said may be in it, and nothing of that is to reach a terminal as a control sequence.
         return printable(f"{text.rstrip('.')}. {remedy}" if remedy else text)
 
+    @property
+    def in_doubt(self) -> bool:
+        """Tell whether the step may have been carried out: the connection broke before the answer came."""
+        return self.retry and not self.too_early
+
+    @property
+    def reason(self) -> str:
+        """The reason to report for what it stopped."""
+        return self.line()
+
 
 class ConnectionTrouble(SyncError):
     """The caching server could not be reached, or the line to it broke: worth another try."""
 
+    retry = True
+
 
 class LockLost(ConnectionTrouble):
     """The lock is no longer ours, so the step at hand was not begun."""
+
+    too_early = True
 
 
 class AccessRefused(SyncError):
@@ -58,9 +87,15 @@ class AccessRefused(SyncError):
 class LockHeld(SyncError):
     """Another run works on this caching server."""
 
+    too_early = True
+
 
 class SourceChanged(SyncError):
     """A file changed or vanished on the netboot server while it was read: it is held back, no failure."""
+
+    state = states.HELD_BACK
+    failure = False
+    too_early = True
 
 
 class SourceUnreadable(SourceChanged):
@@ -92,9 +127,26 @@ def source_remedy(error: OSError) -> str:
 _REFUSALS = (errno.EACCES, errno.EPERM)
 
 
-class LeftForLater(SyncError):
+class _Choice(SyncError):
+    """No trouble, but something that was decided: what it says is the reason, without a remedy."""
+
+    failure = False
+
+    @property
+    def reason(self) -> str:
+        """The reason to report for what it stopped."""
+        return self.what
+
+
+class LeftForLater(_Choice):
     """The limit of the site lets nothing through at this time: a later run sends it, no failure."""
 
+    state = states.HELD_BACK
+    defers = True
 
-class Kept(SyncError):
+
+class Kept(_Choice):
     """What was to be removed turned out to be of use to somebody: it stays, no failure."""
+
+    state = states.UNCHANGED
+    too_early = True

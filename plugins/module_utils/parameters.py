@@ -17,7 +17,7 @@ from .assets.uploads import SETTLE
 from .limits.bandwidth import parse_limit, parse_rate
 
 if t.TYPE_CHECKING:
-    from .run.sync_run import Site
+    from .run.target import Target
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "src": {"type": "path", "default": "/srv/netboot/assets"},
@@ -73,11 +73,11 @@ _RANGES: dict[str, tuple[int, float]] = {
 }
 
 
-def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
+def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Target:
     """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for what makes no sense."""
     # The controller reads ARGUMENTS alone, in each run, and needs neither paramiko nor what is built on it.
     from .limits import site_time
-    from .run.sync_run import Options, Site
+    from .run.target import Options, Target
     from .ssh.settings import Address
 
     p = parameters
@@ -128,4 +128,4 @@ def read_site(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Site:
         host_key_checking=p["host_key_checking"],
         stall_timeout=p["stall_timeout"],
     )
-    return Site(p["name"] or p["host"], address, options)
+    return Target(p["name"] or p["host"], address, options)

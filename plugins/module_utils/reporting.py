@@ -7,18 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-Result = t.Mapping[str, t.Any]
+from . import progress as phases
+from . import states
 
-# How a state is told, for a run that did it and for check mode. What is merely unchanged is told last.
-_STATES = {
-    "published": ("published", "to publish"),
-    "repaired": ("repaired", "to repair"),
-    "withdrawn": ("withdrawn", "to withdraw"),
-    "left_over": ("left over", "left over"),
-    "failed": ("failed", "impossible"),
-    "held_back": ("held back", "held back"),
-    "unchanged": ("unchanged", "unchanged"),
-}
+Result = t.Mapping[str, t.Any]
 
 
 def size(count: float) -> str:
@@ -42,17 +34,17 @@ def duration(seconds: float, *, digits: int = 1) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-# What a run does that is not told by a percentage, see progress.py.
-_PHASES = {
-    "reading": "reading both trees",
-    "locking": "waiting for another run to end",
-    "comparing": "comparing content",
-    "sending": "looking for what is there already",
-    "checking": "hashing what is there",
-    "flushing": "having it written to disk",
-    "publishing": "publishing",
-    "removing": "removing",
-    "retrying": "waiting to try again, since the line broke",
+# What a run does that is not told by a percentage.
+PHASES = {
+    phases.READING: "reading both trees",
+    phases.LOCKING: "waiting for another run to end",
+    phases.COMPARING: "comparing content",
+    phases.SENDING: "looking for what is there already",
+    phases.CHECKING: "hashing what is there",
+    phases.FLUSHING: "having it written to disk",
+    phases.PUBLISHING: "publishing",
+    phases.REMOVING: "removing",
+    phases.RETRYING: "waiting to try again, since the line broke",
 }
 
 
@@ -60,7 +52,7 @@ def progress(host: str, state: Result) -> str:
     """Return what a run is doing as one line, from the state that progress.py writes."""
     path, position, whole = state["path"], state["position"], state["size"]
     if not position:
-        what = _PHASES.get(state["phase"], "at work") + (f", {size(whole)}" if whole and not path else "")
+        what = PHASES.get(state["phase"], "at work") + (f", {size(whole)}" if whole and not path else "")
         return f"{host}: {path + ': ' if path else ''}{what}, for {duration(state['seconds'], digits=0)}"
     if position >= whole:
         parts = [f"{path} 100 %", f"the end of its {size(whole)} is on its way"]
@@ -79,7 +71,9 @@ def line(result: Result) -> str:
     stats = result["stats"]
     check = bool(stats["check_mode"])
     counts = [
-        f"{stats['images'][state]} {words[check]}" for state, words in _STATES.items() if state in stats["images"]
+        f"{stats['images'][state.name]} {state.would if check else state.done}"
+        for state in states.IN_A_LINE
+        if state.name in stats["images"]
     ]
     images = ", ".join(counts) or "none on either side"
     if check:
@@ -109,16 +103,6 @@ def saved(stats: Result) -> str:
     return f"{max(stats['size'] - stats['sent_bytes'], 0) * 100 // stats['size']} %"
 
 
-_COLUMNS = {
-    "published": "published",
-    "repaired": "repaired",
-    "withdrawn": "gone",
-    "unchanged": "unchanged",
-    "held_back": "held back",
-    "left_over": "left over",
-    "failed": "failed",
-}
-_RARE = ("repaired", "withdrawn", "left_over")  # have a column only where there is any
 WIDTH = 120  # columns of a terminal
 _FIRST_TO_GO = ("saved", "unchanged")  # where a table would be wider, with the most columns that there can be
 
@@ -140,9 +124,11 @@ def table(results: t.Mapping[str, Result | None]) -> str:
     A host that has no result was never reached by the play.
     """
     stats = [result["stats"] for result in results.values() if result and "stats" in result]
-    states = [state for state in _COLUMNS if state not in _RARE or any(state in one["images"] for one in stats)]
-    header = ["caching server", "came out", *(_COLUMNS[state] for state in states), "sent", "of", "saved", "time"]
-    rows = [header] + [_row(host, result, states) for host, result in results.items()]
+    columns = [
+        state for state in states.IN_A_TABLE if not state.rare or any(state.name in one["images"] for one in stats)
+    ]
+    header = ["caching server", "came out", *(state.column for state in columns), "sent", "of", "saved", "time"]
+    rows = [header] + [_row(host, result, columns) for host, result in results.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     for name in _FIRST_TO_GO:
         if sum(widths) + 2 * (len(widths) - 1) > WIDTH:
@@ -181,20 +167,20 @@ def summary(results: t.Mapping[str, Result | None]) -> dict[str, t.Any]:
             "sites": len(sites),
             **{state: list(sites.values()).count(state) for state in _CAME_OUT},
             "sent_bytes": sum(one["sent_bytes"] for one in stats),
-            "images": {state: sum(one["images"].get(state, 0) for one in stats) for state in _STATES},
+            "images": {name: sum(one["images"].get(name, 0) for one in stats) for name in states.BY_NAME},
         },
     }
 
 
-def _row(host: str, result: Result | None, states: t.Sequence[str]) -> list[str]:
+def _row(host: str, result: Result | None, columns: t.Sequence[states.State]) -> list[str]:
     if not result or "stats" not in result:
-        return [host, "FAILED"] + [""] * (len(states) + 4)
+        return [host, "FAILED"] + [""] * (len(columns) + 4)
     stats = result["stats"]
     images = stats["images"]
     return [
         host,
         _CAME_OUT[came_out(result)],
-        *(str(images.get(state, 0)) for state in states),
+        *(str(images.get(state.name, 0)) for state in columns),
         size(stats["sent_bytes"]),
         size(stats["size"]),
         saved(stats),
@@ -207,8 +193,9 @@ def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
     hosts: dict[str, list[str]] = {}
     for host, result in results.items():
         for one in [*(result or {}).get("images", ()), *(result or {}).get("files", ())]:
-            if one["state"] in ("held_back", "left_over"):
-                text = f"{_COLUMNS[one['state']]}: {one['path']}: {one['reason']}"
+            state = states.BY_NAME[one["state"]]
+            if state.explained:
+                text = f"{state.column}: {one['path']}: {one['reason']}"
                 hosts.setdefault(text, []).append(host)
         # What is wrong with the host that many are synced from is told once, with its name.
         if result and "trouble" in result:

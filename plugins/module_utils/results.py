@@ -9,7 +9,8 @@ import typing as t
 
 from . import reporting
 from .errors import printable
-from .run.sync_run import SyncRun, describe
+from .run.ledger import describe
+from .run.sync_run import SyncRun
 
 
 def in_text(one: dict[str, t.Any]) -> dict[str, t.Any]:

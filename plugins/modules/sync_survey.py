@@ -110,10 +110,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils import parameters, requirements, results
 from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.run.survey import Survey
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Site
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target
 
 
-def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Site]:
+def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Target]:
     """Return the caching servers that can be looked at. What is wrong with another one is told by sync_assets."""
     validator = ArgumentSpecValidator(parameters.ARGUMENTS)
     names = collections.Counter(str(one.get("name") or one.get("host")) for one in given)

@@ -31,7 +31,8 @@ DRIVER = """
 import json, sys
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 
 def peak():

@@ -20,7 +20,8 @@ import paramiko
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

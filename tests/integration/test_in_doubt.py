@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import Entry
-from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import CachingServer
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import SshCachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble
 from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 
@@ -42,10 +42,10 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, line: Line) -> CutAt:
     """Have the line cut, once, at a call of the caching server about a path: before it, or after it was done."""
 
     def prepare_cut(name: str, path: str, *, done: bool) -> None:
-        real = getattr(CachingServer, name)
+        real = getattr(SshCachingServer, name)
         cuts: list[str] = []
 
-        def call(server: CachingServer, what: Any) -> None:
+        def call(server: SshCachingServer, what: Any) -> None:
             if cuts or getattr(what, "path", what) != path:
                 real(server, what)
                 return
@@ -58,7 +58,7 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, line: Line) -> CutAt:
             finally:
                 line.restore()
 
-        monkeypatch.setattr(CachingServer, name, call)
+        monkeypatch.setattr(SshCachingServer, name, call)
 
     return prepare_cut
 
@@ -165,14 +165,14 @@ def test_step_that_was_not_begun_is_no_change(fleet: Fleet, line: Line, monkeypa
     """The line broke before it, and so the lock is lost: nothing was put up."""
     sync(fleet)
     (fleet.tree.root / "menu.txt").write_text("boot this", encoding="utf-8")
-    real = CachingServer.publish
+    real = SshCachingServer.publish
 
-    def publish(server: CachingServer, entry: Entry) -> None:
+    def publish(server: SshCachingServer, entry: Entry) -> None:
         line.cut()
         wait_until(lambda: not server._session.alive(), "the session notices the cut")
         real(server, entry)
 
-    monkeypatch.setattr(CachingServer, "publish", publish)
+    monkeypatch.setattr(SshCachingServer, "publish", publish)
     run = prepare(fleet)
     with pytest.raises(ConnectionTrouble, match="the lock was lost"):
         run.run()

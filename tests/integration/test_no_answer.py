@@ -20,7 +20,7 @@ from pathlib import Path
 import paramiko
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import FILE, Entry
-from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import CachingServer
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import SshCachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import ConnectionTrouble, SyncError
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
@@ -101,20 +101,20 @@ def test_look_tells_a_line_without_an_answer_from_absence(fleet: Fleet, fault: s
 @pytest.mark.parametrize(
     "ask",
     [
-        pytest.param(CachingServer.find_destination, id="destination"),
-        pytest.param(CachingServer.open_for_writing, id="lock"),
-        pytest.param(CachingServer.tree, id="listing"),
+        pytest.param(SshCachingServer.find_destination, id="destination"),
+        pytest.param(SshCachingServer.open_for_writing, id="lock"),
+        pytest.param(SshCachingServer.tree, id="listing"),
         pytest.param(lambda server: server.look("prod"), id="look"),
         pytest.param(lambda server: server.digests([Entry("kernels/file", FILE, 5)]), id="content"),
     ],
 )
-def test_silence_is_a_broken_line_whatever_was_asked(fleet: Fleet, ask: Callable[[CachingServer], object]) -> None:
+def test_silence_is_a_broken_line_whatever_was_asked(fleet: Fleet, ask: Callable[[SshCachingServer], object]) -> None:
     """Nobody is sent to look at permissions, and another try is made."""
     site = fleet.sites[SITE]
     assert site.line is not None
     sync(fleet)
     with Session(address_of(fleet, stall_timeout=1)) as session:
-        server = CachingServer(session, SourceTree(str(fleet.tree.root)), str(site.assets))
+        server = SshCachingServer(session, SourceTree(str(fleet.tree.root)), str(site.assets))
         site.line.stall()
         with pytest.raises(Exception) as caught:  # noqa: PT011  # paramiko has many kinds
             ask(server)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import CachingServer
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import SshCachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
 
 from tests.lab import images
@@ -189,30 +189,30 @@ def test_withdrawal_waits_for_nothing(published: Fleet) -> None:
 
 def test_withdrawn_while_its_own_transfer_is_under_way(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever of the two comes last sees to it that no client finds the marker."""
-    real = CachingServer.send
+    real = SshCachingServer.send
 
-    def send(self: CachingServer, entry: Any, *arguments: Any) -> Any:
+    def send(self: SshCachingServer, entry: Any, *arguments: Any) -> Any:
         if entry.path == f"{IMAGE}.squashfs":
             withdraw(fleet, IMAGE)
             sync(fleet, withdraw=(IMAGE,))  # another process, in the life of an operator
         return real(self, entry, *arguments)
 
-    monkeypatch.setattr(CachingServer, "send", send)
+    monkeypatch.setattr(SshCachingServer, "send", send)
     run = sync(fleet)
     assert not there(fleet, MARKER).exists()
     assert run.images[f"{IMAGE}.squashfs"].state == "held_back"
 
 
 def test_marker_that_goes_while_it_is_put_up_is_taken_down(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = CachingServer.publish
+    real = SshCachingServer.publish
 
-    def publish(self: CachingServer, entry: Any) -> None:
+    def publish(self: SshCachingServer, entry: Any) -> None:
         if entry.path == MARKER:
             withdraw(fleet, IMAGE)  # after the look at the source, before the rename there
         real(self, entry)
 
     # No real clock hits this moment.
-    monkeypatch.setattr(CachingServer, "publish", publish)
+    monkeypatch.setattr(SshCachingServer, "publish", publish)
     run = sync(fleet)
     assert ("withdraw", MARKER) in actions(run)
     assert run.images[f"{IMAGE}.squashfs"].state == "withdrawn"
@@ -239,19 +239,19 @@ def test_unmarked_image_cannot_be_withdrawn(fleet: Fleet) -> None:
 
 def test_undo_in_the_middle_keeps_the_image(published: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     withdraw(published, IMAGE)
-    real = CachingServer.open_for_writing
+    real = SshCachingServer.open_for_writing
 
-    def open_for_writing(self: CachingServer) -> None:
+    def open_for_writing(self: SshCachingServer) -> None:
         real(self)
 
-    def tree(self: CachingServer, wanted: Any = None) -> Any:
+    def tree(self: SshCachingServer, wanted: Any = None) -> Any:
         found = listed(self, wanted)
         withdraw(published, IMAGE, state="present")  # after the plan's look at the source
         return found
 
-    listed = CachingServer.tree
-    monkeypatch.setattr(CachingServer, "open_for_writing", open_for_writing)
-    monkeypatch.setattr(CachingServer, "tree", tree)
+    listed = SshCachingServer.tree
+    monkeypatch.setattr(SshCachingServer, "open_for_writing", open_for_writing)
+    monkeypatch.setattr(SshCachingServer, "tree", tree)
     run = sync(published)
     assert actions(run) == []
     assert there(published, MARKER).exists()
@@ -324,15 +324,15 @@ def test_what_comes_back_meanwhile_is_not_removed(published: Fleet, monkeypatch:
         path.rename(aside / path.name)
     fleet = published
     fleet.tree.add_image("prod/other")
-    real = CachingServer.send
+    real = SshCachingServer.send
 
-    def send(self: CachingServer, *arguments: Any) -> Any:
+    def send(self: SshCachingServer, *arguments: Any) -> Any:
         for path in (image.squashfs, image.marker):
             if not path.exists():
                 (aside / path.name).rename(path)
         return real(self, *arguments)
 
-    monkeypatch.setattr(CachingServer, "send", send)
+    monkeypatch.setattr(SshCachingServer, "send", send)
     run = sync(fleet, delete=True)
     assert "remove" not in {action for action, _path in actions(run)}
     assert "withdraw" not in {action for action, _path in actions(run)}
@@ -343,15 +343,15 @@ def test_what_comes_back_meanwhile_is_not_removed(published: Fleet, monkeypatch:
 def test_directory_that_is_no_longer_mounted_removes_nothing(published: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     published.tree.remove_image(IMAGE)
     prod = published.tree.root / "prod"
-    listed = CachingServer.tree
+    listed = SshCachingServer.tree
 
-    def tree(self: CachingServer, wanted: Any = None) -> Any:
+    def tree(self: SshCachingServer, wanted: Any = None) -> Any:
         found = listed(self, wanted)
         prod.rename(prod.with_name(".away"))
         prod.mkdir()
         return found
 
-    monkeypatch.setattr(CachingServer, "tree", tree)
+    monkeypatch.setattr(SshCachingServer, "tree", tree)
     run = sync(published, delete=True)
     assert not {"remove", "withdraw"} & {action for action, _path in actions(run)}
     assert there(published, MARKER).exists()

@@ -21,7 +21,8 @@ from typing import Any
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import Selection
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 
 from .fleet import CHECKOUT, Fleet

@@ -9,10 +9,10 @@ in every order, thousands of times. Everything above it is the code that users r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import (
     DIRECTORY,
@@ -25,10 +25,12 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries impo
     is_hidden,
     parents,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import Sent
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.protocol import CachingServer, Sent
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import LockHeld, SyncError
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle import Throttle
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options, SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.ledger import Outcome
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 
@@ -85,13 +87,11 @@ class Site:
 class SteppedServer:
     """The calls of ``CachingServer``, each with a point before everything that it changes."""
 
-    transport = "rsync"
-    unfinished_bytes = 0
-
     def __init__(self, site: Site, source: SourceTree, pace: Pace, run: str, *, hashes: bool) -> None:
         self.warnings: list[str] = []
         self.clashes: dict[str, str] = {}
-        self.hashes = hashes
+        self.wanted: set[str] | None = None
+        self._hashes = hashes
         self._site = site
         self._disk = site.disk
         self._source = source
@@ -99,8 +99,33 @@ class SteppedServer:
         self._run = run
         self.throttle = Throttle()
 
+    @property
+    def transport(self) -> str:
+        """What it would be with a real one."""
+        return "rsync"
+
+    @property
+    def hashes(self) -> bool:
+        """As it was made."""
+        return self._hashes
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """No transfer breaks."""
+        return 0
+
     def find_destination(self) -> None:
         """It is there."""
+
+    def would_open(self) -> None:
+        """Nothing stands against it."""
+
+    def would_send(self, entry: Entry) -> None:
+        """Nothing stands against it."""
+
+    def has_leftovers(self, _unfinished: Iterable[str]) -> bool:
+        """No run of the model is one of check mode."""
+        return False
 
     def open_for_writing(self) -> None:
         """Take the lock."""
@@ -129,6 +154,9 @@ class SteppedServer:
     def shows(entry: Entry, found: Entry | None) -> bool:
         """Times are kept here as they are set."""
         return entry.looks_like(found)
+
+    def permit(self, entry: Entry) -> None:
+        """Modes are not modelled: everybody can read everything."""
 
     def adopt(self, entry: Entry) -> bool:
         """Set a time."""
@@ -187,7 +215,7 @@ class SteppedServer:
         self._disk.put(self._incoming(entry.path), file)
         self._pace.point()
         file.content = content
-        if self.hashes and self._site.corrupts_after is not None:
+        if self._hashes and self._site.corrupts_after is not None:
             if self._site.corrupts_after == 0:
                 file.content = content[:-1] + bytes([content[-1] ^ 1])
             self._site.corrupts_after = self._site.corrupts_after - 1 if self._site.corrupts_after else None
@@ -199,7 +227,7 @@ class SteppedServer:
         file = self._disk.names[self._incoming(entry.path)]
         if len(file.content) != entry.size:
             raise SyncError("it did not arrive whole", path=entry.path)
-        if not self.hashes and not read_back:
+        if not self._hashes and not read_back:
             self._source.confirm(entry)
             return False
         if hashlib.sha256(file.content).hexdigest() != self._source.digest(entry):
@@ -254,30 +282,42 @@ class SteppedServer:
         """There is no line that could break; a mistake stays a mistake."""
 
 
-class SteppedRun(SyncRun):
+class SteppedRun:
     """A run as users have it, but for the session: it goes on one point at a time, in a thread."""
 
     def __init__(self, site: Site, name: str, options: Options, *, hashes: bool = True) -> None:
-        super().__init__(Address(host="model"), options)
+        self._options = options
         self._site = site
         self._name = name
         self._hashes = hashes
+        self._source = SourceTree(options.src)
+        self._run = SyncRun(Address(host="model"), options, self._source, connect=self._connect)
         self._pace = Pace()
         self._error: BaseException | None = None
         self.alive = True  # whether there is a point at which it waits
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
 
-    def _attempt(self) -> None:
-        self._source.scan()
-        server: Any = SteppedServer(self._site, self._source, self._pace, self._name, hashes=self._hashes)
+    @property
+    def failures(self) -> list[str]:
+        """What failed, a line each."""
+        return self._run.failures
+
+    @property
+    def images(self) -> dict[str, Outcome]:
+        """What became of each image."""
+        return self._run.images
+
+    @contextlib.contextmanager
+    def _connect(self) -> Iterator[CachingServer]:
+        server = SteppedServer(self._site, self._source, self._pace, self._name, hashes=self._hashes)
         try:
-            self._serve(server)
+            yield server
         finally:
             server.close()
 
     def _live(self) -> None:
         try:
-            self.run()
+            self._run.run()
         except (Crashed, SyncError):
             pass
         except BaseException as error:  # noqa: BLE001  # raised again where somebody sees it

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import is_hidden
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import Selection
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Options
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (

@@ -38,6 +38,7 @@ from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
 from .folding import Spellings, in_spelling_of
 from .listing import Listing, list_tree
 from .lock import Elsewhere, KernelLock, LeaseLock, Lock
+from .protocol import Sent
 from .trial import RESERVE, Trial, describe_space, is_full
 
 SMALL = 256 * 1024  # bytes; below this, a process of its own costs more than rsync can save
@@ -46,15 +47,11 @@ _ONLY_SFTP = "every file is sent whole, by SFTP"
 _ELSEWHERE = "its shell does not see the files that SFTP shows, as on a NAS whose SFTP has a root of its own"
 
 
-class Sent(t.NamedTuple):
-    """What a transfer cost: bytes on the wire, and the file that it was the difference to."""
+class SshCachingServer:
+    """A caching server during one run; see :class:`~.protocol.CachingServer`.
 
-    bytes: int
-    basis: str | None = None
-
-
-class CachingServer:
-    """A caching server during one run. Raises :class:`SyncError`; the OS errors of SFTP are translated here."""
+    Raises :class:`SyncError`; the OS errors of SFTP are translated here.
+    """
 
     def __init__(
         self,

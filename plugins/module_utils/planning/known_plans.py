@@ -10,12 +10,12 @@ import threading
 import typing as t
 
 from ..assets.entries import Tree
-from .planner import Plan
+from .plan import Plan
 
 KEPT = 16  # as many kinds of caching servers as are told apart; the oldest is forgotten
 
 
-class Plans:
+class KnownPlans:
     """What was planned for one source tree, as it was listed once. For many threads.
 
     A plan is kept only where it follows from the two listings and ``choice`` alone: where nothing had to be read on the

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps of the protocol. A plan is made of them, a run carries them out, a result lists them.
 
-Each step is small enough to be cut off anywhere: what a client sees changes only in :class:`Withdraw`,
-:class:`Publish`, :class:`Permit`, :class:`Link` and :class:`Remove`, and each of these is one system call there.
-:class:`Adopt` changes a time, and no content.
+Each step is small enough to be cut off anywhere, and describes itself: its name, the phase that somebody who watches is
+told, whether a client can see it (then it is one system call on the caching server), what its path looks like when it
+is done, and how it is listed in a result.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .. import progress
 from ..assets.entries import Entry
 
 
@@ -34,8 +35,60 @@ class SetAside:
 Premise = t.Union[Gone, SetAside]
 
 
+class Step:
+    """One step of the protocol.
+
+    :cvar name: what it is called in a result.
+    :cvar phase: what somebody who watches the run is told.
+    :cvar visible: whether it changes what a client sees.
+    :cvar delivers: whether a client finds something of the netboot server's after it.
+    :cvar puts_up: whether it puts a name in its place, of which the run keeps account.
+    :cvar changes: whether it changes anything in the tree; a result with such a step is ``changed``.
+    """
+
+    name: t.ClassVar[str]
+    phase: t.ClassVar[str]
+    visible: t.ClassVar[bool] = False
+    delivers: t.ClassVar[bool] = False
+    puts_up: t.ClassVar[bool] = False
+    changes: t.ClassVar[bool] = False
+
+    if t.TYPE_CHECKING:
+
+        @property
+        def path(self) -> str:
+            """The path that the step is about."""
+
+    def is_done(self, found: Entry | None) -> bool:
+        """Tell whether the path looks as it does after the step; of no use for what a client cannot see."""
+        raise NotImplementedError(f"{self.name} cannot be seen")
+
+    def as_action(self) -> dict[str, t.Any]:
+        """Return the step as it is listed in a result."""
+        return {"action": self.name, "path": self.path, **self._details()}
+
+    def _details(self) -> dict[str, t.Any]:
+        return {}
+
+
 @dataclasses.dataclass(frozen=True)
-class Withdraw:
+class _OfEntry(Step):
+    """A step that is about one entry of the netboot server's tree."""
+
+    entry: Entry
+
+    @property
+    def path(self) -> str:
+        """The path that the step is about."""
+        return self.entry.path
+
+    def is_done(self, found: Entry | None) -> bool:
+        """See :meth:`Step.is_done`."""
+        return self.entry.looks_like(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Withdraw(Step):
     """Remove a marker, so that clients take its image from the netboot server.
 
     It is for the marker that the run found. One that the run itself has withdrawn or renewed by then is left alone: a
@@ -46,91 +99,116 @@ class Withdraw:
     image: str
     reason: str
     premise: Premise | None = None
-    name: t.ClassVar[str] = "withdraw"
+    name = "withdraw"
+    phase = progress.REMOVING
+    visible = changes = True
+
+    def is_done(self, found: Entry | None) -> bool:
+        """See :meth:`Step.is_done`."""
+        return found is None
+
+    def _details(self) -> dict[str, t.Any]:
+        return {"reason": self.reason}
 
 
 @dataclasses.dataclass(frozen=True)
-class Send:
+class Send(_OfEntry):
     """Bring the content of a file to the caching server, under a hidden name; as the difference to ``basis``."""
 
-    entry: Entry
     basis: str | None = None
-    name: t.ClassVar[str] = "send"
+    name = "send"
+    phase = progress.SENDING
+
+    def _details(self) -> dict[str, t.Any]:
+        return {"bytes": self.entry.size, "basis": self.basis}
 
 
 @dataclasses.dataclass(frozen=True)
-class Check:
+class Check(_OfEntry):
     """Compare what lies under the hidden name with the netboot server's file, by SHA-256 where the server can."""
 
-    entry: Entry
-    name: t.ClassVar[str] = "check"
+    name = "check"
+    phase = progress.CHECKING
 
 
 @dataclasses.dataclass(frozen=True)
-class Flush:
+class Flush(_OfEntry):
     """Have the caching server write the hidden file to disk."""
 
-    entry: Entry
-    name: t.ClassVar[str] = "flush"
+    name = "flush"
+    phase = progress.FLUSHING
 
 
 @dataclasses.dataclass(frozen=True)
-class Publish:
+class Publish(_OfEntry):
     """Rename the hidden file to its final name, and have the directory written to disk."""
 
-    entry: Entry
-    name: t.ClassVar[str] = "publish"
+    name = "publish"
+    phase = progress.PUBLISHING
+    visible = delivers = puts_up = changes = True
 
 
 @dataclasses.dataclass(frozen=True)
-class Adopt:
+class Adopt(_OfEntry):
     """Give a file whose content was compared and is the same the time that it has on the netboot server."""
 
-    entry: Entry
-    name: t.ClassVar[str] = "adopt"
+    name = "adopt"
+    phase = progress.PUBLISHING
+    changes = True
 
 
 @dataclasses.dataclass(frozen=True)
-class Permit:
+class Permit(_OfEntry):
     """Let everybody read a file that is in line, but for its mode."""
 
-    entry: Entry
-    name: t.ClassVar[str] = "permit"
+    name = "permit"
+    phase = progress.PUBLISHING
+    visible = delivers = changes = True
+
+    def is_done(self, found: Entry | None) -> bool:
+        """See :meth:`Step.is_done`."""
+        return found is not None and not found.closed
 
 
 @dataclasses.dataclass(frozen=True)
-class Confirm:
+class Confirm(Step):
     """Look again, right before a name that promises others: unchanged here, complete and the same there."""
 
     path: str
     entries: tuple[Entry, ...]
-    name: t.ClassVar[str] = "confirm"
+    name = "confirm"
+    phase = progress.CHECKING
 
 
 @dataclasses.dataclass(frozen=True)
-class Link:
+class Link(_OfEntry):
     """Put a symlink in its place, in one rename."""
 
-    entry: Entry
-    name: t.ClassVar[str] = "link"
+    name = "link"
+    phase = progress.PUBLISHING
+    visible = delivers = puts_up = changes = True
+
+    def _details(self) -> dict[str, t.Any]:
+        return {"target": self.entry.target}
 
 
 @dataclasses.dataclass(frozen=True)
-class Remove:
+class Remove(Step):
     """Remove a file, or a directory that is empty by now."""
 
     path: str
     directory: bool = False
     premise: Premise | None = None
-    name: t.ClassVar[str] = "remove"
+    name = "remove"
+    phase = progress.REMOVING
+    visible = changes = True
+
+    def is_done(self, found: Entry | None) -> bool:
+        """See :meth:`Step.is_done`."""
+        return found is None
 
 
-Step = t.Union[Withdraw, Send, Check, Flush, Publish, Adopt, Permit, Confirm, Link, Remove]
-
-
-def step_path(step: Step) -> str:
-    """Return the path that a step is about."""
-    return step.path if isinstance(step, (Withdraw, Confirm, Remove)) else step.entry.path
+KINDS: tuple[type[Step], ...] = (Withdraw, Send, Check, Flush, Publish, Adopt, Permit, Confirm, Link, Remove)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,9 +15,10 @@ import time
 import typing as t
 
 from ..errors import SyncError
-from ..planning.known_plans import Plans
+from ..planning.known_plans import KnownPlans
 from ..source.tree import SourceTree
-from .sync_run import Site, SyncRun
+from .sync_run import SyncRun
+from .target import Target
 
 THREADS = 32
 PATIENCE = 20.0  # seconds, until half of the caching servers have answered
@@ -31,11 +32,11 @@ class Survey:
     tells nothing of the rest. Each has a name of its own.
     """
 
-    def __init__(self, sites: t.Sequence[Site]) -> None:
+    def __init__(self, sites: t.Sequence[Target]) -> None:
         self._sites = list(sites)
         self._waiting = list(reversed(self._sites))
         self._sources: dict[str, SourceTree] = {}
-        self._plans: dict[str, Plans] = {}
+        self._plans: dict[str, KnownPlans] = {}
         self._seen = threading.Condition()
         self._looked = 0
         self._runs: dict[str, SyncRun] = {}
@@ -58,7 +59,7 @@ class Survey:
         except SyncError:
             return  # the module tells each caching server's part of it
         self._sources[src] = source
-        self._plans[src] = Plans()
+        self._plans[src] = KnownPlans()
 
     def _wait(self) -> None:
         started = time.monotonic()
@@ -85,11 +86,11 @@ class Survey:
                     self._runs[site.name] = run
                 self._seen.notify()
 
-    def _look(self, site: Site) -> SyncRun | None:
+    def _look(self, site: Target) -> SyncRun | None:
         source = self._sources.get(site.options.src)
         if source is None:
             return None
-        run = SyncRun(site.address, site.options, source, plans=self._plans[site.options.src])
+        run = SyncRun(site.address, site.options, source, known=self._plans[site.options.src])
         try:
             run.look()
         except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it

@@ -13,22 +13,28 @@ MUTANTS = (
     Mutant(
         "what was withdrawn by name stays visible",
         old="""
-        self._withdraw_by_name()
-        self._withdraw_broken()
+        withdrawals.by_name(draft)
+        withdrawals.broken(draft)
         """,
-        new="self._withdraw_broken()",
+        new="withdrawals.broken(draft)",
         test=f"{WITHDRAW}::test_every_run_withdraws_it",
     ),
     Mutant(
         "a withdrawal by name waits for the lock",
-        old="if not (self._options.check_mode or self._options.withdraw):",
-        new="if not self._options.check_mode:",
+        old="""
+        if not self._options.withdraw:
+            self._progress.enter(phases.LOCKING)
+        """,
+        new="""
+        if True:
+            self._progress.enter(phases.LOCKING)
+        """,
         test=f"{WITHDRAW}::test_withdrawal_waits_for_nothing",
         sees=("Failed: Timeout",),
     ),
     Mutant(
         "a marker that goes while it is put up stays up",
-        old="return is_marker and not self._options.check_mode and self._source.still_lacks(path)",
+        old="return self._source.still_lacks(marker)",
         new="return False",
         test=f"{WITHDRAW}::test_marker_that_goes_while_it_is_put_up_is_taken_down",
     ),
@@ -61,7 +67,7 @@ MUTANTS = (
     ),
     Mutant(
         "what is left over is told as in line",
-        old="left_over=self._left_over(),",
+        old="left_over=draft.left_over,",
         new="",
         test=f"{WITHDRAW}::test_left_over_is_a_state_of_its_own",
     ),

@@ -13,11 +13,11 @@ MODEL = "tests/model/test_protocol.py::test_no_order_of_steps_shows_a_partial_im
 MUTANTS = (
     Mutant(
         "the marker goes before its squashfs",
-        old="self._add(kind, image.path, steps, image.entries + image.requires)",
+        old="draft.add(kind, image.path, steps, image.entries + image.requires)",
         new="""
-        late = [s for s in steps if isinstance(s, Publish) and s.entry == image.squashfs]
+        late = [s for s in steps if s.puts_up and s.entry == image.squashfs]
         steps = [s for s in steps if s not in late and not isinstance(s, Confirm)] + late
-        self._add(kind, image.path, steps, image.entries + image.requires)
+        draft.add(kind, image.path, steps, image.entries + image.requires)
         """,
         test=MODEL,
     ),
@@ -35,14 +35,14 @@ MUTANTS = (
     ),
     Mutant(
         "the marker of a replaced squashfs is not withdrawn",
-        old="steps += self._hide(image.path) + self._show(image.squashfs)",
-        new="steps += self._show(image.squashfs)",
+        old="steps += draft.hide(image.path) + draft.show(image.squashfs)",
+        new="steps += draft.show(image.squashfs)",
         test=MODEL,
     ),
     Mutant(
         "an image is hidden before its successor has arrived",
-        old="steps += self._stage(image.squashfs)",
-        new="steps += self._hide(image.path) + self._stage(image.squashfs)",
+        old="steps += draft.stage(image.squashfs)",
+        new="steps += draft.hide(image.path) + draft.stage(image.squashfs)",
         test="tests/integration/test_changing_source.py"
         "::test_published_image_stays_while_its_successor_under_the_same_name_changes",
     ),
@@ -54,28 +54,28 @@ MUTANTS = (
     ),
     Mutant(
         "kernel and initrd are swapped one after the other under a visible marker",
-        old="swap = times[promise.marker] == 1 and promise.marker not in self.withdrawn and self._is_held(promise)",
-        new="swap = promise.marker not in self.withdrawn and self._is_held(promise)",
+        old="swap = times[promise.marker] == 1 and promise.marker not in draft.withdrawn and draft.is_held(promise)",
+        new="swap = promise.marker not in draft.withdrawn and draft.is_held(promise)",
         test=f"{PLANNER}::test_kernel_that_changes_hides_its_images_only_for_the_swap",
     ),
     Mutant(
         "a marker whose squashfs is lost stays visible",
-        old="self._withdraw_broken()",
+        old="withdrawals.broken(draft)",
         new="pass",
         test=f"{PLANNER}::test_marker_without_its_closure_is_withdrawn_first",
     ),
     Mutant(
         "the look before the marker leaves out the initrd",
-        old="return ((image.squashfs,) if image.squashfs else ()) + self._led_to(image) + image.requires",
+        old="return ((image.squashfs,) if image.squashfs else ()) + draft.led_to(image) + image.requires",
         new="""
         needs = tuple(entry for entry in image.requires if not entry.path.endswith("/initrd"))
-        return ((image.squashfs,) if image.squashfs else ()) + self._led_to(image) + needs
+        return ((image.squashfs,) if image.squashfs else ()) + draft.led_to(image) + needs
         """,
         test=f"{PLANNER}::test_confirmed_is_all_that_the_marker_promises",
     ),
     Mutant(
         "a file that no client can read counts as published",
-        old="return there is not None and there.closed and self._fits(entry)",
+        old="return there is not None and there.closed and self.fits(entry)",
         new="return False",
         test=f"{PLANNER}::test_file_that_only_its_owner_can_read_is_opened",
     ),
@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "what lies outside the selection is removed, too",
         old="""
-        and self._is_chosen(path)
+        and draft.is_chosen(path)
         and path not in ours
         """,
         new="and path not in ours",
@@ -108,7 +108,7 @@ MUTANTS = (
     ),
     Mutant(
         "what lies where the netboot server cannot look is removed",
-        old="and not self.inventory.may_hold(path)",
+        old="and not draft.inventory.may_hold(path)",
         new="",
         test="tests/unit/plugins/module_utils/source/test_tree.py::test_nothing_is_removed_where_nobody_could_look",
     ),
@@ -120,7 +120,7 @@ MUTANTS = (
     ),
     Mutant(
         "an empty source empties every site",
-        old="if all(entry.kind == DIRECTORY for entry in self.source.values()):",
+        old="if all(entry.kind == DIRECTORY for entry in draft.source.values()):",
         new="if False:",
         test=f"{PLANNER}::test_nothing_is_removed_for_an_empty_source",
     ),
@@ -139,8 +139,8 @@ MUTANTS = (
     ),
     Mutant(
         "a pointer moves on before the kernel that it names",
-        old='self._single("pointer", entry, tuple(wanted))',
-        new='self._single("pointer", entry)',
+        old='draft.single("pointer", entry, tuple(wanted))',
+        new='draft.single("pointer", entry)',
         test=f"{PLANNER}::test_json_pointer_confirms_its_kernel",
     ),
 )

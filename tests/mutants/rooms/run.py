@@ -15,40 +15,40 @@ REPORTING = "tests/unit/plugins/module_utils/test_reporting.py"
 MUTANTS = (
     Mutant(
         "the closure is not looked at again before the marker",
-        old="self._confirm(server, step)",
-        new="pass",
+        old="""
+        for entry in step.entries:
+            self._source.confirm(entry)
+        """,
+        new="""
+        return NOTHING
+        for entry in step.entries:
+            self._source.confirm(entry)
+        """,
         test=MODEL,
-        within="module_utils",
     ),
     Mutant(
         "a line that broke is not tried again",
-        old="if self.attempts > self._options.retries:",
+        old="if not error.retry or self.attempts > self.options.retries:",
         new="if True:",
         test=f"{LINES}::test_a_cut_line_is_tried_again_and_goes_on",
         sees=("ConnectionTrouble", "SyncError"),
     ),
     Mutant(
         "check mode writes",
-        old="""
-        if not self._options.check_mode:
-            self._try(server, step, unit, outcomes)
-        """,
-        new="""
-        if True:
-            self._try(server, step, unit, outcomes)
-        """,
+        old="if not options.check_mode:",
+        new="if True:",
         test=f"{CHECK_MODE}::test_writes_nothing_and_tells_all",
         sees=("SyncError", "FileNotFoundError"),
     ),
     Mutant(
         "what the line broke over counts as not done",
-        old="isinstance(error, ConnectionTrouble) and not isinstance(error, LockLost):",
-        new="False:",
+        old="if step.visible and error.in_doubt:",
+        new="if False:",
         test="tests/integration/test_in_doubt.py::test_marker",
     ),
     Mutant(
         "what was there already is published under a new marker without being hashed",
-        old="fresh = [e for e in step.entries if e.kind == FILE and e.path not in self._compared]",
+        old="fresh = [entry for entry in entries if entry.kind == FILE and entry.path not in self.same]",
         new="fresh: list[Entry] = []",
         test="tests/integration/test_repair.py::test_damaged_kernel_that_is_there_gets_no_new_marker",
         sees=("LabError: one line was to tell what failed",),

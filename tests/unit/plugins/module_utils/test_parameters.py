@@ -13,10 +13,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import DEFAULT_POINTERS
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.marker import DEFAULT_NAMES
 from ansible_collections.netboot.syncer.plugins.module_utils.parameters import ARGUMENTS, read_site
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import Site
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target
 
 
-def site(**given: Any) -> Site:
+def site(**given: Any) -> Target:
     """What the options of a task mean, with the defaults of the others."""
     checked = ArgumentSpecValidator(ARGUMENTS).validate({"host": "192.0.2.1", **given})
     assert not checked.error_messages

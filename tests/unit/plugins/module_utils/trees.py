@@ -27,6 +27,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.evidence imp
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Inventory, Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.squashfs import SUPERBLOCK_SIZE, begins
 from ansible_collections.netboot.syncer.plugins.module_utils.planning import planner, promises, steps
+from ansible_collections.netboot.syncer.plugins.module_utils.planning.plan import Plan
 
 from tests.lab import images
 
@@ -144,7 +145,7 @@ def make_plan(
     delete: bool = False,
     max_delete: int = 10,
     grace: int = 0,
-) -> planner.Plan:
+) -> Plan:
     """Plan as a run does: only those markers of the caching server are read that look different.
 
     What has the same size and another time there is compared, as a run does it.
@@ -190,7 +191,7 @@ class Server:
         self._source = source
         self._staged: dict[str, list[str]] = {}
 
-    def carry_out(self, plan: planner.Plan, *, failing: str = "") -> Iterator[tuple[steps.Unit, steps.Step]]:
+    def carry_out(self, plan: Plan, *, failing: str = "") -> Iterator[tuple[steps.Unit, steps.Step]]:
         """Do all that is planned; yield after each step. A unit whose step fails is left, and the next one tried.
 
         *failing* is a path that cannot be put up.
@@ -234,7 +235,7 @@ class Server:
             assets.mode(0o644, step.entry.path)
         elif isinstance(step, steps.Link):
             assets.link(step.entry.path, step.entry.target)
-        else:
+        elif isinstance(step, steps.Confirm):
             for entry in step.entries:
                 same = entry.kind == DIRECTORY or (
                     entry.looks_like(assets.tree.get(entry.path))

@@ -203,7 +203,7 @@ def steps_of(source: Assets, there: Assets, *, delete: bool = False) -> list[tup
     plan = make_plan(source, there, delete=delete)
     assert plan.impossible == {}
     return [
-        (step.name, steps.step_path(step))
+        (step.name, step.path)
         for unit in plan.units
         for step in unit.steps
         if step.name in ("withdraw", "publish", "link", "remove")

@@ -15,7 +15,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.kernels impo
     kernel_paths,
     read_kernel_files,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.planning.steps import Confirm, step_path
+from ansible_collections.netboot.syncer.plugins.module_utils.planning.steps import Confirm
 
 from tests.unit.plugins.module_utils.trees import KERNEL, Assets, make_plan
 
@@ -105,7 +105,7 @@ def test_a_marker_on_the_caching_server_promises_the_same(names: tuple[str, ...]
     source = holding(*names)
     assert make_plan(source, source.copy()).units == ()
     plan = make_plan(source, source.copy().drop(f"{DIRECTORY}/{names[1]}"))
-    assert [(step.name, step_path(step)) for step in plan.units[0].steps] == [("withdraw", "prod/a-kernel.json")]
+    assert [(step.name, step.path) for step in plan.units[0].steps] == [("withdraw", "prod/a-kernel.json")]
 
 
 @pytest.mark.parametrize(

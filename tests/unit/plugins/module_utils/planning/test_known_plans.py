@@ -8,8 +8,8 @@ from __future__ import annotations
 import concurrent.futures
 import time
 
-from ansible_collections.netboot.syncer.plugins.module_utils.planning.known_plans import KEPT, Plans
-from ansible_collections.netboot.syncer.plugins.module_utils.planning.planner import Plan
+from ansible_collections.netboot.syncer.plugins.module_utils.planning.known_plans import KEPT, KnownPlans
+from ansible_collections.netboot.syncer.plugins.module_utils.planning.plan import Plan
 
 from tests.unit.plugins.module_utils.trees import Assets, make_plan
 
@@ -25,7 +25,7 @@ def never() -> Plan:
 
 
 def test_a_plan_is_found_for_an_equal_tree_alone() -> None:
-    plans = Plans()
+    plans = KnownPlans()
     plan = make_plan(usual(), usual())
     assert plans.get(RULES, usual().tree, lambda: plan) is plan
     assert plans.get(RULES, usual().tree, never) is plan
@@ -41,14 +41,14 @@ def test_a_plan_is_found_for_an_equal_tree_alone() -> None:
 
 
 def test_what_is_not_known_is_asked_again() -> None:
-    plans = Plans()
+    plans = KnownPlans()
     assert plans.get(RULES, usual().tree, lambda: None) is None
     plan = make_plan(usual(), usual())
     assert plans.get(RULES, usual().tree, lambda: plan) is plan
 
 
 def test_only_some_are_kept() -> None:
-    plans = Plans()
+    plans = KnownPlans()
     plan = make_plan(usual(), usual())
     for number in range(KEPT + 1):
         plans.get(number, usual().tree, lambda: plan)
@@ -57,7 +57,7 @@ def test_only_some_are_kept() -> None:
 
 
 def test_threads_do_not_make_the_same_plan_at_once() -> None:
-    plans = Plans()
+    plans = KnownPlans()
     plan = make_plan(usual(), usual())
     made = []
 

@@ -19,6 +19,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns imp
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 from ansible_collections.netboot.syncer.plugins.module_utils.planning import planner, promises, steps
 from ansible_collections.netboot.syncer.plugins.module_utils.planning.order import LARGE_FILE
+from ansible_collections.netboot.syncer.plugins.module_utils.planning.plan import Plan
 from ansible_collections.netboot.syncer.plugins.module_utils.planning.promises import wanted_markers
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 from hypothesis import given, settings
@@ -47,28 +48,28 @@ def usual() -> Assets:
     return Assets().kernel().image("prod/a")
 
 
-def units(plan: planner.Plan) -> list[str]:
+def units(plan: Plan) -> list[str]:
     return [f"{unit.kind} {unit.path}" for unit in plan.units]
 
 
-def actions(planned: planner.Plan | steps.Unit) -> list[str]:
+def actions(planned: Plan | steps.Unit) -> list[str]:
     """All steps in order. A withdrawal that an earlier unit made already is not made again."""
-    found = planned.units if isinstance(planned, planner.Plan) else (planned,)
+    found = planned.units if isinstance(planned, Plan) else (planned,)
     listed: list[str] = []
     for step in (step for one in found for step in one.steps):
-        action = f"{step.name} {steps.step_path(step)}"
+        action = f"{step.name} {step.path}"
         if not isinstance(step, steps.Withdraw) or action not in listed:
             listed.append(action)
     return listed
 
 
-def seen(planned: planner.Plan | steps.Unit) -> list[str]:
+def seen(planned: Plan | steps.Unit) -> list[str]:
     """The actions that a client can see."""
     visible = ("withdraw", "publish", "permit", "link", "remove")
     return [action for action in actions(planned) if action.split()[0] in visible]
 
 
-def unit(plan: planner.Plan, path: str) -> steps.Unit:
+def unit(plan: Plan, path: str) -> steps.Unit:
     """The one unit of this path."""
     (found,) = [one for one in plan.units if one.path == path]
     return found
@@ -578,7 +579,7 @@ def test_what_is_sent_anew_or_not_chosen_is_not_opened() -> None:
 # -- differences --------------------------------------------------------------------------------------------------
 
 
-def bases(plan: planner.Plan) -> dict[str, str | None]:
+def bases(plan: Plan) -> dict[str, str | None]:
     return {
         step.entry.path: step.basis
         for one in plan.units

@@ -29,4 +29,4 @@ A_FILE = Entry("prod/a", FILE)
 )
 def test_name_and_path(step: steps.Step, name: str) -> None:
     assert step.name == name
-    assert steps.step_path(step) == "prod/a"
+    assert step.path == "prod/a"

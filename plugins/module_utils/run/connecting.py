@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a run comes to its caching server: a session over SSH, closed at the end, and its errors in words."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ..caching_server.protocol import CachingServer
+from ..caching_server.server import SshCachingServer
+from ..errors import LockHeld
+from ..limits.uplink import Uplink
+from ..progress import Progress
+from ..source.tree import SourceTree
+from ..ssh.session import Session
+from ..ssh.settings import Address
+from .target import Options
+
+# Opens a session, and gives its caching server for as long as the ``with`` block lasts. Raises SyncError alone.
+Connect = t.Callable[[], t.ContextManager[CachingServer]]
+
+
+def over_ssh(address: Address, options: Options, source: SourceTree, progress: Progress) -> Connect:
+    """Return what opens sessions to a caching server over SSH."""
+    uplink = Uplink(options.uplink_limit, directory=options.uplink_directory) if options.uplink_limit else None
+
+    @contextlib.contextmanager
+    def connect() -> t.Iterator[CachingServer]:
+        with Session(address, remember=not options.check_mode) as session:
+            try:
+                server = SshCachingServer(
+                    session,
+                    source,
+                    options.dest,
+                    transport=options.transport,
+                    limit=options.limit,
+                    timezone=options.timezone,
+                    uplink=uplink,
+                    lock_timeout=options.lock_timeout,
+                    progress=progress,
+                )
+                try:
+                    yield server
+                finally:
+                    if session.alive():
+                        server.close()
+            except LockHeld:
+                raise
+            except Exception as error:
+                # paramiko raises many kinds when a line breaks
+                trouble = session.in_words(error, options.dest)
+                if trouble is None or trouble is error:
+                    raise
+                raise trouble from error
+
+    return connect

@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out the steps of the protocol, each by a method of its own; and what check mode does instead."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..assets.entries import DIRECTORY, FILE, SYMLINK
+from ..caching_server.protocol import CachingServer, Sent
+from ..errors import Kept, SyncError
+from ..planning.steps import (
+    Adopt,
+    Check,
+    Confirm,
+    Flush,
+    Gone,
+    Link,
+    Permit,
+    Publish,
+    Remove,
+    Send,
+    SetAside,
+    Step,
+    Unit,
+    Withdraw,
+)
+from ..progress import Progress
+from ..source.tree import SourceTree
+from .comparing import Comparing
+
+
+class Effect(t.NamedTuple):
+    """What a step came to.
+
+    ``sent`` is what a transfer cost; ``verified`` tells whether content was compared, where that was the question; what
+    has ``happened`` not is no action.
+    """
+
+    sent: Sent | None = None
+    verified: bool | None = None
+    happened: bool = True
+
+
+NOTHING = Effect()
+
+
+class Executor:
+    """Does steps, one call each. Raises :class:`SyncError`.
+
+    :param read_back: whether content is compared even where the caching server has to be read for it.
+    """
+
+    def __init__(
+        self,
+        server: CachingServer,
+        source: SourceTree,
+        comparing: Comparing,
+        *,
+        read_back: bool,
+        progress: Progress,
+    ) -> None:
+        self._server = server
+        self._source = source
+        self._comparing = comparing
+        self._read_back = read_back
+        self._progress = progress
+        self._methods: dict[type[Step], t.Callable[[t.Any, Unit], Effect]] = {
+            Withdraw: self._withdraw,
+            Send: self._send,
+            Check: self._check,
+            Flush: self._flush,
+            Publish: self._publish,
+            Adopt: self._adopt,
+            Permit: self._permit,
+            Confirm: self._confirm,
+            Link: self._link,
+            Remove: self._remove,
+        }
+
+    @property
+    def kinds(self) -> frozenset[type[Step]]:
+        """The kinds of steps that it can do."""
+        return frozenset(self._methods)
+
+    def open(self) -> None:
+        """Take the lock, and make what a run needs there."""
+        self._server.open_for_writing()
+
+    def begin(self) -> None:
+        """Nothing is to be said before the first step: it says itself what stands against it."""
+
+    def do(self, step: Step, unit: Unit) -> Effect:
+        """Do one step. An error of the session is told in words."""
+        size = step.entry.size if isinstance(step, Send) else 0
+        self._progress.enter(step.phase, step.path, size)
+        try:
+            return self._methods[type(step)](step, unit)
+        except SyncError:
+            raise
+        except Exception as error:
+            trouble = self._server.in_words(error, step.path)
+            if trouble is None:
+                raise
+            raise trouble from error
+
+    def went_meanwhile(self, marker: str) -> bool:
+        """Tell whether a marker that was put up just now is no longer on the netboot server.
+
+        Whoever withdraws an image takes its marker from the netboot server first, and then from the caching servers,
+        without waiting for us. So either we see here that it is gone, or they find what we have put up.
+        """
+        return self._source.still_lacks(marker)
+
+    def was_done(self, step: Step, error: SyncError) -> bool:
+        """Tell whether clients see what a failed step was about: it may have failed after that, at the flush."""
+        if not step.visible or error.too_early:
+            return False
+        try:
+            return step.is_done(self._server.look(step.path))
+        except Exception:  # noqa: BLE001  # nobody can tell; better to report a change too much
+            return True
+
+    def end(self, unfinished: t.Collection[str]) -> None:
+        """Clean up what no later run will use: all but pieces of these files."""
+        self._server.clean(unfinished)
+
+    # One method for each step
+
+    def _send(self, step: Send, _unit: Unit) -> Effect:
+        return Effect(sent=self._server.send(step.entry, step.basis))
+
+    def _check(self, step: Check, _unit: Unit) -> Effect:
+        compared = self._server.check(step.entry, read_back=self._read_back)
+        if compared:
+            self._comparing.same.add(step.path)
+        return Effect(verified=compared)
+
+    def _flush(self, step: Flush, _unit: Unit) -> Effect:
+        self._server.flush(step.entry)
+        return NOTHING
+
+    def _publish(self, step: Publish, _unit: Unit) -> Effect:
+        self._source.confirm(step.entry)
+        self._server.publish(step.entry)
+        return NOTHING
+
+    def _adopt(self, step: Adopt, _unit: Unit) -> Effect:
+        self._source.confirm(step.entry)
+        # Where that file system does not keep the time, nothing has changed.
+        return Effect(happened=self._server.adopt(step.entry))
+
+    def _permit(self, step: Permit, _unit: Unit) -> Effect:
+        self._server.permit(step.entry)
+        return NOTHING
+
+    def _link(self, step: Link, _unit: Unit) -> Effect:
+        self._source.confirm(step.entry)
+        self._server.link(step.entry)
+        return NOTHING
+
+    def _withdraw(self, step: Withdraw, unit: Unit) -> Effect:
+        self._look_before(step, unit)
+        self._server.remove(step.path)
+        return NOTHING
+
+    def _remove(self, step: Remove, unit: Unit) -> Effect:
+        self._look_before(step, unit)
+        if not step.directory:
+            self._server.remove(step.path)
+            return NOTHING
+        self._server.remove_directory(step.path)
+        if self._server.look(step.path) is not None:
+            raise Kept("there are hidden files in it on the caching server", path=step.path)
+        return NOTHING
+
+    def _look_before(self, step: Withdraw | Remove, unit: Unit) -> None:
+        """Look at the netboot server again, right before something goes. Raises :class:`Kept` where it is to stay."""
+        premise = step.premise
+        if isinstance(premise, Gone) and not self._source.still_lacks(premise.path):
+            raise Kept("it is on the netboot server again, or cannot be looked for there", path=step.path)
+        if isinstance(premise, SetAside) and not any(map(self._source.still_withdrawn, premise.markers)):
+            raise Kept("it was put back on the netboot server", path=step.path)
+        for one in unit.steps:
+            # A marker that goes since something takes its image's place goes only if that can still be done.
+            if premise is None and isinstance(one, (Publish, Link)):
+                self._source.confirm(one.entry)
+
+    def _confirm(self, step: Confirm, _unit: Unit) -> Effect:
+        """Look at all that a name promises: unchanged on the source, there and the same on the caching server."""
+        for entry in step.entries:
+            self._source.confirm(entry)
+            found = self._server.look(entry.path)
+            same = found is not None and (
+                found.kind in (DIRECTORY, SYMLINK) if entry.kind == DIRECTORY else self._server.shows(entry, found)
+            )
+            if not same:
+                raise SyncError(
+                    f"it promises {entry.path}, which is not whole on the caching server",
+                    path=step.path,
+                    remedy="See what became of that file, and run the sync again.",
+                )
+        if self._server.hashes or self._read_back:
+            differing = self._comparing.differing(step.entries)
+            if differing:
+                raise SyncError(
+                    f"it promises {differing}, whose content on the caching server is another",
+                    path=step.path,
+                    remedy="Run resync.yml: it repairs what is damaged.",
+                )
+        return Effect(verified=all(e.path in self._comparing.same for e in step.entries if e.kind == FILE))
+
+
+class Foretelling:
+    """Stands in for :class:`Executor` in check mode: does nothing, and says what stands against doing it."""
+
+    def __init__(self, server: CachingServer) -> None:
+        self._server = server
+
+    def open(self) -> None:
+        """Take no lock."""
+
+    def begin(self) -> None:
+        """Say what stands against writing to the caching server at all."""
+        self._server.would_open()
+
+    def do(self, step: Step, _unit: Unit) -> Effect:
+        """Say what stands against a transfer."""
+        if isinstance(step, Send):
+            self._server.would_send(step.entry)
+        return NOTHING
+
+    def went_meanwhile(self, _marker: str) -> bool:
+        """Nothing was put up."""
+        return False
+
+    def was_done(self, _step: Step, _error: SyncError) -> bool:
+        """Nothing was done."""
+        return False
+
+    def end(self, unfinished: t.Collection[str]) -> None:
+        """Clean nothing up."""

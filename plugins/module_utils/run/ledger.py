@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is reported of a run: what became of each path, what was done, what failed, and what is in doubt."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from .. import states
+from ..planning.promises import There
+from ..planning.steps import KINDS, Confirm, Step, Unit, Withdraw
+
+_OPEN = (states.FAILED, states.HELD_BACK)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of one path: ``seconds`` were spent on it, ``verified`` says that its content was compared."""
+
+    state: str
+    reason: str = ""
+    size: int = 0
+    sent_bytes: int = 0
+    basis: str | None = None
+    verified: bool = False
+    seconds: float = 0.0
+
+
+class _Doubt(t.NamedTuple):
+    """A step that the caching server may have done or not: the connection broke before it could tell."""
+
+    step: Step
+    unit: Unit
+    action: dict[str, t.Any]
+    markers: t.Mapping[str, str]  # the image of each marker that was there when the plan was made
+
+
+class Ledger:
+    """What is reported of a run, over all its attempts."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, Outcome] = {}
+        self.files: dict[str, Outcome] = {}
+        self.actions: list[dict[str, t.Any]] = []
+        self.warnings: list[str] = []
+        self._image_paths: frozenset[str] = frozenset()  # on either side
+        self._delivered: dict[str, tuple[str, str]] = {}  # state and reason of what clients find since the run began
+        self._doubts: list[_Doubt] = []
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether anything in the tree of the caching server is, or would be, another one than before."""
+        return any(one["action"] in _CHANGES for one in self.actions)
+
+    @property
+    def sent_bytes(self) -> int:
+        """All that crossed the line for files, in bytes."""
+        return sum(outcome.sent_bytes for found in (self.images, self.files) for outcome in found.values())
+
+    def warn(self, texts: t.Iterable[str]) -> None:
+        """Note warnings, each once."""
+        self.warnings += [text for text in texts if text not in self.warnings]
+
+    # What a path came to
+
+    def learn(self, image_paths: t.Iterable[str]) -> None:
+        """Note which paths are images; an earlier attempt may not have known it."""
+        self._image_paths |= frozenset(image_paths)
+        for path in self._image_paths & self.files.keys():
+            self.images[path] = self.files.pop(path)
+
+    def is_image(self, path: str) -> bool:
+        """Tell whether a path is an image, on either side."""
+        return path in self._image_paths
+
+    def tell(self, path: str, state: str, reason: str = "", *, size: int = 0, verified: bool = False) -> None:
+        """Note what a path came to. What earlier attempts sent for it, and the time they took, stays."""
+        outcome = self._results_of(path).setdefault(path, Outcome(state))
+        outcome.state, outcome.reason = state, reason
+        outcome.size = size or outcome.size  # nobody lists what an earlier attempt removed
+        outcome.verified = outcome.verified or verified
+
+    def is_failed(self, path: str) -> bool:
+        """Tell whether an attempt failed with a path."""
+        outcome = self._results_of(path).get(path)
+        return outcome is not None and outcome.state == states.FAILED
+
+    def is_open(self, path: str) -> bool:
+        """Tell whether nothing is known of a path, or only that an earlier attempt did not bring it."""
+        outcome = self._results_of(path).get(path)
+        return outcome is None or outcome.state in _OPEN
+
+    def delivered(self, path: str) -> tuple[str, str]:
+        """Return what a path that is in line came to: what an earlier attempt made of it, or unchanged."""
+        return self._delivered.get(path, (states.UNCHANGED, ""))
+
+    def failed(self) -> list[str]:
+        """Return all paths with which an attempt failed."""
+        return [path for path in [*self.images, *self.files] if self.is_failed(path)]
+
+    def _results_of(self, path: str) -> dict[str, Outcome]:
+        return self.images if path in self._image_paths else self.files
+
+    # What is done
+
+    def open(self, unit: Unit) -> Account:
+        """Begin to account for a unit: one result for its image, or one for each of its files."""
+        found = self._results_of(unit.path)
+        paths = [unit.path] if self.is_image(unit.path) or unit.kind != "kernel" else []
+        if not paths:
+            paths = [step.path for step in unit.steps if step.delivers]
+        return Account({path: found.setdefault(path, Outcome(states.UNCHANGED)) for path in paths})
+
+    def begin(self, step: Step, unit: Unit) -> None:
+        """Note that a step begins."""
+        self.actions.append(step.as_action())
+        if step.delivers:
+            path = unit.path if self.is_image(unit.path) else step.path
+            self._delivered.setdefault(path, (unit.outcome, unit.reason))
+
+    def take_back(self, step: Step) -> None:
+        """Note that the last step did not take place."""
+        self.actions.pop()
+        if step.delivers:
+            self._delivered.pop(step.path, None)
+
+    def forget_looks(self, since: int) -> None:
+        """Forget the actions since that number where all of them only looked: to look is to do nothing."""
+        if all(one["action"] == Confirm.name for one in self.actions[since:]):
+            del self.actions[since:]
+
+    def doubt(self, step: Step, unit: Unit, markers: t.Mapping[str, str]) -> None:
+        """Note that nobody knows whether the last step took place.
+
+        :param markers: the image of each marker that was there when the plan was made.
+        """
+        self._doubts.append(_Doubt(step, unit, self.actions[-1], markers))
+
+    def settle(self, there: There) -> list[tuple[str, str]]:
+        """See what became of the steps in doubt of an earlier attempt, and return what was withdrawn, and why."""
+        withdrawn: list[tuple[str, str]] = []
+        for step, unit, action, markers in self._doubts:
+            if step.is_done(there.tree.get(step.path)) and step.path not in there.damaged:
+                still = {image for marker, image in markers.items() if marker in there.tree}
+                if isinstance(step, Withdraw) and step.image not in still:
+                    withdrawn.append((step.image, step.reason))
+                if unit.outcome == states.WITHDRAWN and step == unit.steps[-1]:
+                    withdrawn.append((unit.path, unit.reason))
+            else:
+                self.actions = [one for one in self.actions if one is not action]
+                self._delivered.pop(step.path, None)
+        self._doubts = []
+        return withdrawn
+
+
+class Account:
+    """The results that one unit writes to, and the time that it takes."""
+
+    def __init__(self, outcomes: dict[str, Outcome]) -> None:
+        self._outcomes = outcomes
+        self._started = time.monotonic()
+
+    def sizes(self, size_of: t.Callable[[str], int]) -> None:
+        """Note how large the files are, in bytes."""
+        for path, outcome in self._outcomes.items():
+            outcome.size = size_of(path)
+
+    def state(self, state: str, reason: str) -> None:
+        """Note what the unit would come to if the run ended here."""
+        for outcome in self._outcomes.values():
+            outcome.state, outcome.reason = state, reason
+
+    def sent(self, path: str, count: int, basis: str | None) -> None:
+        """Add what a transfer cost; what belongs to no result of its own counts for the first one."""
+        outcome = self._outcomes.get(path) or next(iter(self._outcomes.values()))
+        outcome.sent_bytes += count
+        if path in self._outcomes:
+            outcome.basis = basis
+
+    def verified(self, path: str, verified: bool) -> None:
+        """Note whether the content of a path was compared, where it has a result of its own."""
+        if path in self._outcomes:
+            self._outcomes[path].verified = verified
+
+    def close(self, state: str, reason: str) -> None:
+        """Note what the unit came to."""
+        self.state(state, reason)
+        for outcome in self._outcomes.values():
+            outcome.seconds += round(time.monotonic() - self._started, 3)
+
+
+def describe(found: t.Mapping[str, Outcome]) -> list[dict[str, t.Any]]:
+    """Return the results in the form of the module's documentation."""
+    return [dict({"path": path}, **dataclasses.asdict(outcome)) for path, outcome in sorted(found.items())]
+
+
+_CHANGES = frozenset(kind.name for kind in KINDS if kind.changes)
