@@ -236,12 +236,9 @@ summary:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import DEFAULT_POINTERS, Rules
-from ansible_collections.netboot.syncer.plugins.module_utils.assets.kernels import (
-    DEFAULT_KERNEL_FILES,
-    read_kernel_files,
-)
-from ansible_collections.netboot.syncer.plugins.module_utils.assets.marker import DEFAULT_NAMES
+from ansible_collections.netboot.syncer.plugins.module_utils import options
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.kernels import read_kernel_files
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import Selection, check_patterns
 from ansible_collections.netboot.syncer.plugins.module_utils.boot_menus.menu import (
     check_sites,
@@ -257,7 +254,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncE
 
 _STRINGS: dict[str, t.Any] = {"type": "list", "elements": "str"}
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "src": {"type": "path", "default": "/srv/netboot/assets"},
+    "src": options.ARGUMENTS["src"],
     "server_url": {"type": "str", "required": True},
     "sites": {
         "type": "list",
@@ -300,10 +297,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "timeout": {"type": "int", "default": 2000},
     "stall_timeout": {"type": "int", "default": 10000},
     "shell": {"type": "bool", "default": True},
-    "unmarked_images": {**_STRINGS, "default": []},
-    "marker_names": {**_STRINGS, "default": list(DEFAULT_NAMES)},
-    "pointers": {**_STRINGS, "default": list(DEFAULT_POINTERS)},
-    "kernel_files": {"type": "list", "elements": "raw", "default": list(DEFAULT_KERNEL_FILES)},
+    **{name: options.ARGUMENTS[name] for name in ("unmarked_images", "marker_names", "pointers", "kernel_files")},
     "replace": {"type": "bool", "default": False},
 }
 

@@ -107,15 +107,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.netboot.syncer.plugins.module_utils import parameters, requirements, results
+from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements, results
 from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.run.survey import Survey
-from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target, read_target
 
 
 def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Target]:
     """Return the caching servers that can be looked at. What is wrong with another one is told by sync_assets."""
-    validator = ArgumentSpecValidator(parameters.ARGUMENTS)
+    validator = ArgumentSpecValidator(options.ARGUMENTS)
     names = collections.Counter(str(one.get("name") or one.get("host")) for one in given)
     sites = []
     for one in given:
@@ -123,7 +123,7 @@ def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Target]:
         if checked.error_messages:
             continue
         try:
-            site = parameters.read_site(checked.validated_parameters, check_mode=True)
+            site = read_target(checked.validated_parameters, check_mode=True)
         except ValueError:
             continue
         # Of two with one name, the result could not tell which is meant.

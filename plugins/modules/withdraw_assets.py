@@ -20,10 +20,6 @@ description:
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 options:
-  src:
-    description: The assets tree on this host.
-    type: path
-    default: /srv/netboot/assets
   patterns:
     description:
       - Patterns of images, relative to the tree. Each is compared with the path of the squashfs, with and without its
@@ -47,16 +43,8 @@ options:
     type: list
     elements: str
     default: []
-  marker_names:
-    description: As in M(netboot.syncer.sync_assets).
-    type: list
-    elements: str
-    default: ['{stem}-kernel.json', '{stem}.json', '{stem}.squashfs.json']
-  pointers:
-    description: As in M(netboot.syncer.sync_assets).
-    type: list
-    elements: str
-    default: [kernels/latest-kernel-version.json]
+extends_documentation_fragment:
+  - netboot.syncer.sync_options.tree
 attributes:
   check_mode:
     description: Tells what would be done, and does nothing.
@@ -101,7 +89,7 @@ summary:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netboot.syncer.plugins.module_utils import parameters
+from ansible_collections.netboot.syncer.plugins.module_utils import options
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns import check_patterns
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.withdrawal import (
@@ -144,7 +132,7 @@ def _summary(plan: SettingAside, patterns: list[str]) -> str:
 
 def main() -> None:
     """Run the module."""
-    shared = {name: parameters.ARGUMENTS[name] for name in ("src", "marker_names", "pointers")}
+    shared = {name: options.ARGUMENTS[name] for name in ("src", "marker_names", "pointers")}
     module = AnsibleModule(
         argument_spec={
             **shared,

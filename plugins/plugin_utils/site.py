@@ -17,7 +17,7 @@ import collections
 import shlex
 import typing as t
 
-from ansible_collections.netboot.syncer.plugins.module_utils.parameters import ARGUMENTS
+from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS, BY_NAME, PREFIX
 
 Variables = t.Mapping[str, t.Any]
 
@@ -28,9 +28,6 @@ _CONNECTION = {
     "user": ("ansible_ssh_user", "ansible_user"),
 }
 CONNECTION_NAMES = frozenset(name for names in _CONNECTION.values() for name in names)
-# Options whose variable has another name, and those that have none.
-_RENAMED = {"host": "address"}
-_WITHOUT = {"name", "progress_file", "variables"}
 
 
 def is_unset(value: t.Any) -> bool:
@@ -40,7 +37,8 @@ def is_unset(value: t.Any) -> bool:
 
 def variable_names(prefix: str) -> dict[str, str]:
     """Return the name of the variable of each option."""
-    return {option: prefix + _RENAMED.get(option, option) for option in ARGUMENTS if option not in _WITHOUT}
+    found = {option: BY_NAME[option].variable_name for option in ARGUMENTS}
+    return {option: prefix + name.removeprefix(PREFIX) for option, name in found.items() if name}
 
 
 def connection(variables: Variables) -> dict[str, t.Any]:

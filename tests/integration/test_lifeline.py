@@ -124,7 +124,7 @@ def test_nothing_is_left_of_the_relay_that_keeps_a_limit(slow: Fleet, end: Calla
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_relay_that_is_ended_ends_the_transfer(slow: Fleet, number: signal.Signals) -> None:
     """By whomever; the transfer counts as a line that broke, and the next try goes on."""
-    run = prepare(slow, limit=parse_limit("6Mbit"), retries=1)
+    run = prepare(slow, bandwidth_limit=parse_limit("6Mbit"), retries=1)
 
     def end() -> None:
         os.kill(relays(slow)[0], number)

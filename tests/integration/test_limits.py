@@ -100,7 +100,7 @@ def test_a_limit_is_kept(fleet: Fleet, line: Line, transport: str, limit: str) -
     assert rate
     image = add_large_image(fleet.tree, LARGE, size=8 * rate)
     with Watch(line) as watch:
-        sync(fleet, transport=transport, limit=parse_limit(limit))
+        sync(fleet, transport=transport, bandwidth_limit=parse_limit(limit))
     assert is_delivered(fleet, image)
     seen = watch.rate(*watch.span()) / rate
     assert LEAST < seen < MOST
@@ -113,7 +113,7 @@ def test_a_window_takes_effect_in_the_middle_of_a_transfer(fleet: Fleet, line: L
     begin = time.time() + 5
     limit = parse_limit([f"{window(5)}: 8Mbit", "24Mbit"])
     with Watch(line) as watch:
-        sync(fleet, transport=transport, limit=limit, timezone=TOKYO)
+        sync(fleet, transport=transport, bandwidth_limit=limit, timezone=TOKYO)
     assert is_delivered(fleet, image)
     before = watch.rate(watch.span()[0], begin - 0.5) / (3 * MB)
     after = watch.rate(begin + 1, watch.span()[1]) / MB
@@ -130,7 +130,7 @@ def test_a_window_of_0_ends_a_transfer_and_the_rest_is_left_for_later(fleet: Fle
     os.utime(other.squashfs, (1, 1))
     limit = parse_limit([f"{window(6)}: 0", "40Mbit"])
     begun = time.time()
-    run = sync(fleet, transport=transport, limit=limit, timezone=TOKYO)
+    run = sync(fleet, transport=transport, bandwidth_limit=limit, timezone=TOKYO)
     assert run.failures == []
     assert 4 < time.time() - begun < 12
     for path in (image.path, other.path):
@@ -155,7 +155,7 @@ def test_nothing_is_sent_nor_withdrawn_in_a_window_of_0(fleet: Fleet, line: Line
     before = marker.read_bytes()
     image.squashfs.write_bytes(image.squashfs.read_bytes() + os.urandom(3 * MB))
     carried = line.bytes_up
-    run = sync(fleet, limit=parse_limit("0"))
+    run = sync(fleet, bandwidth_limit=parse_limit("0"))
     assert run.failures == []
     assert not run.changed
     assert run.images[image.path].state == "held_back"
@@ -171,7 +171,7 @@ def test_lost_image_is_withdrawn_in_a_window_of_0(fleet: Fleet) -> None:
     sync(fleet)
     image = fleet.tree.image(IMAGE)
     (fleet.sites[SITE].assets / image.path).unlink()
-    run = sync(fleet, limit=parse_limit("0"))
+    run = sync(fleet, bandwidth_limit=parse_limit("0"))
     assert not (fleet.sites[SITE].assets / image.marker.relative_to(fleet.tree.root)).exists()
     assert run.sent_bytes == 0
     sync(fleet)
@@ -183,7 +183,7 @@ def test_a_window_of_0_that_ends_meanwhile(fleet: Fleet, monkeypatch: pytest.Mon
     words = ["until 18:00 the limit of this site is 0", ""]
     # Only a clock that is asked here can have a window end between the kernel and its image, at that very moment.
     monkeypatch.setattr(Throttle, "why_not", lambda _self: words.pop(0) if len(words) > 1 else words[0])
-    run = sync(fleet, limit=parse_limit("0"))
+    run = sync(fleet, bandwidth_limit=parse_limit("0"))
     assert run.failures == []
     assert run.left_for_later == "until 18:00 the limit of this site is 0"
     assert not run.changed
@@ -195,20 +195,22 @@ def test_a_window_of_0_that_ends_meanwhile(fleet: Fleet, monkeypatch: pytest.Mon
     "spec", [SiteSpec(SITE, scripts={"date": "#!/bin/sh\necho +0900\n"})], indirect=True, ids=["tokyo"]
 )
 def test_the_windows_are_in_the_time_that_the_caching_server_tells(fleet: Fleet) -> None:
-    run = sync(fleet, limit=parse_limit(f"{window(-60)}: 0"))
+    run = sync(fleet, bandwidth_limit=parse_limit(f"{window(-60)}: 0"))
     assert run.images[f"{IMAGE}.squashfs"].state == "held_back"
     assert run.warnings == []
-    run = sync(fleet, limit=parse_limit(f"{window(-60)}: 0"), timezone="Europe/London")
+    run = sync(fleet, bandwidth_limit=parse_limit(f"{window(-60)}: 0"), timezone="Europe/London")
     assert run.images[f"{IMAGE}.squashfs"].state == "published"
 
 
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["sftp-only"])
 def test_a_server_that_does_not_tell_its_time_is_warned_of_once(fleet: Fleet) -> None:
-    run = sync(fleet, transport="sftp", limit=parse_limit("08:00-09:00: 5Mbit"))
+    run = sync(fleet, transport="sftp", bandwidth_limit=parse_limit("08:00-09:00: 5Mbit"))
     assert [warning for warning in run.warnings if "netboot_sync_timezone" in warning] == run.warnings
     assert len(run.warnings) == 1
-    assert sync(fleet, transport="sftp", limit=parse_limit("5Mbit")).warnings == []
-    assert sync(fleet, transport="sftp", limit=parse_limit("08:00-09:00: 5Mbit"), timezone=TOKYO).warnings == []
+    assert sync(fleet, transport="sftp", bandwidth_limit=parse_limit("5Mbit")).warnings == []
+    assert (
+        sync(fleet, transport="sftp", bandwidth_limit=parse_limit("08:00-09:00: 5Mbit"), timezone=TOKYO).warnings == []
+    )
 
 
 # -- the uplink -------------------------------------------------------------------------------------------------------
@@ -343,7 +345,7 @@ def test_windows_in_a_playbook(tmp_path: Path) -> None:
 def test_waiting_is_used(fleet: Fleet) -> None:
     """A limit so low that its pauses are long is no stall."""
     add_large_image(fleet.tree, LARGE, size=MB // 2)
-    run = sync(fleet, limit=parse_limit("64kB"), stall_timeout=2)
+    run = sync(fleet, bandwidth_limit=parse_limit("64kB"), stall_timeout=2)
     assert run.failures == []
     assert run.attempts == 1
     wait_until(lambda: is_delivered(fleet, fleet.tree.image(LARGE)), "the image")

@@ -199,6 +199,6 @@ def test_sessions_killed_there(fleet: Fleet, line: Line, transport: str) -> None
 @BOTH_TRANSPORTS
 def test_a_rate_is_kept(fleet: Fleet, transport: str) -> None:
     image = add_large_image(fleet.tree, LARGE, size=3 * MB)
-    run = sync(fleet, transport=transport, limit=parse_limit("2MB"))
+    run = sync(fleet, transport=transport, bandwidth_limit=parse_limit("2MB"))
     assert is_delivered(fleet, image)
     assert run.images[image.path].seconds > 1

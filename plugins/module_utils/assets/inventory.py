@@ -9,6 +9,7 @@ import dataclasses
 import posixpath
 import typing as t
 
+from .. import options
 from . import images as all_images
 from . import marker as markers
 from . import squashfs, uploads
@@ -19,7 +20,7 @@ from .kernels import USUAL_FILES, KernelFiles, Kernels
 from .patterns import Selection, check_patterns, matches
 from .withdrawal import HOW_TO_UNDO
 
-DEFAULT_POINTERS = ("kernels/latest-kernel-version.json",)
+DEFAULT_POINTERS: tuple[str, ...] = options.default("pointers")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from .. import options
 from . import uploads
 from .entries import DIRECTORY, SYMLINK, Entry, Tree, follow, kernel_directory, kernel_version_of, parents
 from .evidence import Files
@@ -34,7 +35,7 @@ COMMON_NAMES = {
         f"initramfs-{_VERSION}.img",
     ),
 }
-DEFAULT_KERNEL_FILES = ("vmlinuz", "initrd")
+DEFAULT_KERNEL_FILES = options.default("kernel_files")
 _MOST_SHOWN = 5
 
 

@@ -11,10 +11,11 @@ import posixpath
 import re
 import typing as t
 
+from .. import options
 from . import strict_json
 from .entries import SQUASHFS_SUFFIX
 
-DEFAULT_NAMES = ("{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json")
+DEFAULT_NAMES: tuple[str, ...] = options.default("marker_names")
 MAX_SIZE = 64 * 1024  # bytes; a marker is a few dozen, and a large file under its name is an accident
 
 # A version becomes the name of a directory, so it must be one plain name and nothing else.

@@ -9,12 +9,13 @@ import posixpath
 import re
 import typing as t
 
+from .. import options
 from .entries import FILE, IMAGE_SUFFIXES, Tree, image_name
 
 # Bytes. "The partial file upload is only an issue with rather large files (>100MB)": smaller ones are over in no time,
 # and to wait for each boot menu would cost more than it saves.
 LARGE = 100_000_000
-SETTLE = 120  # seconds; a stalled scp or a browser's upload has given up, or gone on, by then
+SETTLE = options.default("settle")  # seconds; a stalled scp or a browser's upload has given up, or gone on, by then
 
 # The last suffix of what gets its final name later, be a number behind it or not: of browsers, WinSCP, Nextcloud, ...
 _TEMPORARY = frozenset(

@@ -35,7 +35,7 @@ def over_ssh(address: Address, options: Options, source: SourceTree, progress: P
                     source,
                     options.dest,
                     transport=options.transport,
-                    limit=options.limit,
+                    limit=options.bandwidth_limit,
                     timezone=options.timezone,
                     uplink=uplink,
                     lock_timeout=options.lock_timeout,

@@ -12,9 +12,9 @@ GATE = "tests/integration/test_forced_command.py"
 MUTANTS = (
     Mutant(
         "the whole disk may be the destination",
-        old='posixpath.normpath(p["dest"]).strip("/") == "":',
-        new='p["dest"] == "":',
-        test="tests/unit/plugins/module_utils/test_parameters.py::test_dest_has_to_be_below_the_root",
+        old='posixpath.normpath(parameters["dest"]).strip("/") == "":',
+        new='parameters["dest"] == "":',
+        test="tests/unit/plugins/module_utils/run/test_target.py::test_dest_has_to_be_below_the_root",
     ),
     Mutant(
         "the gate shows more than the tree",

@@ -12,15 +12,15 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import DEFAULT_POINTERS
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.marker import DEFAULT_NAMES
-from ansible_collections.netboot.syncer.plugins.module_utils.parameters import ARGUMENTS, read_site
-from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target
+from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target, read_target
 
 
 def site(**given: Any) -> Target:
     """What the options of a task mean, with the defaults of the others."""
     checked = ArgumentSpecValidator(ARGUMENTS).validate({"host": "192.0.2.1", **given})
     assert not checked.error_messages
-    return read_site(checked.validated_parameters, check_mode=False)
+    return read_target(checked.validated_parameters, check_mode=False)
 
 
 def test_the_defaults() -> None:
@@ -28,7 +28,7 @@ def test_the_defaults() -> None:
     assert found.name == "192.0.2.1"
     assert found.options.rules.marker_names == DEFAULT_NAMES
     assert found.options.rules.pointers == DEFAULT_POINTERS
-    assert found.options.limit.never_limits
+    assert found.options.bandwidth_limit.never_limits
 
 
 @pytest.mark.parametrize(

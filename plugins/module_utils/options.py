@@ -1,0 +1,470 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user can say of a caching server: every option once, with its type, default, choices, bounds and text.
+
+All else is made of this: the argument specs and the documentation of the modules, the variables of the role with their
+defaults and documentation (``./dev generate``), and what a run is given. What each means is checked where it is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing as t
+
+PREFIX = "netboot_sync_"  # of the role's variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One option. The text is in Ansible's markup: one paragraph, or one for each line that begins with a hyphen.
+
+    :ivar least: the least that a number may be; ``most`` is the most.
+    :ivar variable: the name of the role's variable after its prefix, where it is not that of the option; empty where
+        there is none.
+    :ivar module: whether the module has it; what is for the role alone has a variable only.
+    :ivar example: what a variable without a default may look like, as YAML.
+    """
+
+    name: str
+    type: str
+    text: str
+    elements: str = ""
+    choices: tuple[str, ...] = ()
+    default: t.Any = None
+    least: float = -math.inf
+    most: float = math.inf
+    no_log: bool | None = None
+    variable: str | None = None
+    module: bool = True
+    example: str = ""
+    version_added: str = ""
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The text, a paragraph each."""
+        parts = self.text.split("\n        - ")[1:] or [self.text]
+        return [" ".join(part.split()) for part in parts]
+
+    @property
+    def variable_name(self) -> str:
+        """The role's variable, or an empty string."""
+        name = self.name if self.variable is None else self.variable
+        return f"{PREFIX}{name}" if name else ""
+
+    @property
+    def plain_default(self) -> t.Any:
+        """The default as Ansible has it; None where there is none."""
+        if self.type == "list":
+            return list(self.default or ())
+        return self.default
+
+    def spec(self) -> dict[str, t.Any]:
+        """Return its part of an argument spec."""
+        found: dict[str, t.Any] = {"type": self.type}
+        for name in ("elements", "choices"):
+            if getattr(self, name):
+                found[name] = list(self.choices) if name == "choices" else self.elements
+        if self.plain_default is not None:
+            found["default"] = self.plain_default
+        if self.no_log is not None:
+            found["no_log"] = self.no_log
+        return found
+
+    def documentation(self) -> dict[str, t.Any]:
+        """Return its part of a module's documentation."""
+        found = {"description": self.paragraphs, **self.spec()}
+        found.pop("no_log", None)
+        if self.version_added:
+            found["version_added"] = self.version_added
+        return found
+
+    def refuse(self, value: t.Any) -> None:
+        """Raise :class:`ValueError` for a number that makes no sense."""
+        if isinstance(value, int) and not self.least <= value <= self.most:
+            reach = f"from {self.least} on" if self.most == math.inf else f"from {self.least} to {self.most}"
+            raise ValueError(f"{self.name}: {value} makes no sense; it is a number {reach}")
+
+
+OPTIONS = (
+    Option(
+        "src",
+        "path",
+        default="/srv/netboot/assets",
+        text="The assets tree on the source, the host that the module runs on.",
+    ),
+    Option(
+        "dest",
+        "str",
+        default="/srv/netboot/assets",
+        text="The assets tree on the caching server, an absolute path.",
+    ),
+    Option(
+        "source",
+        "str",
+        module=False,
+        default="{{ groups['netboot_server'] | default([]) | first | default('', true) }}",
+        text="""
+        - The inventory host to push from, by default the first of the group C(netboot_server). V(localhost)
+          counts only where it is said.
+        """,
+    ),
+    Option(
+        "host",
+        "str",
+        variable="address",
+        text="""
+        - The address at which the source reaches the caching server. Where it is not set, that is the caching
+          server's own C(ansible_host), or else its name in the inventory.
+        - In a delegated task, C({{ ansible_host }}) may be the delegate's, so it is best left out.
+        """,
+    ),
+    Option(
+        "name",
+        "str",
+        variable="",
+        text="What the caching server is called in messages; O(host) where left out.",
+    ),
+    Option(
+        "port",
+        "int",
+        least=1,
+        most=65535,
+        text="""
+        - The port of its SSH server. Where it is not set, that is its own C(ansible_port), or else what
+          C(ssh_config) on the source says.
+        """,
+    ),
+    Option(
+        "user",
+        "str",
+        text="""
+        - The user to log in as. Where it is not set, that is its own C(ansible_user), or else what C(ssh_config)
+          on the source says. Neither C(-u) nor C(remote_user) counts: those are for the source.
+        """,
+    ),
+    Option(
+        "private_key_file",
+        "path",
+        no_log=False,
+        example=" /etc/netboot/id_ed25519",
+        text="The private key, on the source. Without it, the agent and the keys of C(ssh_config) are used.",
+    ),
+    Option(
+        "known_hosts_file",
+        "path",
+        example=" /etc/netboot/known_hosts",
+        text="The known hosts file, on the source. Without it, those of OpenSSH are used.",
+    ),
+    Option(
+        "host_key_checking",
+        "str",
+        choices=("true", "accept-new", "false"),
+        default="true",
+        text="Whether an unknown host key is refused, learned, or not looked at.",
+    ),
+    Option(
+        "include",
+        "list",
+        elements="str",
+        default=(),
+        text="""
+        - Patterns of what is chosen, relative to the tree; everything where empty. C(**) crosses directories.
+        - A marker is chosen exactly when its squashfs is. An image brings the kernel that it requires along.
+        """,
+    ),
+    Option(
+        "exclude",
+        "list",
+        elements="str",
+        default=(),
+        text="""
+        - Patterns of what is left out, removed no more than sent. Hidden files are never sent.
+        - What the marker of an image promises that is left out, but lies on the caching server, is not changed
+          there.
+        """,
+    ),
+    Option(
+        "unmarked_images",
+        "list",
+        elements="str",
+        default=(),
+        text="""
+        - Patterns of squashfs files that have no marker.
+        - A squashfs is known by its content as well as by its name. Under any name it needs a marker, or is
+          named here, and is checked. Only in a kernel directory, one without the name of an image is a part of
+          the kernel.
+        - What has the temporary name of an upload (such as C(.part), C(.filepart), C(.crdownload), C(.tmp)), or
+          is a part of a split image, is held back, whether it is named here or not.
+        """,
+    ),
+    Option(
+        "marker_names",
+        "list",
+        elements="str",
+        default=("{stem}-kernel.json", "{stem}.json", "{stem}.squashfs.json"),
+        text="""
+        - How the marker of an image may be named; C({stem}) is the name of the squashfs without its last
+          suffix.
+        - Where that is not C(.squashfs), it may be the whole name as well, so C(x.img.json) is a marker of
+          C(x.img).
+        - A C(.img) is an image where it is a squashfs by its content, or where a marker lies beside it.
+        - Where a marker fits two images alike, such as C(x.json) beside C(x.squashfs) and C(x.img), both are
+          held back. One with the whole name, such as C(x.img.json), belongs to that image alone.
+        - The marker must be strict JSON in UTF-8, without a byte order mark.
+        """,
+    ),
+    Option(
+        "pointers",
+        "list",
+        elements="str",
+        default=("kernels/latest-kernel-version.json",),
+        text="Patterns of the JSON files that name a kernel and so go last. Symlinks in the tree always go last.",
+    ),
+    Option(
+        "priority",
+        "list",
+        elements="str",
+        default=(),
+        text="""
+        - Patterns of images that go first, those of the first pattern before those of the second, and so on.
+        - Else, and among what matches the same pattern, the newest image of each directory goes before any
+          older one, and of equally new ones the small before the large. Each kernel goes right before the first
+          image that needs it.
+        - Plain files of more than 4 MiB go after the images.
+        """,
+    ),
+    Option(
+        "kernel_files",
+        "list",
+        elements="raw",
+        default=("vmlinuz", "initrd"),
+        text="""
+        - What a kernel directory must hold. An entry is a name, or a list of names of which one is enough;
+          C({version}) stands for the name of the directory. All of them that are there must be whole.
+        - V(vmlinuz) and V(initrd) stand for the names that distributions give to these two, such as V(linux)
+          and V(vmlinuz-{version}), or V(initrd.img), V(initrd.gz), V(initrd.img-{version}) and
+          V(initramfs.img). A list of one name, such as V([vmlinuz]), is that name alone.
+        """,
+    ),
+    Option(
+        "settle",
+        "int",
+        default=120,
+        least=0,
+        text="""
+        - For how many seconds a file of more than 100 MB that no marker is beside must have been left alone
+          before it is sent; V(0) turns this off. What changes while it is sent is never published.
+        - The newer of its times of modification and of change counts, so a copy that keeps the old time waits
+          as well.
+        - A kernel directory waits for its large files, and a symlink for the file that it leads to.
+        """,
+    ),
+    Option(
+        "verify",
+        "bool",
+        default=False,
+        text="Compare the content of every file, not only its size and time, and repair what differs.",
+    ),
+    Option(
+        "delete",
+        "bool",
+        default=False,
+        text="Remove what the source no longer has, markers first; what they promised follows after O(grace).",
+    ),
+    Option(
+        "max_delete",
+        "int",
+        default=10,
+        least=0,
+        text="Refuse to remove anything where more files than this would go.",
+    ),
+    Option(
+        "grace",
+        "int",
+        default=300,
+        least=0,
+        version_added="1.0.0",
+        text="""
+        - Seconds for which the squashfs and the kernel of an image stay on the caching server after its marker
+          went. A client that has read the marker still has to fetch them.
+        - The removal itself is left to the first run after that.
+        """,
+    ),
+    Option(
+        "only",
+        "list",
+        elements="str",
+        default=(),
+        version_added="1.0.0",
+        text="""
+        - Patterns of the images that this run is about, all others being left as they are. Unlike O(include),
+          it says nothing about what the caching server is to hold.
+        """,
+    ),
+    Option(
+        "withdraw",
+        "list",
+        elements="str",
+        default=(),
+        version_added="1.0.0",
+        text="""
+        - Patterns of images that are taken from clients at once, by removing their markers. Nothing else is
+          done, and no lock is waited for.
+        - They stay away only if they are withdrawn on the netboot server first, see
+          M(netboot.syncer.withdraw_assets). What was withdrawn there goes in any case.
+        """,
+    ),
+    Option(
+        "bandwidth_limit",
+        "raw",
+        example="""
+  - "08:00-18:00 Mon-Fri: 5Mbit"
+  - "18:00-20:00 Mon-Fri: 0"
+  - 50Mbit  # at all other times""",
+        text="""
+        - The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second. It holds for what is sent
+          to the caching server, the overhead of SSH included.
+        - Or windows in the site's local time, as a list, or as one text with V(;) between them, such as
+          V(08:00-18:00 Mon-Fri: 5Mbit). The first window that holds counts. One that crosses midnight belongs
+          to the day on which it begins. Without days, it is for every day.
+        - A rate without times is for all other times; without one, there is no limit then. V(unlimited) may
+          stand for a rate.
+        - A window that begins in the middle of a transfer takes effect in the middle of it.
+        - At a rate of V(0) nothing is sent. What arrived is kept, the rest is reported as V(held_back) with the
+          time at which the window ends, and is no failure. Nothing else is changed on the caching server
+          either, but for markers whose promise is not kept there, which are withdrawn.
+        """,
+    ),
+    Option(
+        "timezone",
+        "str",
+        example=" Europe/Berlin",
+        text="""
+        - The time zone of the site, such as V(Europe/Berlin), for the windows of O(bandwidth_limit).
+        - Without it, the caching server is asked for its local time, when the run begins; where it does not
+          tell (SFTP alone), that of the source is taken, with a warning.
+        """,
+    ),
+    Option(
+        "uplink_limit",
+        "str",
+        example=" 200Mbit",
+        text="""
+        - The highest rate of all runs together that send at once, as the same user of the source. They share it
+          fairly, and what one cannot use, since its line is slow or its O(bandwidth_limit) low, goes to the
+          others.
+        - They meet in a private directory C(netboot-syncer-UID) below the source's directory for temporary
+          files.
+        """,
+    ),
+    Option(
+        "transport",
+        "str",
+        choices=("auto", "rsync", "sftp"),
+        default="auto",
+        text="How large files travel.",
+    ),
+    Option(
+        "retries",
+        "int",
+        default=3,
+        least=0,
+        text="How often a line that broke is tried again.",
+    ),
+    Option(
+        "retry_delay",
+        "int",
+        default=5,
+        least=0,
+        text="Seconds before the first new try; doubled each time.",
+    ),
+    Option(
+        "stall_timeout",
+        "int",
+        default=60,
+        least=1,
+        text="Seconds of silence after which a line counts as broken.",
+    ),
+    Option(
+        "lock_timeout",
+        "int",
+        default=60,
+        least=0,
+        text="Seconds to wait for another run that works on the same caching server.",
+    ),
+    Option(
+        "progress",
+        "int",
+        default=10,
+        text="""
+        - How many seconds there are at least between two lines that say how far a transfer has come; V(0) for
+          no lines.
+        - In a long transfer, or where many caching servers are synced at once, they come less often.
+        - A line says image, percent, rate, time left and the bytes saved. They are shown by the action plugin,
+          where this module runs on the control node or on a host reached by C(ssh), and not with C(async) or
+          C(no_log).
+        """,
+    ),
+    Option(
+        "progress_file",
+        "path",
+        variable="",
+        text="""
+        - A file on the source in which the module keeps what it is doing, as JSON; it is written anew about once
+          a second and gone at the end. The action plugin sets this for itself.
+        """,
+    ),
+    Option(
+        "variables",
+        "str",
+        variable="",
+        text="""
+        - What the names of variables begin with that hold the options of the host that the task is for, such as
+          V(netboot_sync_). Then O(src) is C(netboot_sync_src), O(host) is C(netboot_sync_address), and so on.
+          The action plugin reads them as that host's own, not as the delegate's. A variable goes before an
+          option of the task, and where there is neither O(host), O(port) nor O(user), those of the inventory
+          count.
+        - The task has to be delegated to the host that C(netboot_sync_source) names, which the inventory has to
+          have.
+        """,
+    ),
+    Option(
+        "allow_few_forks",
+        "bool",
+        default=False,
+        module=False,
+        text="""
+        - Let caching servers wait for each other where Ansible has fewer forks than there are caching servers.
+        - The tasks of C(preflight), which the playbooks of this collection run first, refuse to start
+          otherwise.
+        """,
+    ),
+    Option(
+        "survey_from",
+        "int",
+        default=5,
+        module=False,
+        text="""
+        - With this many caching servers or more, the tasks of C(survey), which C(sync.yml) runs first, find out
+          in one go which of them have nothing to do; these are then left alone.
+        """,
+    ),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}
+# The argument spec of sync_assets; other modules take from it what they share.
+ARGUMENTS = {option.name: option.spec() for option in OPTIONS if option.module}
+
+
+def default(name: str) -> t.Any:
+    """Return the default of an option."""
+    return BY_NAME[name].default
+
+
+def check(parameters: t.Mapping[str, t.Any]) -> None:
+    """Raise :class:`ValueError` for a number that is out of bounds."""
+    for name, value in parameters.items():
+        if name in BY_NAME:
+            BY_NAME[name].refuse(value)

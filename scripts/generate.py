@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write what Ansible wants said again of options, the role's argument specs and defaults; ``--check`` compares."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.netboot.syncer.plugins.module_utils.options import BY_NAME, OPTIONS, Option
+
+ROLE = Path("roles/netboot_sync")
+MADE = "# Made by ./dev generate out of plugins/module_utils/options.py."
+WIDTH = 120
+ENTRY_POINT = {
+    "short_description": "Bring one caching server in line with the netboot server",
+    "version_added": "0.1.0",
+    "description": [
+        "Runs M(netboot.syncer.sync_assets) on the netboot server, for the caching server that the play is about.",
+        "Its result is left in the variable C(netboot_sync_result).",
+        "A caching server that fails does so with one line that names the host, the path and the remedy.",
+    ],
+    "author": ["Netboot Syncer contributors (@netboot-syncer)"],
+}
+MARKUP = re.compile(r"\b[CVOMI]\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+
+
+class Dumper(yaml.SafeDumper):
+    """Indents lists, as yamllint wants them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Never indentless."""
+        super().increase_indent(flow, False)
+
+
+def variables() -> list[Option]:
+    """The options that the role has a variable for."""
+    return [option for option in OPTIONS if option.variable_name]
+
+
+def role_text(text: str) -> str:
+    """A paragraph in which options are called by their variables."""
+
+    def name(found: re.Match[str]) -> str:
+        option = BY_NAME.get(found.group(1))
+        return f"C({option.variable_name})" if option and option.variable_name else found.group(0)
+
+    return re.sub(r"\bO\((\w+)\)", name, text)
+
+
+def spec_of(option: Option) -> dict[str, Any]:
+    """An option in the argument specs of the role. A path is one on the source, so nothing of it is expanded here."""
+    found: dict[str, Any] = {"description": [role_text(text) for text in option.paragraphs], **option.spec()}
+    found.pop("no_log", None)
+    if option.type == "path":
+        found["type"] = "str"
+    if option.name == "host_key_checking":  # YAML reads true as a boolean
+        found.update(type="raw", default=True)
+        del found["choices"]
+    if not option.module and option.type == "str":
+        found.pop("default", None)  # a template
+    if option.version_added:
+        found["version_added"] = option.version_added
+    return found
+
+
+def argument_specs() -> str:
+    """The role's meta/argument_specs.yml."""
+    specs = {"main": {**ENTRY_POINT, "options": {option.variable_name: spec_of(option) for option in variables()}}}
+    text = yaml.dump({"argument_specs": specs}, Dumper=Dumper, sort_keys=False, width=WIDTH - 10, allow_unicode=True)
+    return f"---\n{MADE}\n{text}"
+
+
+def defaults() -> str:
+    """The role's defaults/main.yml; a variable without a default is there as a comment."""
+    lines = ["---", MADE, "# All that is to be known of each: ansible-doc -t role netboot.syncer.netboot_sync"]
+    for option in variables():
+        lines.append("")
+        for text in option.paragraphs[:1]:
+            plain = MARKUP.sub(r"\1", role_text(text))
+            lines += textwrap.wrap(plain, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+        spec = spec_of(option)
+        value = option.plain_default if not option.module else spec.get("default")
+        if value is None:
+            lines += [f"# {line}" for line in (f"{option.variable_name}:{option.example}").splitlines()]
+        else:
+            lines += yaml.dump({option.variable_name: value}, Dumper=Dumper, width=WIDTH, sort_keys=False).splitlines()
+    return "\n".join(lines) + "\n"
+
+
+FILES = {ROLE / "meta" / "argument_specs.yml": argument_specs, ROLE / "defaults" / "main.yml": defaults}
+
+
+def stale() -> list[Path]:
+    """The files that are not what they would be made as."""
+    return [path for path, make in FILES.items() if path.read_text(encoding="utf-8") != make()]
+
+
+def main() -> int:
+    """Write, or compare."""
+    found = stale()
+    if "--check" in sys.argv[1:]:
+        for path in found:
+            sys.stdout.write(f"{path}: it is not what options.py says: run ./dev generate\n")
+        return 1 if found else 0
+    for path in found:
+        path.write_text(FILES[path](), encoding="utf-8")
+        sys.stdout.write(f"{path}: written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
