@@ -1,22 +1,25 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what Ansible wants said again of options, the role's argument specs and defaults; ``--check`` compares."""
+"""Write what Ansible wants said again of options: documentation, argument specs, defaults; ``--check`` compares."""
 
 from __future__ import annotations
 
 import re
 import sys
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.netboot.syncer.plugins.module_utils.options import BY_NAME, OPTIONS, Option
+from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS, BY_NAME, OPTIONS, Option
 
 ROLE = Path("roles/netboot_sync")
 MADE = "# Made by ./dev generate out of plugins/module_utils/options.py."
 WIDTH = 120
+# What a module needs to know of the assets tree on the host that it runs on.
+TREE = ("src", "marker_names", "pointers")
 ENTRY_POINT = {
     "short_description": "Bring one caching server in line with the netboot server",
     "version_added": "0.1.0",
@@ -93,7 +96,28 @@ def defaults() -> str:
     return "\n".join(lines) + "\n"
 
 
-FILES = {ROLE / "meta" / "argument_specs.yml": argument_specs, ROLE / "defaults" / "main.yml": defaults}
+def fragment() -> str:
+    """The documentation fragment of the modules; tools read it without running it, so the text stands there."""
+    header = "\n".join(Path(__file__).read_text(encoding="utf-8").splitlines()[:3])
+    return (
+        f'{header}\n{MADE}\n"""The documentation of the options that modules share."""\n\n'
+        "from __future__ import annotations\n\n\n"
+        'class ModuleDocFragment:\n    """All options of sync_assets; TREE are those that others share with it."""\n'
+        f"{_attribute('DOCUMENTATION', ARGUMENTS)}{_attribute('TREE', TREE)}"
+    )
+
+
+def _attribute(name: str, options: Iterable[str]) -> str:
+    found = {"options": {option: BY_NAME[option].documentation() for option in options}}
+    text = yaml.dump(found, Dumper=Dumper, sort_keys=False, width=WIDTH - 20, allow_unicode=True)
+    return f'\n    {name} = r"""\n{text}"""\n'
+
+
+FILES = {
+    Path("plugins/doc_fragments/sync_options.py"): fragment,
+    ROLE / "meta" / "argument_specs.yml": argument_specs,
+    ROLE / "defaults" / "main.yml": defaults,
+}
 
 
 def stale() -> list[Path]:

@@ -1,25 +1,298 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation of options that are declared in module_utils/options.py."""
+# Made by ./dev generate out of plugins/module_utils/options.py.
+"""The documentation of the options that modules share."""
 
 from __future__ import annotations
 
-import typing as t
-
-import yaml
-from ansible_collections.netboot.syncer.plugins.module_utils import options
-
-# What a module needs to know of the assets tree on the host that it runs on.
-TREE = ("src", "marker_names", "pointers")
-
-
-def _documentation(names: t.Iterable[str]) -> str:
-    return str(yaml.safe_dump({"options": {name: options.BY_NAME[name].documentation() for name in names}}))
-
 
 class ModuleDocFragment:
-    """All options of sync_assets, and those that other modules share with it."""
+    """All options of sync_assets; TREE are those that others share with it."""
 
-    DOCUMENTATION = _documentation(options.ARGUMENTS)
-    TREE = _documentation(TREE)
+    DOCUMENTATION = r"""
+options:
+  src:
+    description:
+      - The assets tree on the source, the host that the module runs on.
+    type: path
+    default: /srv/netboot/assets
+  dest:
+    description:
+      - The assets tree on the caching server, an absolute path.
+    type: str
+    default: /srv/netboot/assets
+  host:
+    description:
+      - The address at which the source reaches the caching server. Where it is not set, that is the caching
+        server's own C(ansible_host), or else its name in the inventory.
+      - In a delegated task, C({{ ansible_host }}) may be the delegate's, so it is best left out.
+    type: str
+  name:
+    description:
+      - What the caching server is called in messages; O(host) where left out.
+    type: str
+  port:
+    description:
+      - The port of its SSH server. Where it is not set, that is its own C(ansible_port), or else what
+        C(ssh_config) on the source says.
+    type: int
+  user:
+    description:
+      - 'The user to log in as. Where it is not set, that is its own C(ansible_user), or else what C(ssh_config)
+        on the source says. Neither C(-u) nor C(remote_user) counts: those are for the source.'
+    type: str
+  private_key_file:
+    description:
+      - The private key, on the source. Without it, the agent and the keys of C(ssh_config) are used.
+    type: path
+  known_hosts_file:
+    description:
+      - The known hosts file, on the source. Without it, those of OpenSSH are used.
+    type: path
+  host_key_checking:
+    description:
+      - Whether an unknown host key is refused, learned, or not looked at.
+    type: str
+    choices:
+      - 'true'
+      - accept-new
+      - 'false'
+    default: 'true'
+  include:
+    description:
+      - Patterns of what is chosen, relative to the tree; everything where empty. C(**) crosses directories.
+      - A marker is chosen exactly when its squashfs is. An image brings the kernel that it requires along.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - Patterns of what is left out, removed no more than sent. Hidden files are never sent.
+      - What the marker of an image promises that is left out, but lies on the caching server, is not
+        changed there.
+    type: list
+    elements: str
+    default: []
+  unmarked_images:
+    description:
+      - Patterns of squashfs files that have no marker.
+      - A squashfs is known by its content as well as by its name. Under any name it needs a marker, or
+        is named here, and is checked. Only in a kernel directory, one without the name of an image is
+        a part of the kernel.
+      - What has the temporary name of an upload (such as C(.part), C(.filepart), C(.crdownload), C(.tmp)),
+        or is a part of a split image, is held back, whether it is named here or not.
+    type: list
+    elements: str
+    default: []
+  marker_names:
+    description:
+      - How the marker of an image may be named; C({stem}) is the name of the squashfs without its last
+        suffix.
+      - Where that is not C(.squashfs), it may be the whole name as well, so C(x.img.json) is a marker
+        of C(x.img).
+      - A C(.img) is an image where it is a squashfs by its content, or where a marker lies beside it.
+      - Where a marker fits two images alike, such as C(x.json) beside C(x.squashfs) and C(x.img), both
+        are held back. One with the whole name, such as C(x.img.json), belongs to that image alone.
+      - The marker must be strict JSON in UTF-8, without a byte order mark.
+    type: list
+    elements: str
+    default:
+      - '{stem}-kernel.json'
+      - '{stem}.json'
+      - '{stem}.squashfs.json'
+  pointers:
+    description:
+      - Patterns of the JSON files that name a kernel and so go last. Symlinks in the tree always go last.
+    type: list
+    elements: str
+    default:
+      - kernels/latest-kernel-version.json
+  priority:
+    description:
+      - Patterns of images that go first, those of the first pattern before those of the second, and so
+        on.
+      - Else, and among what matches the same pattern, the newest image of each directory goes before
+        any older one, and of equally new ones the small before the large. Each kernel goes right before
+        the first image that needs it.
+      - Plain files of more than 4 MiB go after the images.
+    type: list
+    elements: str
+    default: []
+  kernel_files:
+    description:
+      - What a kernel directory must hold. An entry is a name, or a list of names of which one is enough;
+        C({version}) stands for the name of the directory. All of them that are there must be whole.
+      - V(vmlinuz) and V(initrd) stand for the names that distributions give to these two, such as V(linux)
+        and V(vmlinuz-{version}), or V(initrd.img), V(initrd.gz), V(initrd.img-{version}) and V(initramfs.img).
+        A list of one name, such as V([vmlinuz]), is that name alone.
+    type: list
+    elements: raw
+    default:
+      - vmlinuz
+      - initrd
+  settle:
+    description:
+      - For how many seconds a file of more than 100 MB that no marker is beside must have been left alone
+        before it is sent; V(0) turns this off. What changes while it is sent is never published.
+      - The newer of its times of modification and of change counts, so a copy that keeps the old time
+        waits as well.
+      - A kernel directory waits for its large files, and a symlink for the file that it leads to.
+    type: int
+    default: 120
+  verify:
+    description:
+      - Compare the content of every file, not only its size and time, and repair what differs.
+    type: bool
+    default: false
+  delete:
+    description:
+      - Remove what the source no longer has, markers first; what they promised follows after O(grace).
+    type: bool
+    default: false
+  max_delete:
+    description:
+      - Refuse to remove anything where more files than this would go.
+    type: int
+    default: 10
+  grace:
+    description:
+      - Seconds for which the squashfs and the kernel of an image stay on the caching server after its
+        marker went. A client that has read the marker still has to fetch them.
+      - The removal itself is left to the first run after that.
+    type: int
+    default: 300
+    version_added: 1.0.0
+  only:
+    description:
+      - Patterns of the images that this run is about, all others being left as they are. Unlike O(include),
+        it says nothing about what the caching server is to hold.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
+  withdraw:
+    description:
+      - Patterns of images that are taken from clients at once, by removing their markers. Nothing else
+        is done, and no lock is waited for.
+      - They stay away only if they are withdrawn on the netboot server first, see M(netboot.syncer.withdraw_assets).
+        What was withdrawn there goes in any case.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
+  bandwidth_limit:
+    description:
+      - The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second. It holds for what is
+        sent to the caching server, the overhead of SSH included.
+      - 'Or windows in the site''s local time, as a list, or as one text with V(;) between them, such
+        as V(08:00-18:00 Mon-Fri: 5Mbit). The first window that holds counts. One that crosses midnight
+        belongs to the day on which it begins. Without days, it is for every day.'
+      - A rate without times is for all other times; without one, there is no limit then. V(unlimited)
+        may stand for a rate.
+      - A window that begins in the middle of a transfer takes effect in the middle of it.
+      - At a rate of V(0) nothing is sent. What arrived is kept, the rest is reported as V(held_back)
+        with the time at which the window ends, and is no failure. Nothing else is changed on the caching
+        server either, but for markers whose promise is not kept there, which are withdrawn.
+    type: raw
+  timezone:
+    description:
+      - The time zone of the site, such as V(Europe/Berlin), for the windows of O(bandwidth_limit).
+      - Without it, the caching server is asked for its local time, when the run begins; where it does
+        not tell (SFTP alone), that of the source is taken, with a warning.
+    type: str
+  uplink_limit:
+    description:
+      - The highest rate of all runs together that send at once, as the same user of the source. They
+        share it fairly, and what one cannot use, since its line is slow or its O(bandwidth_limit) low,
+        goes to the others.
+      - They meet in a private directory C(netboot-syncer-UID) below the source's directory for temporary
+        files.
+    type: str
+  transport:
+    description:
+      - How large files travel.
+    type: str
+    choices:
+      - auto
+      - rsync
+      - sftp
+    default: auto
+  retries:
+    description:
+      - How often a line that broke is tried again.
+    type: int
+    default: 3
+  retry_delay:
+    description:
+      - Seconds before the first new try; doubled each time.
+    type: int
+    default: 5
+  stall_timeout:
+    description:
+      - Seconds of silence after which a line counts as broken.
+    type: int
+    default: 60
+  lock_timeout:
+    description:
+      - Seconds to wait for another run that works on the same caching server.
+    type: int
+    default: 60
+  progress:
+    description:
+      - How many seconds there are at least between two lines that say how far a transfer has come; V(0)
+        for no lines.
+      - In a long transfer, or where many caching servers are synced at once, they come less often.
+      - A line says image, percent, rate, time left and the bytes saved. They are shown by the action
+        plugin, where this module runs on the control node or on a host reached by C(ssh), and not with
+        C(async) or C(no_log).
+    type: int
+    default: 10
+  progress_file:
+    description:
+      - A file on the source in which the module keeps what it is doing, as JSON; it is written anew about
+        once a second and gone at the end. The action plugin sets this for itself.
+    type: path
+  variables:
+    description:
+      - What the names of variables begin with that hold the options of the host that the task is for,
+        such as V(netboot_sync_). Then O(src) is C(netboot_sync_src), O(host) is C(netboot_sync_address),
+        and so on. The action plugin reads them as that host's own, not as the delegate's. A variable
+        goes before an option of the task, and where there is neither O(host), O(port) nor O(user), those
+        of the inventory count.
+      - The task has to be delegated to the host that C(netboot_sync_source) names, which the inventory
+        has to have.
+    type: str
+"""
+
+    TREE = r"""
+options:
+  src:
+    description:
+      - The assets tree on the source, the host that the module runs on.
+    type: path
+    default: /srv/netboot/assets
+  marker_names:
+    description:
+      - How the marker of an image may be named; C({stem}) is the name of the squashfs without its last
+        suffix.
+      - Where that is not C(.squashfs), it may be the whole name as well, so C(x.img.json) is a marker
+        of C(x.img).
+      - A C(.img) is an image where it is a squashfs by its content, or where a marker lies beside it.
+      - Where a marker fits two images alike, such as C(x.json) beside C(x.squashfs) and C(x.img), both
+        are held back. One with the whole name, such as C(x.img.json), belongs to that image alone.
+      - The marker must be strict JSON in UTF-8, without a byte order mark.
+    type: list
+    elements: str
+    default:
+      - '{stem}-kernel.json'
+      - '{stem}.json'
+      - '{stem}.squashfs.json'
+  pointers:
+    description:
+      - Patterns of the JSON files that name a kernel and so go last. Symlinks in the tree always go last.
+    type: list
+    elements: str
+    default:
+      - kernels/latest-kernel-version.json
+"""
