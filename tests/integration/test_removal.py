@@ -49,7 +49,7 @@ def test_too_many_are_refused_and_none_is_removed(fleet: Fleet) -> None:
     image = fleet.tree.add_image(NEXT)
     line = complaint(prepare(fleet, delete=True, max_delete=5), fleet.sites[SITE].ssh.address)
     assert "6 files would be removed, but max_delete allows 5: none was removed" in line
-    assert "netboot_sync_max_delete" in line
+    assert "Then raise max_delete." in line
     assert len(list((fleet.sites[SITE].assets / "old").iterdir())) == 6
     assert is_delivered(fleet, image)
     sync(fleet, delete=True, max_delete=6)

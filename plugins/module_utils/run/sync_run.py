@@ -49,6 +49,7 @@ class SyncRun:
         self._ledger = Ledger()
         self._attempt: Attempt | None = None  # the last one that had a session
         self._connect = connect or over_ssh(address, options, self.source, self._progress)
+        self.failures: list[str] = []  # in the last attempt, a line each
         self.transport = ""
         self.attempts = 0
 
@@ -73,11 +74,6 @@ class SyncRun:
     def warnings(self) -> list[str]:
         """What a user should know, a line each."""
         return self._ledger.warnings
-
-    @property
-    def failures(self) -> list[str]:
-        """What failed in the last attempt, a line each."""
-        return self._attempt.failures if self._attempt else []
 
     @property
     def left_for_later(self) -> str:
@@ -129,6 +125,7 @@ class SyncRun:
             self._attempt = Attempt(
                 server, self.source, self.options, self._ledger, known=self._known, progress=self._progress
             )
+            self.failures = self._attempt.failures
             try:
                 self._attempt.run()
             finally:

@@ -26,7 +26,7 @@ def test_all_kinds_of_steps_are_listed() -> None:
 
 @pytest.mark.parametrize("kind", STEPS, ids=lambda kind: kind.name)
 def test_every_step_has_a_method_and_words(kind: type[steps.Step]) -> None:
-    server = cast("CachingServer", None)  # nothing is done
+    server = cast(CachingServer, None)  # nothing is done
     source = SourceTree("/nowhere")
     executor = Executor(server, source, Comparing(server, source, Progress()), read_back=False, progress=Progress())
     assert kind in executor.kinds
