@@ -13,6 +13,7 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from .entries import image_name
 from .marker import marker_paths
 from .patterns import matches
 
@@ -51,8 +52,9 @@ def read_record(path: str) -> Record | None:
 
 def names_image(patterns: t.Sequence[str], image: str, markers: t.Iterable[str]) -> bool:
     """Tell whether a pattern names an image: by its squashfs, by a marker, or by the name that both begin with."""
-    stem = posixpath.splitext(image)[0]
-    return any(matches(path, patterns) for path in (image, stem, *markers))
+    # What follows the last dot of gnome-21.04 is a part of its name, and no suffix.
+    stems = [image.rpartition(".")[0]] if image_name(image) or image.lower().endswith(".img") else []
+    return any(matches(path, patterns) for path in (image, *stems, *markers))
 
 
 class Rename(t.NamedTuple):
