@@ -16,7 +16,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.withdrawal i
         pytest.param("prod/x", "prod/x.squashfs", "prod/x-kernel.json", True, id="without-suffix"),
         pytest.param("prod/x-kernel.json", "prod/x.squashfs", "prod/x-kernel.json", True, id="marker"),
         pytest.param("prod/x*", "prod/x.squashfs", "prod/x-kernel.json", True, id="wildcard"),
-        pytest.param("prod", "prod/x.squashfs", "prod/x-kernel.json", False, id="directory"),
+        pytest.param("prod", "prod/x.squashfs", "prod/x-kernel.json", True, id="directory"),
         pytest.param("prod/**", "prod/x.squashfs", "prod/x-kernel.json", True, id="all-below"),
         pytest.param("prod/x", "prod/x.SQSH", "prod/x.json", True, id="suffix-in-capitals"),
         pytest.param("prod/x86_64", "prod/x86_64.img", "prod/x86_64.json", True, id="img"),
