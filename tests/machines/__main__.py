@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``./dev machines``: bare machines become a fleet."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.lab.fleet import CHECKOUT
+from tests.lab.namespaces import OUTER_NETWORK, isolate, own_directory
+from tests.lab.process import LabError
+
+from .packages import Base
+from .story import Story
+
+BASE = CHECKOUT / ".cache" / "machines"
+
+
+def main(arguments: list[str]) -> int:
+    """Make what the machines are installed from, go where nobody else is, tell the story. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="./dev machines", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="one site less and fewer steps, in some minutes")
+    parser.add_argument("--base", type=Path, default=BASE, help="where the bare system and its packages are kept")
+    given = parser.parse_args(arguments)
+    base = Base(given.base)
+    if OUTER_NETWORK not in os.environ:
+        base.make()
+    isolate("tests.machines", arguments)
+    directory = own_directory(CHECKOUT, given.base, Path(sys.executable).parent)
+    started = time.monotonic()
+    story = Story(base, directory, short=given.short)
+    try:
+        story.tell()
+    finally:
+        story.end()
+    print(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        result = main(sys.argv[1:])
+    except LabError as exc:
+        sys.stderr.write(f"./dev machines: {exc}\n")
+        result = 1
+    sys.stdout.flush()
+    os._exit(result)
