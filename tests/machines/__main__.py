@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     story = Story(base, directory, short=given.short)
     try:
-        story.tell()
+        story.all()
     finally:
         story.end()
     print(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
