@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
-  - Takes the text of a known hosts file and returns it with the keys that are given for some hosts, in place of all that
-    it had for them, whether their names are hashed or not.
+  - Takes the text of a known hosts file and returns it with the keys that are given for some hosts, in place of all
+    that it had for them, whether their names are hashed or not.
   - What is there for other hosts stays, and so does what revokes a key or names an authority.
 positional: _input, hosts
 options:
@@ -23,8 +23,8 @@ options:
     required: true
   hosts:
     description:
-      - A list of dictionaries, one for each host, with its C(address), its C(port) if that is not 22, and C(keys), a list
-        of public keys as they are in C(.pub) files. An empty list takes the host away.
+      - A list of dictionaries, one for each host, with its C(address), its C(port) if that is not 22, and C(keys), a
+        list of public keys as they are in C(.pub) files. An empty list takes the host away.
     type: list
     elements: dict
     required: true

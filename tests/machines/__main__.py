@@ -18,6 +18,7 @@ from tests.lab.process import LabError
 from .packages import Base
 from .story import Story
 
+NO_SYSTEM = 3  # exit status where apt offers none, such as without a network
 BASE = CHECKOUT / ".cache" / "machines"
 
 
@@ -29,17 +30,27 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     base = Base(given.base)
     if OUTER_NETWORK not in os.environ:
-        base.make()
+        try:
+            base.make()
+        except LabError as exc:
+            sys.stderr.write(f"./dev machines: no bare system to begin with: {exc}\n")
+            return NO_SYSTEM
     isolate("tests.machines", arguments)
     directory = own_directory(CHECKOUT, given.base, Path(sys.executable).parent)
     started = time.monotonic()
-    story = Story(base, directory, short=given.short)
+    story = Story(base, directory, short=given.short, tell=tell)
     try:
         story.all()
     finally:
         story.end()
-    print(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
+    tell(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
     return 0
+
+
+def tell(line: str) -> None:
+    """Show a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

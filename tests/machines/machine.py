@@ -133,7 +133,15 @@ class Machine:
         first = next(self._first_processes(), None)
         if first is None:
             raise LabError(f"{self.name} has no first process any more")
-        enter = [find_program("nsenter", "util-linux"), f"--target={first}", "--mount", "--pid", "--uts", "--ipc", "--net"]
+        enter = [
+            find_program("nsenter", "util-linux"),
+            f"--target={first}",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--net",
+        ]
         enter.append("--wd=/")
         done = subprocess.run(
             [*enter, *words],
@@ -155,5 +163,9 @@ class Machine:
             with contextlib.suppress(OSError):
                 status = Path("/proc", str(pid), "status").read_text("ascii")
                 numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[1:]
-                if len(numbers) > 1 and numbers[-1] == "1" and Path("/proc", str(pid), "comm").read_text() == "systemd\n":
+                if (
+                    len(numbers) > 1
+                    and numbers[-1] == "1"
+                    and Path("/proc", str(pid), "comm").read_text() == "systemd\n"
+                ):
                     yield pid

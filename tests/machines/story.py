@@ -30,7 +30,7 @@ class Story:
     :arg tell: gets a line for each step that went well.
     """
 
-    def __init__(self, base: Base, directory: Path, *, short: bool, tell: Callable[[str], object] = print) -> None:
+    def __init__(self, base: Base, directory: Path, *, short: bool, tell: Callable[[str], object]) -> None:
         sites = {BARE: 0, FILLED: 0}
         if not short:
             # Room for the newest image and the reserve, and not for both.
@@ -38,7 +38,6 @@ class Story:
         self.short = short
         self.fleet = Fleet(base, directory, sites)
         self._tell = tell
-        self._commands = 0
 
     def all(self) -> None:
         """Everything, in its order."""
@@ -50,6 +49,8 @@ class Story:
         self.stolen_key()
         if not self.short:
             self.small_disk()
+            self.marker_required()
+            self.refused()
         self.reinstalled()
         self.removed()
 
@@ -74,6 +75,8 @@ class Story:
         shutil.copytree(tree.root, there, copy_function=shutil.copyfile)  # with times of its own
         for path in there.rglob("*"):
             os.chown(path, 1234, 1234)
+        # One that Ansible's modules can look at, so that check mode has more to say of it.
+        self._bring_python(FILLED)
         for name in (NETBOOT, BARE):
             expect(self.fleet.machines[name].run("which", "python3", check=False).returncode != 0, f"{name} has Python")
         names = ", ".join(self.fleet.machines)
@@ -83,22 +86,29 @@ class Story:
         """Check mode says what would be done, on machines without Python, and does nothing."""
         before = {name: _written(machine.root) for name, machine in self.fleet.machines.items()}
         run = self._play("look first", "onboard.yml", "--check", "--diff")
-        for name in self.fleet.machines:
+        for name in (NETBOOT, BARE):
             expect(f"{name}: has no Python for Ansible. Would install it" in _folded(run), f"{name}: not told", run)
+        for words in ("would install rsync, bubblewrap, nginx", "would give all in /srv/netboot/assets to netboot"):
+            expect(f"{FILLED}: {words}" in _folded(run), f"not told: {words}", run)
+        if not self.short:
+            self._bring_python(NETBOOT)
+            before[NETBOOT] = _written(self.fleet.netboot.root)
+            run = self._play("look first, with Python there", "onboard.yml", "--check", "--diff")
+            expect(f"{NETBOOT}: would install rsync, python3-paramiko, nginx" in _folded(run), "not told", run)
         for name, machine in self.fleet.machines.items():
             expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
 
     def onboard(self) -> None:
         """One command, and every site that has the room serves all images; what was there was not sent."""
         run = self._play("onboard", "onboard.yml", status=0 if self.short else 2)
-        expect(f"{BARE}: clients can boot {NEWEST}.squashfs, {OLDER}.squashfs" in _folded(run), "not told", run)
+        expect(f"{BARE}: clients can boot {OLDER}.squashfs, {NEWEST}.squashfs" in _folded(run), "not told", run)
         expect("did not have to be sent" in _line(run, f"{FILLED}: clients can boot"), "not told what was spared", run)
         for site in (BARE, FILLED):
             self._serves(site)
         # The same time is all that was missing there.
         ours, theirs = (root / f"{NEWEST}.squashfs" for root in (self.fleet.tree.root, self.fleet.assets(FILLED)))
         expect(int(ours.stat().st_mtime) == int(theirs.stat().st_mtime), "the tree that was there was not adopted", run)
-        self._tell(f"        {self._commands} commands, {run.seconds / 60:.1f} minutes from bare machines to images at all sites")
+        self._tell(f"        one command, {run.seconds / 60:.1f} minutes from bare machines to images at all sites")
 
     def what_clients_see(self) -> None:
         """Types, caching, ranges; nothing hidden, nothing of other owners by a link, no directory."""
@@ -147,6 +157,38 @@ class Story:
         expect(status == 200, f"{SMALL} has not even the newest image", run)
         self._tell(f"        {SMALL}, whose disk is small, serves the newest image, and the run said what to free")
 
+    def marker_required(self) -> None:
+        """With the option, a squashfs without its marker is refused; one that needs none is not."""
+        fleet, root = self.fleet, self.fleet.assets(BARE)
+        alone = "caching-server/netboot-caching-server.squashfs"
+        for path in ("prod/alone.squashfs", alone, "prod/alone.img"):
+            (root / path).parent.mkdir(exist_ok=True)
+            (root / path).write_bytes(b"hsqs")
+        words = ["--limit", BARE, "-e", "netboot_caching_server_web_marker_required=true"]
+        self._play("a squashfs wants its marker", "onboard.yml", *words)
+        expect(fleet.get(BARE, "/prod/alone.squashfs")[0] == 404, "a squashfs without its marker was served")
+        for path in (f"{NEWEST}.squashfs", alone, "prod/alone.img", "kernels/latest-kernel-version.json"):
+            expect(fleet.get(BARE, f"/{path}")[0] == 200, f"{path} was refused")
+        self._play("and again does not", "onboard.yml", "--limit", BARE)
+        expect(fleet.get(BARE, "/prod/alone.squashfs")[0] == 200, "the option stays after it is gone")
+
+    def refused(self) -> None:
+        """What would harm a machine is refused before anything is written there, in check mode as well."""
+        site = self.fleet.sites[BARE]
+        site.run("useradd", "--create-home", "joe")
+        for setting, said in (
+            ("netboot_sync_dest=/home/joe", "is the home directory of joe, or holds it"),
+            ("netboot_sync_dest=/var/www", "no directory of the system"),
+            ("netboot_sync_dest=/etc/netboot/assets", "no directory of the system"),
+            ("netboot_sync_dest=/etc/hostname", "no directory of the system"),
+            ("netboot_caching_server_user=joe netboot_sync_user=joe", "there is an account joe already"),
+            ("netboot_caching_server_web_port=22", "port 22 is taken by sshd"),
+        ):
+            for check in (["--check"], []):
+                run = self.fleet.play("onboard.yml", "--limit", BARE, "-e", setting, *check)
+                expect(run.status == 2 and said in _folded(run), f"{setting} was not refused", run)
+        self._tell("        refused: homes, directories of the system, accounts of others, ports of others")
+
     def reinstalled(self) -> None:
         """A site with a new host key is refused until the administrator trusts it anew, and then is as before."""
         fleet, site = self.fleet, self.fleet.sites[BARE]
@@ -157,7 +199,9 @@ class Story:
         site.boot()
         run = self._play("reinstalled, not yet trusted", "onboard.yml", "--limit", BARE, status=4)
         known = fleet.netboot.root / "etc" / "netboot" / "known_hosts"
-        expect(old in known.read_text("ascii"), "a host key was replaced though Ansible itself refused the new one", run)
+        expect(
+            old in known.read_text("ascii"), "a host key was replaced though Ansible itself refused the new one", run
+        )
         fleet.trust([site])
         run = self._play("reinstalled", "onboard.yml", "--limit", BARE)
         text = known.read_text("ascii")
@@ -188,10 +232,14 @@ class Story:
 
     def _play(self, what: str, playbook: str, *words: str, status: int = 0) -> Run:
         run = self.fleet.play(playbook, *words)
-        self._commands += 1
         expect(run.status == status, f"{playbook} ended with {run.status}, not {status}", run)
         self._tell(f"{run.seconds:4.0f} s  {what}: {playbook} {' '.join(words)}".rstrip())
         return run
+
+    def _bring_python(self, name: str) -> None:
+        machine = self.fleet.machines[name]
+        machine.run("apt-get", "-q", "update")
+        machine.run("apt-get", "-q", "install", "--yes", "--no-install-recommends", "python3", "python3-apt")
 
     def _serves(self, site: str) -> None:
         """Both images come from a site's web server as the netboot server's tree has them."""

@@ -38,7 +38,7 @@ try:
     try:
         from paramiko.sftp import int64
     except ImportError:  # before paramiko 3.0, such as Debian 12's
-        from paramiko.py3compat import long as int64
+        from paramiko.py3compat import long as int64  # type: ignore[import-not-found,no-redef]
 except ImportError:  # reported by the module, with missing_required_lib
     SFTPClient = object  # type: ignore[assignment,misc]
     SFTPError = Exception  # type: ignore[assignment,misc]
