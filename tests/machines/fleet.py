@@ -30,8 +30,9 @@ PATIENCE = 900.0
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a playbook came out: exit status, output, seconds, and for each host what the recap counts."""
+    """How a playbook came out: its arguments, exit status, output, seconds, and for each host what the recap counts."""
 
+    words: tuple[str, ...]
     status: int
     output: str
     seconds: float
@@ -40,10 +41,6 @@ class Run:
     def counted(self, what: str) -> dict[str, int]:
         """One column of the recap, such as ``changed``."""
         return {host: counts[what] for host, counts in self.recap.items()}
-
-    def task(self, name: str) -> str:
-        """What was printed for the last task of that name."""
-        return re.split(r"\n(?=TASK |PLAY |RUNNING )", self.output.rpartition(f": {name}] ")[2] or self.output)[0]
 
 
 class Fleet:
@@ -124,7 +121,7 @@ class Fleet:
         with log.open("wb") as output:
             status = Supervised(words, stdout=output, stderr=output, cwd=CHECKOUT, env=environment).wait(PATIENCE)
         text = log.read_text("utf-8", errors="replace")
-        run = Run(status, text, time.monotonic() - started, _recap(text))
+        run = Run(arguments, status, text, time.monotonic() - started, _recap(text))
         self.runs.append(run)
         return run
 

@@ -51,7 +51,7 @@ class Story:
             self.small_disk()
             self.marker_required()
             self.refused()
-        self.reinstalled()
+            self.reinstalled()
         self.removed()
 
     def end(self) -> None:
@@ -88,13 +88,13 @@ class Story:
         run = self._play("look first", "onboard.yml", "--check", "--diff")
         for name in (NETBOOT, BARE):
             expect(f"{name}: has no Python for Ansible. Would install it" in _folded(run), f"{name}: not told", run)
-        for words in ("would install rsync, bubblewrap, nginx", "would give all in /srv/netboot/assets to netboot"):
+        for words in ("would install bubblewrap, nginx, rsync", "would give all in /srv/netboot/assets to netboot"):
             expect(f"{FILLED}: {words}" in _folded(run), f"not told: {words}", run)
         if not self.short:
             self._bring_python(NETBOOT)
             before[NETBOOT] = _written(self.fleet.netboot.root)
             run = self._play("look first, with Python there", "onboard.yml", "--check", "--diff")
-            expect(f"{NETBOOT}: would install rsync, python3-paramiko, nginx" in _folded(run), "not told", run)
+            expect(f"{NETBOOT}: would install nginx, python3-paramiko, rsync" in _folded(run), "not told", run)
         for name, machine in self.fleet.machines.items():
             expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
 
@@ -123,23 +123,23 @@ class Story:
         expect(status == 404 and headers["Cache-Control"] == "no-store", f"no marker: {status} {headers}")
         (root / ".secret").write_text("hidden")
         (root / "prod" / "way-out").symlink_to("/etc/passwd")
+        os.chown(root / "prod" / "way-out", root.stat().st_uid, root.stat().st_gid, follow_symlinks=False)
         for path in ("/.secret", "/.netboot-sync/lock", "/prod/way-out", "/prod/", "/%2esecret"):
             expect(fleet.get(BARE, path)[0] in (403, 404), f"{path} was served")
         (root / ".secret").unlink()
         (root / "prod" / "way-out").unlink()
         log = (fleet.sites[BARE].root / "var/log/nginx/netboot-access.log").read_text("utf-8").splitlines()
-        said = json.loads(log[1])
-        expect(said["path"] == f"/{NEWEST}.squashfs" and said["status"] == 206, f"the access log says {said}")
+        ranges = [one for one in map(json.loads, log) if one["range"]]
+        expect({one["status"] for one in ranges} == {206}, f"the access log says of ranges: {ranges}")
         self._tell("        clients see markers that nobody caches, ranges, no hidden names and no way out")
 
     def nothing_to_do_any_more(self) -> None:
         """The same again changes nothing, nor does it in check mode."""
         sites = [] if self.short else ["--limit", f"{BARE},{FILLED}"]
-        for words in ([], ["--check", "--diff"]):
-            run = self._play(" ".join(["again", *words]), "onboard.yml", *sites, *words)
+        again = [("onboard.yml",), ("onboard.yml", "--check", "--diff"), ("sync.yml",)]
+        for playbook, *words in again[:1] if self.short else again:
+            run = self._play("again", playbook, *sites, *words)
             expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
-        run = self._play("sync", "sync.yml", *sites)
-        expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
 
     def stolen_key(self) -> None:
         """What the gate refuses, tried with the key that the netboot server has for the site."""
@@ -151,7 +151,7 @@ class Story:
 
     def small_disk(self) -> None:
         """A site that lacks the room has the newest image, and is told what is missing."""
-        run = self.fleet.runs[-4]
+        run = next(run for run in self.fleet.runs if "--check" not in run.words)
         expect(f"failed: {SMALL}" in run.output and "not enough space" in _folded(run), "not told", run)
         status, _, _ = self.fleet.get(SMALL, f"/{NEWEST}-kernel.json")
         expect(status == 200, f"{SMALL} has not even the newest image", run)
@@ -211,11 +211,12 @@ class Story:
     def removed(self) -> None:
         """A site is taken out: its clients first, then all that onboarding made there."""
         fleet, site = self.fleet, self.fleet.sites[FILLED]
-        run = self._play("all of them, by mistake", "offboard.yml", status=2)
-        expect("--limit" in run.output, "not told how to name one", run)
         words = ["--limit", FILLED, "-e", "netboot_offboard_grace=1"]
-        run = self._play("removed, look first", "offboard.yml", *words, "--check", "--diff")
-        self._serves(FILLED)
+        if not self.short:
+            run = self._play("all of them, by mistake", "offboard.yml", status=2)
+            expect("--limit" in run.output, "not told how to name one", run)
+            self._play("removed, look first", "offboard.yml", *words, "--check", "--diff")
+            self._serves(FILLED)
         run = self._play("removed", "offboard.yml", *words)
         expect(not list(fleet.assets(FILLED).rglob("*.json")), "markers are left", run)
         expect((fleet.assets(FILLED) / f"{NEWEST}.squashfs").exists(), "the tree went, too", run)
@@ -223,6 +224,8 @@ class Story:
         expect(site.run("getent", "passwd", "netboot", check=False).returncode == 2, "the account is left", run)
         known = (fleet.netboot.root / "etc" / "netboot" / "known_hosts").read_text("ascii")
         expect(site.address not in known and fleet.sites[BARE].address in known, "known hosts are left", run)
+        if self.short:
+            return
         run = self._play("removed, again", "offboard.yml", *words)
         expect(run.counted("changed")[FILLED] == 0, "it changed something", run)
         run = self._play("removed, and emptied", "offboard.yml", *words, "-e", "netboot_offboard_purge=true")
