@@ -106,6 +106,7 @@ prepare_machine() {
       dnf:ip) packages+=(iproute) ;;
       dnf:tc) packages+=(iproute-tc) ;;
       *:unshare | *:nsenter) packages+=(util-linux) ;;
+      *:systemd-nspawn) packages+=(systemd-container) ;;
       dnf:faketime) packages+=(libfaketime) ;;
       dnf:xdelta3) packages+=(xdelta) ;;
       dnf:shellcheck) packages+=(ShellCheck) ;;

@@ -47,7 +47,11 @@ def fill_in(inventory: Path, fleet: Fleet, netboot: CachingServer) -> None:
         variables = load(inventory / "group_vars" / f"{group}.yml")
         assert "ansible_user" in variables
         variables["ansible_user"] = user
-        if group == "caching_servers":
+        if group == "netboot_server":
+            # Nobody has made the account netboot here.
+            variables["ansible_become"] = False
+        else:
+            variables["netboot_sync_user"] = user
             variables["netboot_sync_private_key_file"] = str(fleet.key.private)
             variables["netboot_sync_known_hosts_file"] = str(fleet.known_hosts)
             variables["netboot_sync_src"] = str(fleet.tree.root)

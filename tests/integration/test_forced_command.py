@@ -19,7 +19,7 @@ from tests.lab.process import find_program
 from tests.lab.runs import IMAGE, NEXT, SITE, is_delivered, sync, wait_until
 from tests.lab.tree import flip_byte
 
-GATE = CHECKOUT / "roles" / "netboot_sync" / "files" / "netboot-sync-gate"
+GATE = CHECKOUT / "roles" / "netboot_caching_server" / "files" / "netboot-sync-gate"
 
 
 def sandbox_works() -> bool:

@@ -30,10 +30,15 @@ from .bounds import MAX_PACKET
 try:
     from paramiko import sftp as protocol
     from paramiko.message import Message
-    from paramiko.sftp import SFTPError, int64
+    from paramiko.sftp import SFTPError
     from paramiko.sftp_attr import SFTPAttributes
     from paramiko.sftp_client import SFTPClient
     from paramiko.ssh_exception import SSHException
+
+    try:
+        from paramiko.sftp import int64
+    except ImportError:  # before paramiko 3.0, such as Debian 12's
+        from paramiko.py3compat import long as int64  # type: ignore[import-not-found,no-redef]
 except ImportError:  # reported by the module, with missing_required_lib
     SFTPClient = object  # type: ignore[assignment,misc]
     SFTPError = Exception  # type: ignore[assignment,misc]

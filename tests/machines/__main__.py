@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``./dev machines``: bare machines become a fleet."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.lab.fleet import CHECKOUT
+from tests.lab.namespaces import OUTER_NETWORK, isolate, own_directory
+from tests.lab.process import LabError
+
+from .packages import Base
+from .story import Story
+
+NO_SYSTEM = 3  # exit status where apt offers none, such as without a network
+BASE = CHECKOUT / ".cache" / "machines"
+
+
+def main(arguments: list[str]) -> int:
+    """Make what the machines are installed from, go where nobody else is, tell the story. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="./dev machines", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="one site less and fewer steps, in some minutes")
+    parser.add_argument("--base", type=Path, default=BASE, help="where the bare system and its packages are kept")
+    given = parser.parse_args(arguments)
+    base = Base(given.base)
+    if OUTER_NETWORK not in os.environ:
+        try:
+            base.make()
+        except LabError as exc:
+            sys.stderr.write(f"./dev machines: no bare system to begin with: {exc}\n")
+            return NO_SYSTEM
+    isolate("tests.machines", arguments)
+    directory = own_directory(CHECKOUT, given.base, Path(sys.executable).parent)
+    started = time.monotonic()
+    story = Story(base, directory, short=given.short, tell=tell)
+    try:
+        story.all()
+    finally:
+        story.end()
+    tell(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def tell(line: str) -> None:
+    """Show a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        result = main(sys.argv[1:])
+    except LabError as exc:
+        sys.stderr.write(f"./dev machines: {exc}\n")
+        result = 1
+    sys.stdout.flush()
+    os._exit(result)

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A workstation with this checkout, and the bare machines that it is to make a fleet of."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.lab.fleet import CHECKOUT
+from tests.lab.process import Supervised
+from tests.lab.sshd import ClientKey
+from tests.lab.tree import AssetsTree
+
+from .machine import Machine, make_network
+from .packages import Base
+
+NETWORK = "10.86.0"
+NETBOOT = "netboot"
+PATIENCE = 900.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """How a playbook came out: its arguments, exit status, output, seconds, and for each host what the recap counts."""
+
+    words: tuple[str, ...]
+    status: int
+    output: str
+    seconds: float
+    recap: Mapping[str, Mapping[str, int]]
+
+    def counted(self, what: str) -> dict[str, int]:
+        """One column of the recap, such as ``changed``."""
+        return {host: counts[what] for host, counts in self.recap.items()}
+
+
+class Fleet:
+    """A netboot server and caching servers, all bare, and what the administrator has on the workstation.
+
+    :arg sites: name and size of the data disk in bytes (0: none) of each caching server.
+    """
+
+    def __init__(self, base: Base, directory: Path, sites: Mapping[str, int]) -> None:
+        self.directory = directory
+        self.key = ClientKey.create(directory / "workstation" / "id_ed25519")
+        self.known_hosts = directory / "workstation" / "known_hosts"
+        self.inventory = directory / "workstation" / "my-inventory"
+        places = enumerate({NETBOOT: 0, **sites}.items(), start=10)
+        self.machines = {
+            name: Machine(base, directory / "machines", name, f"{NETWORK}.{number}", disk=disk)
+            for number, (name, disk) in places
+        }
+        self.netboot = self.machines[NETBOOT]
+        self.sites = {name: self.machines[name] for name in sites}
+        self.runs: list[Run] = []
+
+    @property
+    def tree(self) -> AssetsTree:
+        """The assets tree on the netboot server."""
+        return AssetsTree(self.netboot.root / "srv" / "netboot" / "assets")
+
+    def assets(self, site: str) -> Path:
+        """The assets tree at a site without a data disk."""
+        return self.sites[site].root / "srv" / "netboot" / "assets"
+
+    def up(self) -> None:
+        """Install and boot all machines, and write what the administrator has: their host keys and the inventory."""
+        make_network(f"{NETWORK}.1")
+        for machine in self.machines.values():
+            machine.install(self.key.public)
+            machine.boot()
+        self.trust(self.machines.values())
+        shutil.copytree(CHECKOUT / "inventory.example", self.inventory)
+        (self.inventory / "hosts.yml").write_text(self.hosts(), "utf-8")
+
+    def down(self) -> None:
+        """Switch all machines off."""
+        for machine in self.machines.values():
+            machine.off()
+
+    def trust(self, machines: Iterable[Machine]) -> None:
+        """Have the administrator write down the host keys that the machines show on their consoles, for good."""
+        text = self.known_hosts.read_text("ascii") if self.known_hosts.exists() else ""
+        for machine in machines:
+            text = "".join(line for line in text.splitlines(True) if line.split()[0] != machine.address)
+            text += machine.known_hosts()
+        self.known_hosts.write_text(text, "ascii")
+
+    def hosts(self) -> str:
+        """The inventory of ten lines, as the README has it."""
+        sites = "".join(f"        {name}: {{ansible_host: {site.address}}}\n" for name, site in self.sites.items())
+        return (
+            "all:\n  children:\n    netboot_server:\n      hosts:\n"
+            f"        {NETBOOT}: {{ansible_host: {self.netboot.address}}}\n"
+            f"    caching_servers:\n      hosts:\n{sites}"
+        )
+
+    def play(self, playbook: str, *arguments: str) -> Run:
+        """Run a playbook of the checkout, as the administrator does."""
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        log = self.directory / "workstation" / "ansible.log"
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self.directory / "workstation" / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PRIVATE_KEY_FILE": str(self.key.private),
+            "ANSIBLE_SSH_COMMON_ARGS": f"-F none -o BatchMode=yes -o UserKnownHostsFile={self.known_hosts}",
+        }
+        words = [program, f"playbooks/{playbook}", "-i", str(self.inventory / "hosts.yml"), *arguments]
+        started = time.monotonic()
+        with log.open("wb") as output:
+            status = Supervised(words, stdout=output, stderr=output, cwd=CHECKOUT, env=environment).wait(PATIENCE)
+        text = log.read_text("utf-8", errors="replace")
+        run = Run(arguments, status, text, time.monotonic() - started, _recap(text))
+        self.runs.append(run)
+        return run
+
+    def get(self, host: str, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask a machine's web server: the status, the headers and the body of its answer."""
+        connection = http.client.HTTPConnection(self.machines[host].address, timeout=20)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+
+def _recap(text: str) -> dict[str, dict[str, int]]:
+    counts = {}
+    for line in text.rpartition("PLAY RECAP")[2].splitlines():
+        if found := re.match(r"(\S+)\s+: (ok=.*)", line):
+            pairs = (pair.split("=") for pair in found[2].split())
+            counts[found[1]] = {name: int(value) for name, value in pairs}
+    return counts

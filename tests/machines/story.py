@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens to the machines, step by step, and what must be so after each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.lab.process import LabError
+
+from .fleet import NETBOOT, Fleet, Run
+from .packages import Base
+from .thief import attempts
+
+BARE, FILLED, SMALL = "cache-berlin", "cache-hamburg", "cache-munich"
+OLDER = "prod/21-04-09-gnome-master-f1d734e"
+NEWEST = "prod/21-04-10-gnome-master-9c41d0b"
+RANDOM_BYTES = 4_000_000  # of the newest image; none of it can be made smaller
+
+
+class Story:
+    """Three machines in the short form, four in the whole; what is not as it should be raises LabError.
+
+    :arg tell: gets a line for each step that went well.
+    """
+
+    def __init__(self, base: Base, directory: Path, *, short: bool, tell: Callable[[str], object]) -> None:
+        sites = {BARE: 0, FILLED: 0}
+        if not short:
+            # Room for the newest image and the reserve, and not for both.
+            sites[SMALL] = 64 * 1024 * 1024 + 2 * RANDOM_BYTES
+        self.short = short
+        self.fleet = Fleet(base, directory, sites)
+        self._tell = tell
+
+    def all(self) -> None:
+        """Everything, in its order."""
+        self.bare_machines()
+        self.look_first()
+        self.onboard()
+        self.what_clients_see()
+        self.nothing_to_do_any_more()
+        self.stolen_key()
+        if not self.short:
+            self.small_disk()
+            self.marker_required()
+            self.refused()
+            self.reinstalled()
+        self.removed()
+
+    def end(self) -> None:
+        """Switch everything off."""
+        self.fleet.down()
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+
+    def bare_machines(self) -> None:
+        """The netboot server holds images; one site has them, too, carried there by whatever means."""
+        started = time.monotonic()
+        self.fleet.up()
+        tree = self.fleet.tree
+        tree.add_kernel()
+        tree.add_image(OLDER)
+        image = tree.add_image(NEWEST)
+        with image.squashfs.open("ab") as file:
+            file.write(os.urandom(RANDOM_BYTES))
+        os.utime(tree.image(OLDER).squashfs, (1_600_000_000, 1_600_000_000))
+        there = self.fleet.assets(FILLED)
+        shutil.copytree(tree.root, there, copy_function=shutil.copyfile)  # with times of its own
+        for path in there.rglob("*"):
+            os.chown(path, 1234, 1234)
+        # One that Ansible's modules can look at, so that check mode has more to say of it.
+        self._bring_python(FILLED)
+        for name in (NETBOOT, BARE):
+            expect(self.fleet.machines[name].run("which", "python3", check=False).returncode != 0, f"{name} has Python")
+        names = ", ".join(self.fleet.machines)
+        self._tell(f"{time.monotonic() - started:4.0f} s  bare machines: {names}")
+
+    def look_first(self) -> None:
+        """Check mode says what would be done, on machines without Python, and does nothing."""
+        before = {name: _written(machine.root) for name, machine in self.fleet.machines.items()}
+        run = self._play("look first", "onboard.yml", "--check", "--diff")
+        for name in (NETBOOT, BARE):
+            expect(f"{name}: has no Python for Ansible. Would install it" in _folded(run), f"{name}: not told", run)
+        for words in ("would install bubblewrap, nginx, rsync", "would give all in /srv/netboot/assets to netboot"):
+            expect(f"{FILLED}: {words}" in _folded(run), f"not told: {words}", run)
+        if not self.short:
+            self._bring_python(NETBOOT)
+            before[NETBOOT] = _written(self.fleet.netboot.root)
+            run = self._play("look first, with Python there", "onboard.yml", "--check", "--diff")
+            expect(f"{NETBOOT}: would install nginx, python3-paramiko, rsync" in _folded(run), "not told", run)
+        for name, machine in self.fleet.machines.items():
+            expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
+
+    def onboard(self) -> None:
+        """One command, and every site that has the room serves all images; what was there was not sent."""
+        run = self._play("onboard", "onboard.yml", status=0 if self.short else 2)
+        expect(f"{BARE}: clients can boot {OLDER}.squashfs, {NEWEST}.squashfs" in _folded(run), "not told", run)
+        expect("did not have to be sent" in _line(run, f"{FILLED}: clients can boot"), "not told what was spared", run)
+        for site in (BARE, FILLED):
+            self._serves(site)
+        # The same time is all that was missing there.
+        ours, theirs = (root / f"{NEWEST}.squashfs" for root in (self.fleet.tree.root, self.fleet.assets(FILLED)))
+        expect(int(ours.stat().st_mtime) == int(theirs.stat().st_mtime), "the tree that was there was not adopted", run)
+        self._tell(f"        one command, {run.seconds / 60:.1f} minutes from bare machines to images at all sites")
+
+    def what_clients_see(self) -> None:
+        """Types, caching, ranges; nothing hidden, nothing of other owners by a link, no directory."""
+        fleet, root = self.fleet, self.fleet.assets(BARE)
+        status, headers, body = fleet.get(BARE, f"/{NEWEST}-kernel.json")
+        expect(status == 200 and headers["Cache-Control"] == "no-store", f"the marker came with {headers}")
+        expect(headers["Content-Type"] == "application/json" and json.loads(body)["version"], f"a marker: {headers}")
+        status, headers, body = fleet.get(BARE, f"/{NEWEST}.squashfs", Range="bytes=0-3")
+        expect(status == 206 and body == b"hsqs", f"a range was answered with {status} {body!r}")
+        expect(headers["Content-Type"] == "application/octet-stream", f"the squashfs came as {headers}")
+        status, headers, _ = fleet.get(BARE, "/prod/none-kernel.json")
+        expect(status == 404 and headers["Cache-Control"] == "no-store", f"no marker: {status} {headers}")
+        (root / ".secret").write_text("hidden")
+        (root / "prod" / "way-out").symlink_to("/etc/passwd")
+        os.chown(root / "prod" / "way-out", root.stat().st_uid, root.stat().st_gid, follow_symlinks=False)
+        for path in ("/.secret", "/.netboot-sync/lock", "/prod/way-out", "/prod/", "/%2esecret"):
+            expect(fleet.get(BARE, path)[0] in (403, 404), f"{path} was served")
+        (root / ".secret").unlink()
+        (root / "prod" / "way-out").unlink()
+        log = (fleet.sites[BARE].root / "var/log/nginx/netboot-access.log").read_text("utf-8").splitlines()
+        ranges = [one for one in map(json.loads, log) if one["range"]]
+        expect({one["status"] for one in ranges} == {206}, f"the access log says of ranges: {ranges}")
+        self._tell("        clients see markers that nobody caches, ranges, no hidden names and no way out")
+
+    def nothing_to_do_any_more(self) -> None:
+        """The same again changes nothing, nor does it in check mode."""
+        sites = [] if self.short else ["--limit", f"{BARE},{FILLED}"]
+        again = [("onboard.yml",), ("onboard.yml", "--check", "--diff"), ("sync.yml",)]
+        for playbook, *words in again[:1] if self.short else again:
+            run = self._play("again", playbook, *sites, *words)
+            expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
+
+    def stolen_key(self) -> None:
+        """What the gate refuses, tried with the key that the netboot server has for the site."""
+        for what, words, refused in attempts(self.fleet, BARE):
+            done = self.fleet.netboot.run(*words, check=False)
+            expect(refused(done), f"the sync's key is good for this: {what}: {done.stdout[:200]}{done.stderr[:200]}")
+        self._serves(BARE)
+        self._tell("        the sync's key, in other hands, is good for images alone")
+
+    def small_disk(self) -> None:
+        """A site that lacks the room has the newest image, and is told what is missing."""
+        run = next(run for run in self.fleet.runs if "--check" not in run.words)
+        expect(f"failed: {SMALL}" in run.output and "not enough space" in _folded(run), "not told", run)
+        status, _, _ = self.fleet.get(SMALL, f"/{NEWEST}-kernel.json")
+        expect(status == 200, f"{SMALL} has not even the newest image", run)
+        self._tell(f"        {SMALL}, whose disk is small, serves the newest image, and the run said what to free")
+
+    def marker_required(self) -> None:
+        """With the option, a squashfs without its marker is refused; one that needs none is not."""
+        fleet, root = self.fleet, self.fleet.assets(BARE)
+        alone = "caching-server/netboot-caching-server.squashfs"
+        for path in ("prod/alone.squashfs", alone, "prod/alone.img"):
+            (root / path).parent.mkdir(exist_ok=True)
+            (root / path).write_bytes(b"hsqs")
+        words = ["--limit", BARE, "-e", "netboot_caching_server_web_marker_required=true"]
+        self._play("a squashfs wants its marker", "onboard.yml", *words)
+        expect(fleet.get(BARE, "/prod/alone.squashfs")[0] == 404, "a squashfs without its marker was served")
+        for path in (f"{NEWEST}.squashfs", alone, "prod/alone.img", "kernels/latest-kernel-version.json"):
+            expect(fleet.get(BARE, f"/{path}")[0] == 200, f"{path} was refused")
+        self._play("and again does not", "onboard.yml", "--limit", BARE)
+        expect(fleet.get(BARE, "/prod/alone.squashfs")[0] == 200, "the option stays after it is gone")
+
+    def refused(self) -> None:
+        """What would harm a machine is refused before anything is written there, in check mode as well."""
+        site = self.fleet.sites[BARE]
+        site.run("useradd", "--create-home", "joe")
+        for setting, said in (
+            ("netboot_sync_dest=/home/joe", "is the home directory of joe, or holds it"),
+            ("netboot_sync_dest=/var/www", "no directory of the system"),
+            ("netboot_sync_dest=/etc/netboot/assets", "no directory of the system"),
+            ("netboot_sync_dest=/etc/hostname", "no directory of the system"),
+            ("netboot_caching_server_user=joe netboot_sync_user=joe", "there is an account joe already"),
+            ("netboot_caching_server_web_port=22", "port 22 is taken by sshd"),
+        ):
+            for check in (["--check"], []):
+                run = self.fleet.play("onboard.yml", "--limit", BARE, "-e", setting, *check)
+                expect(run.status == 2 and said in _folded(run), f"{setting} was not refused", run)
+        self._tell("        refused: homes, directories of the system, accounts of others, ports of others")
+
+    def reinstalled(self) -> None:
+        """A site with a new host key is refused until the administrator trusts it anew, and then is as before."""
+        fleet, site = self.fleet, self.fleet.sites[BARE]
+        old = site.known_hosts().split()[2]
+        site.off()
+        site.uninstall()
+        site.install(fleet.key.public)
+        site.boot()
+        run = self._play("reinstalled, not yet trusted", "onboard.yml", "--limit", BARE, status=4)
+        known = fleet.netboot.root / "etc" / "netboot" / "known_hosts"
+        expect(
+            old in known.read_text("ascii"), "a host key was replaced though Ansible itself refused the new one", run
+        )
+        fleet.trust([site])
+        run = self._play("reinstalled", "onboard.yml", "--limit", BARE)
+        text = known.read_text("ascii")
+        expect(old not in text and all(line in text for line in site.known_hosts().splitlines()), "host keys", run)
+        self._serves(BARE)
+
+    def removed(self) -> None:
+        """A site is taken out: its clients first, then all that onboarding made there."""
+        fleet, site = self.fleet, self.fleet.sites[FILLED]
+        words = ["--limit", FILLED, "-e", "netboot_offboard_grace=1"]
+        if not self.short:
+            run = self._play("all of them, by mistake", "offboard.yml", status=2)
+            expect("--limit" in run.output, "not told how to name one", run)
+            self._play("removed, look first", "offboard.yml", *words, "--check", "--diff")
+            self._serves(FILLED)
+        run = self._play("removed", "offboard.yml", *words)
+        expect(not list(fleet.assets(FILLED).rglob("*.json")), "markers are left", run)
+        expect((fleet.assets(FILLED) / f"{NEWEST}.squashfs").exists(), "the tree went, too", run)
+        expect(not site.answers(80), "its web server still serves", run)
+        expect(site.run("getent", "passwd", "netboot", check=False).returncode == 2, "the account is left", run)
+        known = (fleet.netboot.root / "etc" / "netboot" / "known_hosts").read_text("ascii")
+        expect(site.address not in known and fleet.sites[BARE].address in known, "known hosts are left", run)
+        if self.short:
+            return
+        run = self._play("removed, again", "offboard.yml", *words)
+        expect(run.counted("changed")[FILLED] == 0, "it changed something", run)
+        run = self._play("removed, and emptied", "offboard.yml", *words, "-e", "netboot_offboard_purge=true")
+        expect(not list(fleet.assets(FILLED).iterdir()), "the tree is left", run)
+
+    # -- helpers ------------------------------------------------------------------------------------------------------
+
+    def _play(self, what: str, playbook: str, *words: str, status: int = 0) -> Run:
+        run = self.fleet.play(playbook, *words)
+        expect(run.status == status, f"{playbook} ended with {run.status}, not {status}", run)
+        self._tell(f"{run.seconds:4.0f} s  {what}: {playbook} {' '.join(words)}".rstrip())
+        return run
+
+    def _bring_python(self, name: str) -> None:
+        machine = self.fleet.machines[name]
+        machine.run("apt-get", "-q", "update")
+        machine.run("apt-get", "-q", "install", "--yes", "--no-install-recommends", "python3", "python3-apt")
+
+    def _serves(self, site: str) -> None:
+        """Both images come from a site's web server as the netboot server's tree has them."""
+        for name in (OLDER, NEWEST):
+            image = self.fleet.tree.image(name)
+            for path in (image.marker, image.squashfs):
+                status, _, body = self.fleet.get(site, f"/{path.relative_to(self.fleet.tree.root)}")
+                expect(status == 200 and body == path.read_bytes(), f"{site} answers {status} for {path.name}")
+
+
+def expect(true: bool, otherwise: str, run: Run | None = None) -> None:
+    """Raise LabError with *otherwise*, and the end of what *run* printed, unless it is *true*."""
+    if not true:
+        raise LabError(otherwise + (f"\n{run.output[-6000:]}" if run else ""))
+
+
+def _folded(run: Run) -> str:
+    """The output with the line breaks gone that are there for the terminal's width."""
+    return " ".join(run.output.replace("''", "'").split())
+
+
+def _line(run: Run, start: str) -> str:
+    text = _folded(run)
+    return text[text.index(start) :].partition(" ok: [")[0].partition(" PLAY")[0] if start in text else ""
+
+
+def _written(root: Path) -> set[str]:
+    """What is in the places that onboarding writes to."""
+    places = ("etc", "srv", "usr/bin", "usr/local", "var/lib/netboot", "var/lib/netboot-sync", "home")
+    return {str(path) for place in places for path in (root / place).rglob("*")}

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``./dev machines`` in its short form."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.lab.fleet import CHECKOUT
+from tests.lab.process import STANDARD_PATH
+
+PROGRAMS = ("apt-get", "debootstrap", "systemd-nspawn", "ip", "unshare", "nsenter")
+MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:{STANDARD_PATH}") is None]
+
+
+@pytest.mark.root
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(bool(MISSING), reason=f"./dev machines installs what is missing here: {', '.join(MISSING)}")
+def test_bare_machines_become_a_fleet() -> None:
+    command = [sys.executable, "-m", "tests.machines", "--short"]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if ended.returncode == 3:
+        pytest.skip(ended.stderr.strip())
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "All of it as it should be" in ended.stdout
