@@ -490,7 +490,9 @@ class Lane:
             elif there[path] != here[path]:
                 problems.append(f"{path} differs")
         if delete:
-            extra = sorted(path for path in there if path not in here and not path.startswith("local/"))
+            # What has its marker still is held back, and so is not removed, whether its squashfs is there or not.
+            held = {squashfs for marker, squashfs in self.ledger.markers().items() if marker in here}
+            extra = sorted(path for path in there.keys() - here.keys() - held if not path.startswith("local/"))
             problems += [f"{path} is too much" for path in extra]
         area = self.assets / WORK_AREA
         left = sorted(str(path.relative_to(area)) for path in area.rglob("*")) if area.exists() else []

@@ -118,7 +118,7 @@ def test_marker_is_set_aside(published: Fleet, pattern: str) -> None:
     [
         pytest.param({}, id="plain"),
         pytest.param({"delete": True, "max_delete": 0}, id="max-delete-0"),
-        pytest.param({"limit": NOTHING}, id="limit-0"),
+        pytest.param({"bandwidth_limit": NOTHING}, id="limit-0"),
         pytest.param({"exclude": ["prod/**"]}, id="not-chosen"),
         pytest.param({"only": ["dev/**"]}, id="not-this-time"),
     ],

@@ -322,8 +322,8 @@ def test_held_back_image_stays_as_it_is_there(change: Change) -> None:
     source = change(usual()).image("prod/b")
     plan = make_plan(source, usual())
     assert units(plan) == ["image prod/b.squashfs"]
-    assert list(plan.held_back) == [IMAGE]
-    assert plan.held_back[IMAGE]
+    assert [*plan.held_back, *plan.left_over] == [IMAGE]
+    assert {**plan.held_back, **plan.left_over}[IMAGE]
     assert IMAGE not in plan.unchanged
 
 
@@ -844,6 +844,20 @@ def test_max_delete(max_delete: int, refused: str) -> None:
         *delivery("prod/new-kernel.json"),
         *removals,
     ]
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_image_of_which_the_netboot_server_has_only_the_marker_is_left_over(renewed: bool) -> None:
+    """Whether that marker is the one at the site or a newer one: the squashfs that it was about is gone."""
+    source = usual()
+    if renewed:
+        source.marker("prod/a-kernel.json", {"version": KERNEL, "note": "renewed"}, mtime=NOON + 1)
+    source.drop(IMAGE)
+    for delete in (False, True):
+        plan = make_plan(source, usual(), delete=delete)
+        assert actions(plan) == []
+        assert "but its squashfs is gone, and its marker is still on the netboot server" in plan.left_over[IMAGE]
+        assert IMAGE not in plan.held_back
 
 
 def test_nothing_to_remove_is_allowed_by_any_max_delete() -> None:
