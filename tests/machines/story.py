@@ -21,7 +21,7 @@ from .thief import attempts
 BARE, FILLED, SMALL = "cache-berlin", "cache-hamburg", "cache-munich"
 OLDER = "prod/21-04-09-gnome-master-f1d734e"
 NEWEST = "prod/21-04-10-gnome-master-9c41d0b"
-RANDOM_BYTES = 4_000_000  # of the newest image; none of it can be made smaller
+RANDOM_BYTES = 4_000_000  # of each image; none of it can be made smaller
 
 
 class Story:
@@ -34,7 +34,7 @@ class Story:
         sites = {BARE: 0, FILLED: 0}
         if not short:
             # Room for the newest image and the reserve, and not for both.
-            sites[SMALL] = 64 * 1024 * 1024 + 2 * RANDOM_BYTES
+            sites[SMALL] = 64 * 1024 * 1024 + 3 * RANDOM_BYTES // 2
         self.short = short
         self.fleet = Fleet(base, directory, sites)
         self._tell = tell
@@ -66,10 +66,9 @@ class Story:
         self.fleet.up()
         tree = self.fleet.tree
         tree.add_kernel()
-        tree.add_image(OLDER)
-        image = tree.add_image(NEWEST)
-        with image.squashfs.open("ab") as file:
-            file.write(os.urandom(RANDOM_BYTES))
+        for name in (OLDER, NEWEST):
+            with tree.add_image(name).squashfs.open("ab") as file:
+                file.write(os.urandom(RANDOM_BYTES))
         os.utime(tree.image(OLDER).squashfs, (1_600_000_000, 1_600_000_000))
         there = self.fleet.assets(FILLED)
         shutil.copytree(tree.root, there, copy_function=shutil.copyfile)  # with times of its own
