@@ -26,7 +26,7 @@ lint() {
   check yamllint yamllint --strict .
   check shellcheck check_shell
   check requirements check_requirements
-  check generated env PYTHONPATH=.collections python scripts/generate.py --check
+  check generated env PYTHONPATH=.collections python -m scripts.generate --check
   check ansible-lint ansible-lint -q --offline --nocolor
   # It would leave a log in the home directory.
   check documentation env HOME="$root/.cache/lint" antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .

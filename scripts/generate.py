@@ -15,7 +15,10 @@ from typing import Any
 import yaml
 from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS, BY_NAME, OPTIONS, Option
 
+from scripts import rooms
+
 ROLE = Path("roles/netboot_sync")
+ARCHITECTURE = Path("ARCHITECTURE.md")
 MADE = "# Made by ./dev generate out of plugins/module_utils/options.py."
 WIDTH = 120
 # What a module needs to know of the assets tree on the host that it runs on.
@@ -113,10 +116,18 @@ def _attribute(name: str, options: Iterable[str]) -> str:
     return f'\n    {name} = r"""\n{text}"""\n'
 
 
+def architecture() -> str:
+    """The overview for people who work on it, with the picture of the rooms."""
+    begin, end = "<!-- rooms -->", "<!-- /rooms -->"
+    before, _, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(begin)
+    return f"{before}{begin}\n```mermaid\n{rooms.picture()}\n```\n{end}{rest.partition(end)[2]}"
+
+
 FILES = {
     Path("plugins/doc_fragments/sync_options.py"): fragment,
     ROLE / "meta" / "argument_specs.yml": argument_specs,
     ROLE / "defaults" / "main.yml": defaults,
+    ARCHITECTURE: architecture,
 }
 
 

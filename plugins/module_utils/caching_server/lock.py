@@ -31,11 +31,11 @@ from ..assets.entries import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from ..ssh.remote_commands import HOLD_LOCK
 from ..ssh.session import Session
+from ..transports.work_area import HOLDER
 
 LEASE = 30  # seconds
 BEAT = 5  # seconds
 _HOLDER_SIZE = 4096  # bytes
-HOLDER = ".holder"  # behind the path of the lock: the file that tells who holds it
 
 
 class Elsewhere(Exception):

@@ -33,7 +33,6 @@ import posixpath
 import typing as t
 
 from ..assets.entries import DIRECTORY, FILE, WORK_DIRECTORY, Entry
-from ..caching_server.lock import HOLDER
 from ..errors import SyncError
 from ..ssh.sftp import Budget, Sftp
 from .mounts import Mount, Mounts
@@ -45,6 +44,7 @@ UPLOAD = "upload-"
 # rsync's own temporary name of a file that it is receiving
 _TEMPORARY = f".{INCOMING}"
 LOCK = "lock"
+HOLDER = ".holder"  # behind the name of the lock: the file that tells who holds it
 
 
 def transfer_id(path: str) -> str:
