@@ -119,7 +119,7 @@ def _attribute(name: str, options: Iterable[str]) -> str:
 def architecture() -> str:
     """The overview for people who work on it, with the picture of the rooms."""
     begin, end = "<!-- rooms -->", "<!-- /rooms -->"
-    before, _, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(begin)
+    before, _begin, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(begin)
     return f"{before}{begin}\n```mermaid\n{rooms.picture()}\n```\n{end}{rest.partition(end)[2]}"
 
 

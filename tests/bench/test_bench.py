@@ -52,8 +52,8 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         pytest.param("complete rebuild,", 0.03, id="complete rebuild, share of the image"),
         pytest.param("first copy,", 1.03, id="first copy that was cut, to uncut"),
         # 1.03 for images of 300 MB: here the checksums of the basis, sent up a second time, are a larger part
-        # Without what arrived before the cut it would be 1.5. The difference of a small image is not much larger than what
-        # is on its way when the line is cut, which on a busy machine fills all buffers.
+        # Without what arrived before the cut it would be 1.5. The difference of a small image is not much larger than
+        # what is on its way when the line is cut, which on a busy machine fills all buffers.
         pytest.param("difference of the", 1.25, id="difference that was cut, to uncut"),
     ],
 )

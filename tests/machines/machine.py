@@ -162,7 +162,7 @@ class Machine:
         for pid in running.pids() if running else ():
             with contextlib.suppress(OSError):
                 status = Path("/proc", str(pid), "status").read_text("ascii")
-                numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[1:]
+                numbers = status.partition("NSpid:")[2].partition("\n")[0].split()
                 if (
                     len(numbers) > 1
                     and numbers[-1] == "1"

@@ -118,7 +118,7 @@ class Story:
         status, headers, body = fleet.get(BARE, f"/{NEWEST}.squashfs", Range="bytes=0-3")
         expect(status == 206 and body == b"hsqs", f"a range was answered with {status} {body!r}")
         expect(headers["Content-Type"] == "application/octet-stream", f"the squashfs came as {headers}")
-        status, headers, _ = fleet.get(BARE, "/prod/none-kernel.json")
+        status, headers, _body = fleet.get(BARE, "/prod/none-kernel.json")
         expect(status == 404 and headers["Cache-Control"] == "no-store", f"no marker: {status} {headers}")
         (root / ".secret").write_text("hidden")
         (root / "prod" / "way-out").symlink_to("/etc/passwd")
@@ -152,7 +152,7 @@ class Story:
         """A site that lacks the room has the newest image, and is told what is missing."""
         run = next(run for run in self.fleet.runs if "--check" not in run.words)
         expect(f"failed: {SMALL}" in run.output and "not enough space" in _folded(run), "not told", run)
-        status, _, _ = self.fleet.get(SMALL, f"/{NEWEST}-kernel.json")
+        status, _headers, _body = self.fleet.get(SMALL, f"/{NEWEST}-kernel.json")
         expect(status == 200, f"{SMALL} has not even the newest image", run)
         self._tell(f"        {SMALL}, whose disk is small, serves the newest image, and the run said what to free")
 
@@ -248,7 +248,7 @@ class Story:
         for name in (OLDER, NEWEST):
             image = self.fleet.tree.image(name)
             for path in (image.marker, image.squashfs):
-                status, _, body = self.fleet.get(site, f"/{path.relative_to(self.fleet.tree.root)}")
+                status, _headers, body = self.fleet.get(site, f"/{path.relative_to(self.fleet.tree.root)}")
                 expect(status == 200 and body == path.read_bytes(), f"{site} answers {status} for {path.name}")
 
 
