@@ -15,6 +15,7 @@ from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import OUTER_NETWORK, isolate, own_directory
 from tests.lab.process import LabError
 
+from . import report
 from .packages import Base
 from .story import Story
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     """Make what the machines are installed from, go where nobody else is, tell the story. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="./dev machines", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one site less and fewer steps, in some minutes")
+    parser.add_argument("--report", type=Path, help="write what happened to this file, as a page of the documentation")
     parser.add_argument("--base", type=Path, default=BASE, help="where the bare system and its packages are kept")
     given = parser.parse_args(arguments)
     base = Base(given.base)
@@ -44,6 +46,8 @@ def main(arguments: list[str]) -> int:
     finally:
         story.end()
     tell(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
+    if given.report:
+        given.report.write_text(report.page(story.lines, story.fleet.runs), encoding="utf-8")
     return 0
 
 

@@ -37,7 +37,8 @@ class Story:
             sites[SMALL] = 64 * 1024 * 1024 + 3 * RANDOM_BYTES // 2
         self.short = short
         self.fleet = Fleet(base, directory, sites)
-        self._tell = tell
+        self.lines: list[str] = []  # all that was told
+        self._show = tell
 
     def all(self) -> None:
         """Everything, in its order."""
@@ -53,6 +54,10 @@ class Story:
             self.refused()
             self.reinstalled()
         self.removed()
+
+    def _tell(self, line: str) -> None:
+        self.lines.append(line)
+        self._show(line)
 
     def end(self) -> None:
         """Switch everything off."""

@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happened to the machines, as a page of the documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .fleet import Run
+
+HEAD = """# Machines, as they were onboarded
+
+Written by `./dev machines --report docs/machines-tried.md`: machines with a systemd of their own, that had nothing but
+an SSH server, and no Python. How it is done is in [Sites](sites.md).
+
+"""
+
+
+def page(lines: Sequence[str], runs: Sequence[Run]) -> str:
+    """Each step with its seconds, and what the first whole run said at its end."""
+    steps = "".join(f"    {line.rstrip()}\n" for line in lines)
+    first = next(run for run in runs if "--check" not in run.words)
+    table = re.search(r"^caching server  came out.*?(?=\n(?:ok: |\n))", first.output, re.DOTALL | re.MULTILINE)
+    said = re.search(r"TASK \[Say what clients can boot now\].*?(?=\n\n)", first.output, re.DOTALL)
+    shown = "\n\n".join(found.group(0) for found in (table, said) if found)
+    quoted = "".join(f"    {line}".rstrip() + "\n" for line in shown.splitlines())
+    return f"{HEAD}{steps}\nWhat the first run said at its end:\n\n{quoted}"
