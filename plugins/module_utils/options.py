@@ -458,6 +458,21 @@ BY_NAME = {option.name: option for option in OPTIONS}
 ARGUMENTS = {option.name: option.spec() for option in OPTIONS if option.module}
 
 
+_NAMING = {"prefix": ""}
+
+
+def call_by_variables(prefix: str) -> None:
+    """Have this process call options by variables that begin with *prefix*; by their own names where it is empty."""
+    _NAMING["prefix"] = prefix
+
+
+def called(name: str) -> str:
+    """Return what whoever reads a message knows an option by: its name, or that of a variable."""
+    prefix = _NAMING["prefix"]
+    variable = BY_NAME[name].variable_name.removeprefix(PREFIX)
+    return prefix + variable if prefix and variable else name
+
+
 def default(name: str) -> t.Any:
     """Return the default of an option."""
     return BY_NAME[name].default

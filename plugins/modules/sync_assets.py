@@ -167,6 +167,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.target import r
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=options.ARGUMENTS, supports_check_mode=True)
+    options.call_by_variables(module.params["variables"] or "")
     trouble = requirements.paramiko_trouble()
     if trouble:
         module.fail_json(msg=f"{module.params['name'] or module.params['host']}: {trouble}")

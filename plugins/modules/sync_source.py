@@ -25,6 +25,9 @@ options:
   name:
     description: What this host is called in messages; the action plugin sets it to the inventory's name.
     type: str
+  variables:
+    description: What the names of variables begin with by which the caller knows the options, for the remedies.
+    type: str
   rsync:
     description:
       - Whether some caching server cannot do without rsync, so that it is an error where it is missing here. Else that
@@ -61,7 +64,7 @@ whole_files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netboot.syncer.plugins.module_utils import requirements
+from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
 
 
 def tree_trouble(src: str, name: str) -> str:
@@ -90,12 +93,14 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "src": {"type": "list", "elements": "path", "default": ["/srv/netboot/assets"]},
+            "src": {"type": "list", "elements": "path", "default": [options.default("src")]},
+            "variables": options.ARGUMENTS["variables"],
             "name": {"type": "str"},
             "rsync": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    options.call_by_variables(module.params["variables"] or "")
     name = module.params["name"] or "this host"
     too_old = requirements.python_trouble()
     if too_old:  # nor can it read the rest

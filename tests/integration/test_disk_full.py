@@ -43,7 +43,7 @@ def test_what_does_not_fit_is_not_begun(fleet: Fleet, mount: Mount, transport: s
     assert found[1] == str(assets)
     assert int(found[2]) == large.squashfs.stat().st_size
     assert RESERVE < int(found[3]) < RESERVE + 8 * MB
-    assert "netboot_sync_delete" in line
+    assert "let delete remove" in line
     assert run.images[large.path].sent_bytes == 0
     assert is_delivered(fleet, smaller)
     assert is_delivered(fleet, fleet.tree.image(IMAGE))

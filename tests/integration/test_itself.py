@@ -42,7 +42,7 @@ def test_the_tree_itself(fleet: Fleet, tmp_path: Path, where: Callable[[Fleet, P
     line = complaint(prepare(fleet, dest=str(dest), check_mode=check_mode), SITE)
     assert f"{SITE}: " in line
     assert "is the netboot server itself, and this directory is the tree that is to be copied" in line
-    assert "Set netboot_sync_address" in line
+    assert "Set host" in line
     assert listing(fleet.tree.root) == before
 
 

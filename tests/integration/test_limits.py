@@ -205,7 +205,7 @@ def test_the_windows_are_in_the_time_that_the_caching_server_tells(fleet: Fleet)
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["sftp-only"])
 def test_a_server_that_does_not_tell_its_time_is_warned_of_once(fleet: Fleet) -> None:
     run = sync(fleet, transport="sftp", bandwidth_limit=parse_limit("08:00-09:00: 5Mbit"))
-    assert [warning for warning in run.warnings if "netboot_sync_timezone" in warning] == run.warnings
+    assert [warning for warning in run.warnings if "Set timezone." in warning] == run.warnings
     assert len(run.warnings) == 1
     assert sync(fleet, transport="sftp", bandwidth_limit=parse_limit("5Mbit")).warnings == []
     assert (

@@ -63,7 +63,7 @@ def test_second_run_says_who_holds_it(fleet: Fleet, holder: Supervised) -> None:
         rf"\S+ on {re.escape(socket.gethostname())}, process {holder.pids()[0]}, since \d{{4}}-\d\d-\d\dT",
         line,
     )
-    assert "netboot_sync_lock_timeout" in line
+    assert "or raise lock_timeout." in line
     assert holder.wait(60) == 0
     assert is_delivered(fleet, fleet.tree.image(LARGE))
 

@@ -54,7 +54,7 @@ def test_rsync_cannot_be_used(
         monkeypatch.setenv("PATH", source_without(tmp_path / "bin", *lacking))
     line = complaint(prepare(fleet, transport="rsync"), fleet.sites[SITE].ssh.address)
     assert line.startswith(f"{fleet.sites[SITE].ssh.address}: {why}")
-    assert "netboot_sync_transport" in line
+    assert "set transport to sftp" in line
     image = add_large_image(fleet.tree, "prod/large", size=1_000_000)
     run = sync(fleet)
     assert run.transport == "sftp"

@@ -74,7 +74,8 @@ class Story:
         for name in (OLDER, NEWEST):
             with tree.add_image(name).squashfs.open("ab") as file:
                 file.write(os.urandom(RANDOM_BYTES))
-        os.utime(tree.image(OLDER).squashfs, (1_600_000_000, 1_600_000_000))
+        for path in (tree.image(OLDER).squashfs, tree.image(OLDER).marker):
+            os.utime(path, (1_600_000_000, 1_600_000_000))
         there = self.fleet.assets(FILLED)
         shutil.copytree(tree.root, there, copy_function=shutil.copyfile)  # with times of its own
         for path in there.rglob("*"):

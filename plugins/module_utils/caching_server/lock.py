@@ -29,6 +29,7 @@ import uuid
 
 from ..assets.entries import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
+from ..options import called
 from ..ssh.remote_commands import HOLD_LOCK
 from ..ssh.session import Session
 from ..transports.work_area import HOLDER
@@ -149,7 +150,7 @@ class Lock:
         return LockHeld(
             f"another run works on this caching server: {holder}",
             path=self._path,
-            remedy=f"This one waited {self._timeout} s; let the other finish, or raise netboot_sync_lock_timeout.",
+            remedy=f"This one waited {self._timeout} s; let the other finish, or raise {called('lock_timeout')}.",
         )
 
 

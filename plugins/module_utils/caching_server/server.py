@@ -23,6 +23,7 @@ from ..limits import site_time
 from ..limits.bandwidth import NO_LIMIT, Limit
 from ..limits.throttle import Throttle
 from ..limits.uplink import Uplink
+from ..options import called
 from ..progress import Progress
 from ..source.tree import SourceTree
 from ..ssh import itself, remote_commands
@@ -99,7 +100,7 @@ class SshCachingServer:
             if limit.windows:
                 self.warnings.append(
                     "the caching server does not tell its local time, so the windows of bandwidth_limit are taken in"
-                    " that of the netboot server. Set netboot_sync_timezone."
+                    f" that of the netboot server. Set {called('timezone')}."
                 )
         return Throttle(limit, zone=zone, uplink=uplink)
 
@@ -159,13 +160,13 @@ class SshCachingServer:
                 raise SyncError(
                     "the destination is not there, and neither is the directory above it",
                     path=self.dest,
-                    remedy="Mount or make it on the caching server, or set netboot_sync_dest.",
+                    remedy=f"Mount or make it on the caching server, or set {called('dest')}.",
                 )
         elif self._look(f"{self.dest}/.") is None:
             raise SyncError(
                 "the destination is no directory",
                 path=self.dest,
-                remedy="Move it away on the caching server, or set netboot_sync_dest.",
+                remedy=f"Move it away on the caching server, or set {called('dest')}.",
             )
 
     def open_for_writing(self) -> None:
@@ -213,7 +214,7 @@ class SshCachingServer:
         with contextlib.suppress(OSError):
             self._sftp.remove_directory(f"{self._area.root}/proof-{self._area.run}")
         if self._wanted_transport == "rsync":
-            raise SyncError(_ELSEWHERE, remedy="Set netboot_sync_transport to sftp.")
+            raise SyncError(_ELSEWHERE, remedy=f"Set {called('transport')} to sftp.")
         self.warnings = [one for one in self.warnings if not one.startswith(_ONLY_SFTP)]
         self._warn(f"{_ONLY_SFTP}: {_ELSEWHERE}")
         self.abilities = self.abilities.without_files()

@@ -13,6 +13,7 @@ import typing as t
 
 from ..assets.entries import Entry, parents
 from ..errors import SyncError
+from ..options import called
 from ..ssh import remote_commands
 from ..ssh.session import Session
 from ..ssh.sftp import Sftp, Space
@@ -77,7 +78,7 @@ class Trial:
             raise SyncError(
                 "it is a mount point on the caching server, which no file can replace",
                 path=path,
-                remedy="Unmount it there, or leave it out by netboot_sync_exclude.",
+                remedy=f"Unmount it there, or leave it out by {called('exclude')}.",
             )
         directory = self._nearest(path)
         full = f"{self._dest}/{directory}" if directory else self._base
@@ -86,7 +87,7 @@ class Trial:
             raise SyncError(
                 f"{mount.path} is a file system of its own on the caching server, and mounted read-only",
                 path=path,
-                remedy=f"Mount it writable, or leave it out by netboot_sync_exclude; it is {self._dest}/{mount.path}.",
+                remedy=f"Mount it writable, or leave it out by {called('exclude')}; it is {self._dest}/{mount.path}.",
             )
         if full in self._proven or self._can_write(full) is not False:
             return
@@ -187,5 +188,5 @@ class Trial:
         return SyncError(
             f"not enough space in {where}: {entry.size} bytes and a reserve of {RESERVE} are needed, {there}",
             path=entry.path,
-            remedy="Free some, or let netboot_sync_delete remove what the netboot server no longer holds.",
+            remedy=f"Free some, or let {called('delete')} remove what the netboot server no longer holds.",
         )

@@ -19,6 +19,7 @@ import time
 import uuid
 
 from ..errors import SyncError
+from ..options import called
 from .bandwidth import fair_shares
 
 REFRESH = 0.4  # seconds between two looks at the others
@@ -95,7 +96,7 @@ class Uplink:
             f"the transfers cannot agree on their shares of the uplink ({what})",
             path=self._directory,
             host="netboot server",
-            remedy="Remove that directory, or leave netboot_sync_uplink_limit out.",
+            remedy=f"Remove that directory, or leave {called('uplink_limit')} out.",
         )
 
     # The share

@@ -11,6 +11,7 @@ import typing as t
 from .. import states
 from ..assets.entries import DIRECTORY, kernel_version_of
 from ..assets.withdrawal import BY_NAME
+from ..options import called
 from . import withdrawals
 from .draft import Draft
 from .steps import Gone, Remove, Step, Unit
@@ -99,7 +100,7 @@ def _refusal(draft: Draft, going: t.Collection[str], max_delete: int) -> str:
     if len(going) > max_delete:
         return (
             f"{len(going)} files would be removed, but max_delete allows {max_delete}: none was removed."
-            " Is the netboot server's tree whole? Then raise max_delete."
+            f" Is the netboot server's tree whole? Then raise {called('max_delete')}."
         )
     return ""
 

@@ -20,6 +20,7 @@ from ..assets.evidence import Evidence
 from ..assets.marker import MAX_SIZE
 from ..assets.withdrawal import read_record, record_path
 from ..errors import SourceChanged, SourceUnreadable, SyncError, source_remedy, source_trouble
+from ..options import called
 
 BLOCK = 1024 * 1024  # bytes read at once
 _LARGEST_TIME = 2**32 - 1  # SFTP version 3 has 32 bits for a time
@@ -69,7 +70,7 @@ class SourceTree:
                 "the assets tree is not there",
                 path=self.root,
                 host="netboot server",
-                remedy="Mount it, or set netboot_sync_src to where it is.",
+                remedy=f"Mount it, or set {called('src')} to where it is.",
             ) from error
         except OSError as error:
             raise self._no_tree(source_trouble("list", error), source_remedy(error)) from error

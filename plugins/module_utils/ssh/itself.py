@@ -24,6 +24,7 @@ import uuid
 
 from ..assets.entries import WORK_DIRECTORY
 from ..errors import SyncError
+from ..options import called
 
 if t.TYPE_CHECKING:
     from .sftp import Sftp
@@ -98,7 +99,7 @@ def refusal(where: str, dest: str, what: str) -> SyncError:
     return SyncError(
         f"{where} is the netboot server itself, and this directory {what}: nothing was changed",
         path=dest,
-        remedy="Set netboot_sync_address (or ansible_host, ansible_port) to where the site's own SSH server is.",
+        remedy=f"Set {called('host')} (or ansible_host, ansible_port) to where the site's own SSH server is.",
     )
 
 

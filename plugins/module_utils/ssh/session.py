@@ -15,6 +15,7 @@ import socket
 import typing as t
 
 from ..errors import AccessRefused, ConnectionTrouble, SyncError
+from ..options import called
 from .conversation import Answer, Conversation, frame
 from .settings import Address, Effective, resolve
 from .sftp import Sftp
@@ -254,7 +255,7 @@ class Session:
         except UnicodeError as error:  # Python's own codec for names, before any is looked up
             raise SyncError(
                 f"{settings.hostname} cannot be the name of a host: a part of it is empty, too long or not allowed",
-                remedy="Set netboot_sync_address or ansible_host.",
+                remedy=f"Set {called('host')} or ansible_host.",
             ) from error
         # paramiko leaves Nagle's algorithm on: a small request would wait some 30 ms for the answer to the one before.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -293,7 +294,7 @@ class Session:
         if isinstance(error, _UnknownHostKey) or "not found in known_hosts" in text:
             return AccessRefused(
                 f"the host key of {self.where} is not known",
-                remedy=f"Put its line into {files}, or set netboot_sync_host_key_checking to accept-new.",
+                remedy=f"Put its line into {files}, or set {called('host_key_checking')} to accept-new.",
             )
         if isinstance(error, paramiko.PasswordRequiredException):
             return AccessRefused("the private key has a passphrase", remedy="Use an agent, or a key without one.")
@@ -314,11 +315,11 @@ class Session:
                 f"the private key cannot be read ({error.strerror})",
                 path=str(error.filename),
                 host="netboot server",
-                remedy="Set netboot_sync_private_key_file to a key that the user of the module may read.",
+                remedy=f"Set {called('private_key_file')} to a key that the user of the module may read.",
             )
         if isinstance(error, socket.gaierror):
             return ConnectionTrouble(
-                f"the name {self.settings.hostname} is not known", remedy="Set netboot_sync_address or ansible_host."
+                f"the name {self.settings.hostname} is not known", remedy=f"Set {called('host')} or ansible_host."
             )
         if isinstance(error, ConnectionRefusedError):
             return ConnectionTrouble(
@@ -340,7 +341,7 @@ class Session:
                 remedy="Does the line stand, is its sshd overloaded (MaxStartups), is it the right port?",
             )
         if isinstance(error, ValueError) or ("key" in text.lower() and "private" in text.lower()):
-            return AccessRefused(f"the private key is of no use ({text})", remedy="Set netboot_sync_private_key_file.")
+            return AccessRefused(f"the private key is of no use ({text})", remedy=f"Set {called('private_key_file')}.")
         return ConnectionTrouble(f"no SSH session with {self.where} ({text})", remedy="Look at the log of its sshd.")
 
 
@@ -394,7 +395,7 @@ if paramiko is not None:
                     f"the new host key cannot be remembered ({error.strerror})",
                     path=self._file,
                     host="netboot server",
-                    remedy="Let the user that the module runs as write it, or set netboot_sync_known_hosts_file.",
+                    remedy=f"Let the user that the module runs as write it, or set {called('known_hosts_file')}.",
                 ) from error
 
         def _append(self, line: str) -> None:

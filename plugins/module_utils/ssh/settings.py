@@ -125,7 +125,7 @@ def resolve(address: Address) -> Effective:
     if status != 0:
         raise SyncError(
             f"OpenSSH does not take these settings: {errors.decode('utf-8', 'replace').strip()[-500:]}",
-            remedy="Mend the netboot_sync_* connection settings, or the ssh_config of the user on the netboot server.",
+            remedy="Mend host, port, user and keys, or the ssh_config of the user on the netboot server.",
         )
     return _read(os.fsdecode(output), address)
 

@@ -23,6 +23,7 @@ from ..assets.entries import FILE, Entry
 from ..errors import ConnectionTrouble, SourceChanged, SourceUnreadable, SyncError, printable
 from ..limits.relay import die_with_parent
 from ..limits.throttle import Relayed, Throttle
+from ..options import called
 from ..progress import Progress
 from ..source.tree import SourceTree
 from ..ssh.bounds import run_bounded
@@ -72,22 +73,22 @@ def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True)
     if not there.has_shell and there.complains:
         return (
             f"no rsync on the caching server. There is no shell for that user: {there.complains.rstrip('.')}."
-            " Give it one, or set netboot_sync_transport to sftp."
+            f" Give it one, or set {called('transport')} to sftp."
         )
     for version, where in ((here, "the netboot server"), (there.rsync, "the caching server")):
         if not version:
-            return f"no rsync on {where}. Install it there, or set netboot_sync_transport to sftp."
+            return f"no rsync on {where}. Install it there, or set {called('transport')} to sftp."
         if version < OLDEST:
             found = ".".join(str(part) for part in version)
-            remedy = f"Install {oldest} or newer, or set netboot_sync_transport to sftp."
+            remedy = f"Install {oldest} or newer, or set {called('transport')} to sftp."
             return f"rsync {found} on {where} is too old. {remedy}"
     if there.prints:
         return (
             f"the login of that user prints text ({there.prints[:80]}), which rsync cannot take."
-            " Let its .bashrc print nothing where there is no terminal, or set netboot_sync_transport to sftp."
+            f" Let its .bashrc print nothing where there is no terminal, or set {called('transport')} to sftp."
         )
     if not has_client:
-        return "no OpenSSH client on the netboot server. Install it there, or set netboot_sync_transport to sftp."
+        return f"no OpenSSH client on the netboot server. Install it there, or set {called('transport')} to sftp."
     return ""
 
 
@@ -236,7 +237,7 @@ class RsyncTransport:
             raise SyncError(
                 f"rsync, or the login on the caching server, prints text without end ({start})",
                 path=entry.path,
-                remedy="Look at its .bashrc and its rsync, or set netboot_sync_transport to sftp.",
+                remedy=f"Look at its .bashrc and its rsync, or set {called('transport')} to sftp.",
             )
         if process.returncode == 0:
             return transferred(said)
@@ -254,7 +255,7 @@ class RsyncTransport:
                 "the login of that user prints text, which rsync cannot take",
                 path=entry.path,
                 remedy="Let its .bashrc print nothing where there is no terminal,"
-                " or set netboot_sync_transport to sftp.",
+                f" or set {called('transport')} to sftp.",
             )
         if "No space left on device" in errors:
             return DiskFull("the disk of the caching server is full", path=entry.path)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab.fleet import CHECKOUT
 
-GATE = CHECKOUT / "roles" / "netboot_sync" / "files" / "netboot-sync-gate"
+GATE = CHECKOUT / "roles" / "netboot_caching_server" / "files" / "netboot-sync-gate"
 ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 X86_64, I386, AARCH64, ARM, RISCV64 = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028, 0xC00000F3
 CREATES, READS, TEMPORARY = 0x241, 0, 0x410002
