@@ -141,7 +141,7 @@ def main() -> int:
     found = stale()
     if "--check" in sys.argv[1:]:
         for path in found:
-            sys.stdout.write(f"{path}: it is not what options.py says: run ./dev generate\n")
+            sys.stdout.write(f"{path}: it is not what the source says: run ./dev generate\n")
         return 1 if found else 0
     for path in found:
         path.write_text(FILES[path](), encoding="utf-8")
