@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from . import around, deciding, going, limits, line, planning, run, site, source
+from . import around, assets, going, limits, line, planning, run, site, source
 
 MUTANTS = (
     *planning.MUTANTS,
-    *deciding.MUTANTS,
+    *assets.MUTANTS,
     *source.MUTANTS,
     *site.MUTANTS,
     *going.MUTANTS,

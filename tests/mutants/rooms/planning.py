@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..mutant import Mutant
 
-PLANNER = "tests/unit/plugins/module_utils/planning/test_planner.py"
+UNIT = "tests/unit/plugins/module_utils/planning"
 MODEL = "tests/model/test_protocol.py::test_no_order_of_steps_shows_a_partial_image"
 
 MUTANTS = (
@@ -50,19 +50,19 @@ MUTANTS = (
         "the markers of a replaced kernel are not withdrawn",
         old="if promise.chosen and not swap:",
         new="if False:",
-        test=f"{PLANNER}::test_kernel_that_changes_hides_its_images_only_for_the_swap",
+        test=f"{UNIT}/test_kernel_units.py::test_kernel_that_changes_hides_its_images_only_for_the_swap",
     ),
     Mutant(
         "kernel and initrd are swapped one after the other under a visible marker",
         old="swap = times[promise.marker] == 1 and promise.marker not in draft.withdrawn and draft.is_held(promise)",
         new="swap = promise.marker not in draft.withdrawn and draft.is_held(promise)",
-        test=f"{PLANNER}::test_kernel_that_changes_hides_its_images_only_for_the_swap",
+        test=f"{UNIT}/test_kernel_units.py::test_kernel_that_changes_hides_its_images_only_for_the_swap",
     ),
     Mutant(
         "a marker whose squashfs is lost stays visible",
         old="withdrawals.broken(draft)",
         new="pass",
-        test=f"{PLANNER}::test_marker_without_its_closure_is_withdrawn_first",
+        test=f"{UNIT}/test_withdrawals.py::test_marker_without_its_closure_is_withdrawn_first",
     ),
     Mutant(
         "the look before the marker leaves out the initrd",
@@ -71,13 +71,13 @@ MUTANTS = (
         needs = tuple(entry for entry in image.requires if not entry.path.endswith("/initrd"))
         return ((image.squashfs,) if image.squashfs else ()) + draft.led_to(image) + needs
         """,
-        test=f"{PLANNER}::test_confirmed_is_all_that_the_marker_promises",
+        test=f"{UNIT}/test_image_units.py::test_confirmed_is_all_that_the_marker_promises",
     ),
     Mutant(
         "a file that no client can read counts as published",
         old="return there is not None and there.closed and self.fits(entry)",
         new="return False",
-        test=f"{PLANNER}::test_file_that_only_its_owner_can_read_is_opened",
+        test=f"{UNIT}/test_draft.py::test_file_that_only_its_owner_can_read_is_opened",
     ),
     Mutant(
         "a sync writes through a symlink that it finds",
@@ -89,13 +89,13 @@ MUTANTS = (
         for above in ():
             entry = self.there.tree.get(above)
         """,
-        test=f"{PLANNER}::test_obstacle",
+        test=f"{UNIT}/test_draft.py::test_obstacle",
     ),
     Mutant(
         "files are removed although the marker that promises them stays",
         old="if not staying:",
         new="if True:",
-        test=f"{PLANNER}::test_kernel_that_a_marker_there_names_stays",
+        test=f"{UNIT}/test_removals.py::test_kernel_that_a_marker_there_names_stays",
     ),
     Mutant(
         "what lies outside the selection is removed, too",
@@ -104,7 +104,7 @@ MUTANTS = (
         and path not in ours
         """,
         new="and path not in ours",
-        test=f"{PLANNER}::test_nothing_outside_the_selection_is_removed",
+        test=f"{UNIT}/test_removals.py::test_nothing_outside_the_selection_is_removed",
     ),
     Mutant(
         "what lies where the netboot server cannot look is removed",
@@ -116,31 +116,31 @@ MUTANTS = (
         "more is removed than max_delete allows",
         old="if len(going) > max_delete:",
         new="if False:",
-        test=f"{PLANNER}::test_max_delete",
+        test=f"{UNIT}/test_removals.py::test_max_delete",
     ),
     Mutant(
         "an empty source empties every site",
         old="if all(entry.kind == DIRECTORY for entry in draft.source.values()):",
         new="if False:",
-        test=f"{PLANNER}::test_nothing_is_removed_for_an_empty_source",
+        test=f"{UNIT}/test_removals.py::test_nothing_is_removed_for_an_empty_source",
     ),
     Mutant(
         "a marker is withdrawn that the run is not about",
         old="chosen=all(self._rules.selection.has(image) for image in images),",
         new="chosen=True,",
-        test=f"{PLANNER}::test_marker_outside_the_selection_is_not_withdrawn",
+        test=f"{UNIT}/test_withdrawals.py::test_marker_outside_the_selection_is_not_withdrawn",
     ),
     Mutant(
         "a marker promises no kernel",
         old="paths = (*images, *kernel)",
         new="paths = images",
-        test=f"{PLANNER}::test_marker_without_its_closure_is_withdrawn_first",
+        test=f"{UNIT}/test_withdrawals.py::test_marker_without_its_closure_is_withdrawn_first",
         within="promises",
     ),
     Mutant(
         "a pointer moves on before the kernel that it names",
         old='draft.single("pointer", entry, tuple(wanted))',
         new='draft.single("pointer", entry)',
-        test=f"{PLANNER}::test_json_pointer_confirms_its_kernel",
+        test=f"{UNIT}/test_pointer_units.py::test_json_pointer_confirms_its_kernel",
     ),
 )
