@@ -127,3 +127,22 @@ def test_rsync_goes_by_the_same_known_hosts(fleet: Fleet, checking: str) -> None
     refused = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert refused.returncode == 255
     assert "Host key verification failed" in refused.stderr
+
+
+@pytest.mark.parametrize("checking", ["true", "accept-new"])
+@pytest.mark.parametrize("also_known", [True, False])
+def test_revoked_key_is_refused_and_not_learned(fleet: Fleet, checking: str, *, also_known: bool) -> None:
+    known = fleet.known_hosts.read_text("ascii")
+    revoked = f"@revoked * {' '.join(known.split()[1:3])}\n"
+    before = revoked + (known if also_known else "")
+    fleet.known_hosts.write_text(before, "ascii")
+    line = complaint(prepare(fleet, host_key_checking=checking, retries=3), fleet.sites[SITE].ssh.address)
+    assert f"is revoked in {fleet.known_hosts}" in line
+    assert fleet.known_hosts.read_text("ascii") == before
+    assert not is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+def test_key_of_an_authority_is_no_key_of_the_host(fleet: Fleet) -> None:
+    known = fleet.known_hosts.read_text("ascii")
+    fleet.known_hosts.write_text(f"@cert-authority {known}", "ascii")
+    assert "is not known" in complaint(prepare(fleet), fleet.sites[SITE].ssh.address)

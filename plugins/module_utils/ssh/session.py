@@ -62,7 +62,7 @@ class Session:
         settings = self.settings
         client = paramiko.SSHClient()
         known_hosts = self._load_known_hosts(client)
-        policies = {"true": paramiko.RejectPolicy, "false": paramiko.MissingHostKeyPolicy}
+        policies = {"true": _Strict, "false": paramiko.MissingHostKeyPolicy}
         if self.address.host_key_checking == "accept-new":
             client.set_missing_host_key_policy(_AcceptNew(known_hosts, write=self._remember))
         else:
@@ -291,6 +291,11 @@ class Session:
                 f"the host key of {self.where} is not the known one: it was reinstalled, or somebody is between",
                 remedy=f"Ask its keeper, and only then replace the line in {files}.",
             )
+        if isinstance(error, _RevokedHostKey):
+            return AccessRefused(
+                f"the host key of {self.where} is revoked in {files}",
+                remedy="Whoever has it may be somebody else: give that machine another key.",
+            )
         if isinstance(error, _UnknownHostKey) or "not found in known_hosts" in text:
             return AccessRefused(
                 f"the host key of {self.where} is not known",
@@ -356,10 +361,24 @@ class _UnknownHostKey(Exception):
     """The host key is not known, and may not be learned."""
 
 
+class _RevokedHostKey(Exception):
+    """The host key is known as one that nobody may accept any more."""
+
+
 if paramiko is not None:
 
     class _KnownHosts(paramiko.HostKeys):
         """Known hosts as OpenSSH reads them: it skips a line that it cannot read, where paramiko gives up the file."""
+
+        _entries: list[HostKeyEntry]  # of paramiko's class, which does not declare it
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._revoked: set[bytes] = set()
+
+        def revokes(self, key: paramiko.PKey) -> bool:
+            """Tell whether a key must not be accepted, whatever else is known of it."""
+            return key.asbytes() in self._revoked
 
         def read(self, name: str) -> None:
             """Add what a file says. Raises :class:`OSError`."""
@@ -368,14 +387,37 @@ if paramiko is not None:
                     words = line.split()
                     if not words or words[0].startswith("#"):
                         continue
+                    revoked = words[0] == "@revoked"
+                    if words[0].startswith("@"):
+                        words = words[1:] if revoked else []  # of an authority, paramiko knows nothing
                     with contextlib.suppress(Exception):  # paramiko has a kind for each way to spoil a line
                         entry = HostKeyEntry.from_line(" ".join(words))
                         if entry is not None:
                             # A hashed name is not decoded before it is compared.
                             self._hostname_matches("", entry)  # type: ignore[attr-defined]
-                            self._entries.append(entry)  # type: ignore[attr-defined]
+                            if revoked:
+                                self._revoked.add(entry.key.asbytes())
+                            else:
+                                self._entries.append(entry)
+            self._entries = [entry for entry in self._entries if not self.revokes(entry.key)]
 
-    class _AcceptNew(paramiko.MissingHostKeyPolicy):
+    class _RefuseRevoked(paramiko.MissingHostKeyPolicy):
+        """Refuse a key that known hosts revoke; a known host with such a key counts as one that is not known."""
+
+        def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+            """Raise :class:`_RevokedHostKey`."""
+            if client._system_host_keys.revokes(key):  # type: ignore[attr-defined]
+                raise _RevokedHostKey(hostname)
+
+    class _Strict(_RefuseRevoked):
+        """Refuse every key that is not known."""
+
+        def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+            """Raise :class:`_UnknownHostKey`."""
+            super().missing_host_key(client, hostname, key)
+            raise _UnknownHostKey(hostname)
+
+    class _AcceptNew(_RefuseRevoked):
         """Take the key of a host seen for the first time, and remember it as OpenSSH's ``accept-new`` does."""
 
         def __init__(self, known_hosts: t.Sequence[str], *, write: bool) -> None:
@@ -384,6 +426,7 @@ if paramiko is not None:
 
         def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
             """Append the line. A host that has another key already is not one seen for the first time."""
+            super().missing_host_key(client, hostname, key)
             if client._system_host_keys.lookup(hostname):  # type: ignore[attr-defined]
                 raise _UnknownHostKey(hostname)
             if not self._write:
