@@ -14,7 +14,19 @@ import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.ledger import visible_files
-from tests.lab.runs import IMAGE, SITE, actions, add_large_image, complaint, is_delivered, meanwhile, prepare, sync
+from tests.lab.runs import (
+    IMAGE,
+    NEXT,
+    SITE,
+    actions,
+    add_large_image,
+    complaint,
+    is_delivered,
+    meanwhile,
+    prepare,
+    sync,
+)
+from tests.lab.strange_disk import Quirks, StrangeDisk
 
 pytestmark = pytest.mark.root
 MB = 1_000_000
@@ -124,3 +136,18 @@ def test_not_even_a_lease_fits(fleet: Fleet, mount: Mount) -> None:
     (assets / ".junk").unlink()
     sync(fleet, lock_timeout=0)
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
+
+
+@pytest.mark.parametrize("transport", ["rsync", "sftp"])
+def test_quota_is_told_as_that(
+    fleet: Fleet, strange_disk: Callable[[Path, Quirks], StrangeDisk], transport: str
+) -> None:
+    strange_disk(fleet.sites[SITE].assets, Quirks(quota=MB))
+    small = fleet.tree.image(IMAGE)
+    large = add_large_image(fleet.tree, NEXT, size=3 * MB)
+    line = complaint(prepare(fleet, transport=transport), fleet.sites[SITE].ssh.address)
+    assert "quota" in line
+    assert large.path in line
+    assert "Raise it on the caching server, or free some." in line
+    assert is_delivered(fleet, small)
+    assert not is_delivered(fleet, large)

@@ -44,6 +44,7 @@ class Quirks:
         (``ignored``).
     :ivar links: False: there are no hard links.
     :ivar keeps_ctime: False: the time of the last change of the inode is that of the content.
+    :ivar quota: bytes of all files, beyond which a write fails as it does where a quota is used up; 0 for none.
     """
 
     folds: bool = False
@@ -53,6 +54,7 @@ class Quirks:
     modes: Literal["kept", "ignored", "refused"] = "kept"
     links: bool = True
     keeps_ctime: bool = True
+    quota: int = 0
 
 
 FOLDING = Quirks(folds=True)  # ext4 with casefold, APFS, NTFS

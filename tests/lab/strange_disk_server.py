@@ -135,7 +135,15 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
         return os.pread(fh, size, offset)
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:  # noqa: ARG002
+        if self._quirks.quota:
+            more = max(offset + len(data) - os.fstat(fh).st_size, 0)
+            if more and self._used() + more > self._quirks.quota:
+                raise OSError(errno.EDQUOT, "quota")
         return os.pwrite(fh, data, offset)
+
+    def _used(self) -> int:
+        found = (os.path.join(above, name) for above, _unused, names in os.walk(self._backing) for name in names)
+        return sum(os.lstat(path).st_size for path in found)
 
     def truncate(self, path: str, length: int, fh: int | None = None) -> int:
         os.truncate(fh if fh is not None else self._real(path), length)
