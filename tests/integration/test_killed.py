@@ -94,6 +94,12 @@ def wait_for_bytes(fleet: Fleet) -> None:
     wait_until(lambda: line.bytes_up > 500_000 and is_delivered(fleet, image, OTHER), "bytes on the line")
 
 
+def only(found: Callable[[], list[int]]) -> int:
+    """Return the one process that is left: what worked for the other site ends a moment after its image is there."""
+    wait_until(lambda: len(found()) == 1, "the end of what works for the other site")
+    return found()[0]
+
+
 def ended(run: Run) -> None:
     """Wait for the end of the playbook, and of all that works for it anywhere."""
     wait_until(lambda: run.status is not None, "the playbook's end")
@@ -113,7 +119,7 @@ def assert_nothing_is_published_and_the_lock_is_free(fleet: Fleet) -> None:
 def test_a_killed_worker_fails_its_host_alone(two: Fleet, start: Callable[..., Run]) -> None:
     run = start()
     wait_for_bytes(two)
-    (worker,) = run.workers()
+    worker = only(run.workers)
     os.kill(worker, signal.SIGKILL)
     ended(run)
     assert run.status == 2, run.output
@@ -151,7 +157,7 @@ def test_nothing_works_on_without_the_main_process(
 def test_a_killed_module_is_told_as_that(two: Fleet, start: Callable[..., Run]) -> None:
     run = start()
     wait_for_bytes(two)
-    (module,) = run.modules()
+    module = only(run.modules)
     os.kill(module, signal.SIGKILL)
     ended(run)
     assert run.status == 2, run.output
@@ -231,7 +237,7 @@ def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
     line.stall()
     with Run(two, "-e", "netboot_sync_survey_from=1") as run:
         wait_until(lambda: line.connections > 0, "the survey")
-        (worker,) = run.workers()
+        worker = only(run.workers)
         os.kill(worker, signal.SIGKILL)
         ended(run)
         assert run.status not in (None, 0)
