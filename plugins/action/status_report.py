@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows the state of the fleet, and makes what is written of it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.netboot.syncer.plugins.plugin_utils import fleet_report
+
+display = Display()
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
+    """Works on the control node alone, for all hosts of the play at once."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Show the table, and return the texts."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        looks = self._task.args.get("looks")
+        if not isinstance(looks, list) or set(self._task.args) - {"looks", "page"}:
+            raise AnsibleActionFail("status_report: it takes looks, a list of results of fleet_status, and page")
+        found = [one["status"] for one in looks if "status" in one]
+        sites: dict[str, t.Any] = {}
+        for one in found:
+            sites.update(one["sites"])
+        generated = max((str(one["generated"]) for one in found), default=None)
+        if generated is None:
+            return {**result, "failed": True, "msg": "nothing is known of any site"}
+        status: dict[str, t.Any] = {"schema": 1, "generated": generated, "sites": dict(sorted(sites.items()))}
+        for line in fleet_report.lines(status):
+            display.display(line)
+        text = json.dumps(status, indent=1)
+        page = ""
+        if self._task.args.get("page"):
+            # What ends a script ends it wherever it stands, in a text as well.
+            embedded = json.dumps(status, separators=(",", ":")).replace("<", "\\u003c")
+            with open(self._find_needle("files", str(self._task.args["page"])), encoding="utf-8") as file:
+                page = file.read().replace("@STATUS@", embedded)
+        behind = [name for name, one in status["sites"].items() if one["state"] != "in_line"]
+        return {
+            **result,
+            "changed": False,
+            "json": f"{text}\n",
+            "metrics": fleet_report.metrics(status),
+            "page": page,
+            "not_in_line": behind,
+        }

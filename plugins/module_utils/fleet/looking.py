@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at caching servers: what each holds, since when, what is on its way, and how much room is left. Read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import queue
+import threading
+import time
+import typing as t
+
+from ..assets.entries import FILE, WORK_DIRECTORY, Entry, Tree
+from ..assets.inventory import Rules, find_images
+from ..assets.marker import MAX_SIZE
+from ..caching_server.listing import list_tree
+from ..errors import AccessRefused, ConnectionTrouble, SyncError
+from ..limits.site_time import named_zone, own_zone
+from ..run.target import Target
+from ..source.tree import SourceTree
+from ..ssh import remote_commands
+from ..ssh.session import Session
+from ..ssh.sftp import Budget, Sftp
+from ..transports.work_area import BASIS, transfer_id
+from . import image_states
+
+THREADS = 32
+PATIENCE = 45.0  # seconds that all looks together may take, for each hundred caching servers begun
+
+IN_LINE = "in_line"
+BEHIND = "behind"
+LEFT_FOR_LATER = "left_for_later"
+UNREACHABLE = "unreachable"
+FAILED = "failed"
+
+# Names come in on standard input, so that none is a part of a shell's text.
+_TIMES = r"""
+cd -- "$1" 2>/dev/null || exit 0
+xargs -0 stat -c '%Z %n' -- 2>/dev/null | while IFS= read -r line; do say "$line"; done
+"""
+
+
+class Remote:
+    """The tree of a caching server over one session."""
+
+    def __init__(self, session: Session, dest: str) -> None:
+        self._session = session
+        self._sftp: Sftp = session.sftp()
+        self._dest = dest.rstrip("/")
+        self.warnings: list[str] = []
+
+    def tree(self) -> Tree:
+        """List it. Raises :class:`SyncError` where there is none, or it cannot be read."""
+        if self._sftp.look(self._dest + "/.") is None:
+            raise SyncError(
+                "the assets tree is not there", path=self._dest, remedy="Mount it, or set netboot_sync_dest."
+            )
+        return list_tree(self._dest, self._entries, self.warnings.append).tree
+
+    def _entries(self, full: str, budget: Budget) -> list[Entry]:
+        try:
+            return self._sftp.list(full, budget)
+        except FileNotFoundError:
+            return []
+
+    def disk_free(self) -> int | None:
+        """Return the bytes that can still be filled, or None where that is not told."""
+        space = self._sftp.space(self._dest)
+        return space.available if space is not None else None
+
+    def contents(self, entries: t.Iterable[Entry]) -> dict[str, bytes]:
+        """Return the contents of markers."""
+        small = [entry for entry in entries if entry.kind == FILE and entry.size <= MAX_SIZE]
+        return {entry.path: self._sftp.read(f"{self._dest}/{entry.path}", entry.size) for entry in small}
+
+    def changed(self, paths: t.Sequence[str]) -> dict[str, float]:
+        """Return when each file came to have its name; nothing where no shell tells it."""
+        plain = [path for path in paths if "\n" not in path]
+        if not plain:
+            return {}
+        names = b"".join(os.fsencode(path) + b"\0" for path in plain)
+        found: dict[str, float] = {}
+        for line in self._session.run(_TIMES, self._dest, stdin=names).lines:
+            seconds, _unused, path = line.partition(" ")
+            if seconds.isdigit() and path in plain:
+                found[path] = float(seconds)
+        return found
+
+    def arrived(self, paths: t.Iterable[str]) -> dict[str, int]:
+        """Return of each file that is on its way how many bytes lie in the work area."""
+        root = f"{self._dest}/{WORK_DIRECTORY}"
+        wanted = {transfer_id(path): path for path in paths}
+        budget = Budget()
+        there = [entry.path for entry in self._entries(root, budget) if entry.path in wanted] if wanted else []
+        found = {}
+        for name in there:
+            sizes = [
+                one.size for one in self._entries(f"{root}/{name}", budget) if one.kind == FILE and one.path != BASIS
+            ]
+            found[wanted[name]] = max(sizes, default=0)
+        return found
+
+    def digests(self, entries: t.Sequence[Entry]) -> list[str]:
+        """Return the SHA-256 of files, worked out there; empty where that cannot be."""
+        files = [(f"{self._dest}/{entry.path}", entry.size) for entry in entries]
+        if not files or not remote_commands.probe(self._session, self._dest).hashes:
+            return [""] * len(files)
+        return remote_commands.hash_files(self._session, files)
+
+
+@contextlib.contextmanager
+def opened(target: Target) -> t.Iterator[Remote]:
+    """Open a session to a caching server, to look at it. Raises :class:`SyncError`."""
+    with Session(target.address, remember=False) as session:
+        try:
+            yield Remote(session, target.options.dest)
+        except Exception as error:
+            trouble = session.in_words(error, target.options.dest)
+            if trouble is None or trouble is error:
+                raise
+            raise trouble from error
+
+
+def markers_of(tree: Tree, rules: Rules) -> list[Entry]:
+    """Return the markers of a tree."""
+    return [tree[path] for path in find_images(tree, rules).pairs]
+
+
+@dataclasses.dataclass
+class Found:
+    """What was found at a site; times are seconds since the epoch."""
+
+    state: str
+    reason: str = ""
+    images: dict[str, image_states.ImageState] = dataclasses.field(default_factory=dict)
+    behind_images: int = 0
+    behind_seconds: int = 0
+    disk_free: int | None = None
+
+
+def look(target: Target, source: SourceTree, *, now: float) -> Found:
+    """Look at one caching server. Trouble is what it found."""
+    options = target.options
+    try:
+        inventory = source.inventory(options.rules, lambda _image: False)
+        with opened(target) as remote:
+            there = remote.tree()
+            waiting = [image.path for image in inventory.images if image.ready and image.path not in there]
+            found = image_states.of_site(
+                inventory, source.tree, there, options.rules, now=now, arrived=remote.arrived(waiting)
+            )
+            shown = {one.marker: one for one in found.images.values() if one.marker in there}
+            for path, since in remote.changed(sorted(shown)).items():
+                shown[path].since = since
+            free = remote.disk_free()
+    except (ConnectionTrouble, AccessRefused) as error:
+        return Found(UNREACHABLE, error.line())
+    except SyncError as error:
+        return Found(FAILED, error.line())
+    state, reason = _verdict(target, found, now)
+    return Found(state, reason, found.images, found.behind_images, found.behind_seconds, free)
+
+
+def _verdict(target: Target, found: image_states.SiteState, now: float) -> tuple[str, str]:
+    stale = sum(one.state == image_states.WITHDRAWN for one in found.images.values())
+    if stale:
+        return BEHIND, f"{stale} images that were withdrawn by name are still there"
+    if not found.behind_images:
+        return IN_LINE, ""
+    limit, zone = target.options.bandwidth_limit, target.options.timezone
+    moment = datetime.datetime.fromtimestamp(now, named_zone(zone) if zone else own_zone())
+    if limit.rate_at(moment) == 0:
+        return LEFT_FOR_LATER, limit.why_not(moment)
+    images = "1 image is" if found.behind_images == 1 else f"{found.behind_images} images are"
+    return BEHIND, f"{images} not there yet"
+
+
+def look_at_all(targets: t.Sequence[Target], *, now: float) -> dict[str, Found]:
+    """Look at many, a number of them at a time; one that hangs is given up, and holds up nobody."""
+    sources: dict[str, SourceTree] = {}
+    troubles: dict[str, str] = {}
+    for src in {one.options.src for one in targets}:
+        source = SourceTree(src)
+        try:
+            source.scan()
+            sources[src] = source
+        except SyncError as error:
+            troubles[src] = error.line()
+    for rules, src in {(one.options.rules, one.options.src) for one in targets}:
+        if src in sources:
+            sources[src].inventory(rules, lambda _image: False)  # once, before many threads ask for it
+    found = {one.name: Found(FAILED, troubles[one.options.src]) for one in targets if one.options.src in troubles}
+    waiting: queue.SimpleQueue[Target] = queue.SimpleQueue()
+    asked = [one for one in targets if one.options.src in sources]
+    for one in asked:
+        waiting.put(one)
+    done: queue.Queue[tuple[str, Found]] = queue.Queue()
+
+    def work() -> None:
+        while True:
+            try:
+                one = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                result = look(one, sources[one.options.src], now=now)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is this site's, and no other's
+                result = Found(FAILED, f"the look at it failed ({type(error).__name__}: {error})")
+            done.put((one.name, result))
+
+    for number in range(min(THREADS, len(asked))):
+        threading.Thread(target=work, name=f"look {number}", daemon=True).start()
+    end = time.monotonic() + PATIENCE * (1 + len(asked) / 100)
+    for _number in asked:
+        try:
+            name, result = done.get(timeout=max(end - time.monotonic(), 0.001))
+        except queue.Empty:
+            break
+        found[name] = result
+    late = Found(UNREACHABLE, "it does not answer in time")
+    return {one.name: found.get(one.name, late) for one in targets}
+
+
+def inventory_of(src: str, rules: Rules) -> tuple[SourceTree, dict[str, image_states.ImageState]]:
+    """Return the tree of this host, and its images. Raises :class:`SyncError`."""
+    source = SourceTree(src)
+    source.scan()
+    return source, image_states.of_source(source.inventory(rules, lambda _image: False), source.tree)

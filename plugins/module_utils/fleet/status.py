@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""status.json: what was found at each site, with what earlier looks knew. Pure."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ..assets.patterns import matches
+from ..errors import printable
+from . import image_states
+from .looking import FAILED, UNREACHABLE, Found
+
+SCHEMA = 1
+MAX_SIZE = 64 * 1024 * 1024  # bytes of a status.json that is read again
+_SAMPLES = 15
+_BETWEEN_SAMPLES = 6 * 3600  # seconds
+_LEAST_TIME = 86400  # seconds that samples have to span before a pace is told
+
+
+def rfc3339(moment: float) -> str:
+    """Return a time as status.json has it."""
+    return datetime.datetime.fromtimestamp(int(moment), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_time(text: t.Any) -> float | None:
+    """Return what :func:`rfc3339` wrote, or None."""
+    try:
+        parsed = datetime.datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def document(found: t.Mapping[str, Found], *, now: float, previous: t.Any = None) -> dict[str, t.Any]:
+    """Return the content of status.json; ``previous`` is the one before, whatever is in it."""
+    known = _dict(previous)
+    before = _dict(known.get("sites")) if known.get("schema") == SCHEMA else {}
+    sites = {}
+    for name, one in sorted(found.items()):
+        sites[printable(name)] = _site(one, _dict(before.get(printable(name))), now)
+    return {"schema": SCHEMA, "generated": rfc3339(now), "sites": sites}
+
+
+def _site(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t.Any]:
+    if found.state in (UNREACHABLE, FAILED):
+        return _not_seen(found, before, now)
+    earlier = _dict(before.get("images"))
+    samples = _samples(before.get("disk_samples"), found.disk_free, now)
+    return {
+        "state": found.state,
+        "reason": printable(found.reason),
+        "seen": rfc3339(now),
+        "behind_images": found.behind_images,
+        "behind_seconds": found.behind_seconds,
+        "disk_free": found.disk_free,
+        "disk_days": _days_until_full(samples),
+        "disk_samples": samples,
+        "images": {
+            printable(path): _image(one, earlier.get(printable(path)), now)
+            for path, one in sorted(found.images.items())
+        },
+    }
+
+
+def _image(one: image_states.ImageState, before: t.Any, now: float) -> dict[str, t.Any]:
+    since = rfc3339(one.since) if one.since is not None else None
+    if since is None:
+        same = (
+            isinstance(before, dict) and before.get("state") == one.state and read_time(before.get("since")) is not None
+        )
+        since = before["since"] if same else rfc3339(now)
+    return {
+        "state": one.state,
+        "since": since,
+        "percent": one.percent,
+        "reason": printable(one.reason),
+        "size": one.size,
+    }
+
+
+def _not_seen(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t.Any]:
+    """Return what is known of a site that could not be looked at: what it had when it was seen last."""
+    seen = read_time(before.get("seen"))
+    behind = _int(before.get("behind_images")) or 0
+    base = _int(before.get("behind_seconds_seen", before.get("behind_seconds"))) or 0
+    # Each look adds the time since the one that came through, not since the last one.
+    seconds = base + int(max(now - seen, 0)) if behind and seen is not None else base
+    return {
+        "state": found.state,
+        "reason": printable(found.reason),
+        "seen": before.get("seen") if seen is not None else None,
+        "behind_images": behind,
+        "behind_seconds": seconds,
+        "behind_seconds_seen": base,
+        "disk_free": _int(before.get("disk_free")),
+        "disk_days": None,
+        "disk_samples": _samples(before.get("disk_samples"), None, now),
+        "images": _dict(before.get("images")),
+    }
+
+
+def _dict(value: t.Any) -> dict[str, t.Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _int(value: t.Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _samples(before: t.Any, free: int | None, now: float) -> list[list[int]]:
+    found = [
+        one
+        for one in (before if isinstance(before, list) else [])
+        if isinstance(one, list) and len(one) == 2 and all(type(number) is int for number in one)
+    ]
+    if free is not None:
+        if len(found) > 1 and now - found[-2][0] < _BETWEEN_SAMPLES:
+            found.pop()
+        found.append([int(now), free])
+    return found[-_SAMPLES:]
+
+
+def _days_until_full(samples: t.Sequence[t.Sequence[int]]) -> float | None:
+    """Return in how many days nothing is free any more, at the pace of late; None where it does not fill up."""
+    if not samples or samples[-1][0] - samples[0][0] < _LEAST_TIME:
+        return None
+    (begin, most), (end, free) = samples[0], samples[-1]
+    lost = most - free
+    return round(free / lost * (end - begin) / 86400, 1) if lost > 0 else None
+
+
+def have(document: t.Mapping[str, t.Any], pattern: str) -> tuple[list[str], list[str]]:
+    """Return the sites at which all images that a pattern names are published, and the others.
+
+    An image that a site is not to hold does not count for it; a site that holds none of these counts as one that waits.
+    """
+    ready: list[str] = []
+    waiting: list[str] = []
+    for name, site in document["sites"].items():
+        named = [one["state"] for path, one in site["images"].items() if _names(pattern, path)]
+        seen = site["state"] not in (UNREACHABLE, FAILED)
+        good = seen and bool(named) and all(state == image_states.PUBLISHED for state in named)
+        (ready if good else waiting).append(name)
+    return ready, waiting
+
+
+def _names(pattern: str, path: str) -> bool:
+    return matches(path, [pattern]) or matches(path.rpartition(".")[0] or path, [pattern])

@@ -1,0 +1,176 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module fleet_status: parameters in, result out."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_status
+short_description: See what each caching server holds, and how far it is behind
+version_added: 1.0.0
+description:
+  - Looks at many caching servers in one process, and compares each with the assets tree of this host, image by image.
+  - Never fails because of a caching server; one that cannot be reached is told as such, with what was known of it.
+author:
+  - Netboot Syncer contributors (@netboot-syncer)
+requirements:
+  - paramiko 2.12 or newer
+options:
+  sites:
+    description: The caching servers, each as a dictionary of the options of M(netboot.syncer.sync_assets).
+    type: list
+    elements: dict
+  variables:
+    description:
+      - What the names of variables begin with that hold the options of each host of the play, see
+        O(netboot.syncer.sync_assets#module:variables). Only hosts whose C(netboot_sync_source) is where the task runs
+        are looked at; the task itself runs once.
+    type: str
+  previous:
+    description: The C(status.json) of an earlier look, on this host; what it knew of since when counts on.
+    type: path
+  wait_for:
+    description: A pattern of images. The module looks until they are published at O(share) of the sites.
+    type: str
+  share:
+    description: At how many percent of the sites the images of O(wait_for) have to be published.
+    type: int
+    default: 100
+  timeout:
+    description: How many seconds to wait at most.
+    type: int
+    default: 3600
+  every:
+    description: How many seconds there are between two looks.
+    type: int
+    default: 10
+attributes:
+  action:
+    description: The controller evaluates O(variables).
+    support: full
+  check_mode:
+    description: Never changes anything.
+    support: full
+  diff_mode:
+    description: Nothing changes, so there is nothing to show.
+    support: none
+seealso:
+  - module: netboot.syncer.sync_assets
+  - module: netboot.syncer.assets_info
+"""
+
+EXAMPLES = r"""
+- name: See which site has what
+  netboot.syncer.fleet_status:
+    variables: netboot_sync_
+  delegate_to: "{{ netboot_sync_source }}"
+  run_once: true
+  register: fleet
+"""
+
+RETURN = r"""
+status:
+  description: The content of C(status.json).
+  returned: success
+  type: dict
+ready:
+  description: With O(wait_for), the sites at which the images are published.
+  returned: success
+  type: list
+  elements: str
+waiting:
+  description: With O(wait_for), the other sites.
+  returned: success
+  type: list
+  elements: str
+satisfied:
+  description: With O(wait_for), whether the share was reached.
+  returned: success
+  type: bool
+"""
+
+import json
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
+from ansible_collections.netboot.syncer.plugins.module_utils.fleet import status
+from ansible_collections.netboot.syncer.plugins.module_utils.fleet.looking import FAILED, Found, look_at_all
+from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
+from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target, read_target
+
+
+def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> tuple[list[Target], dict[str, Found]]:
+    """Return the caching servers that can be looked at, and what is wrong with the others."""
+    validator = ArgumentSpecValidator(options.ARGUMENTS)
+    targets: dict[str, Target] = {}
+    wrong: dict[str, Found] = {}
+    for one in given:
+        name = str(one.get("name") or one.get("host"))
+        checked = validator.validate({key: value for key, value in one.items() if value is not None})
+        try:
+            if checked.error_messages:
+                raise ValueError(checked.error_messages[0])
+            targets[name] = read_target(checked.validated_parameters, check_mode=True)._replace(name=name)
+        except ValueError as error:
+            wrong[name] = Found(FAILED, str(error))
+    return list(targets.values()), wrong
+
+
+def _previous(path: str | None) -> t.Any:
+    try:
+        with open(path or "", "rb") as file:
+            return json.loads(file.read(status.MAX_SIZE))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "sites": {"type": "list", "elements": "dict"},
+            "variables": {"type": "str"},
+            "previous": {"type": "path"},
+            "wait_for": {"type": "str"},
+            "share": {"type": "int", "default": 100},
+            "timeout": {"type": "int", "default": 3600},
+            "every": {"type": "int", "default": 10},
+        },
+        required_one_of=[("sites", "variables")],
+        supports_check_mode=True,
+    )
+    trouble = requirements.paramiko_trouble()
+    if trouble:
+        module.fail_json(msg=trouble)
+    p = module.params
+    targets, wrong = _read_sites(p["sites"] or ())
+    end = time.monotonic() + p["timeout"]
+    result: dict[str, t.Any] = {}
+    try:
+        with Lifeline():
+            while True:
+                now = time.time()
+                found = {**look_at_all(targets, now=now), **wrong}
+                result["status"] = status.document(found, now=now, previous=_previous(p["previous"]))
+                if not p["wait_for"]:
+                    break
+                ready, waiting = status.have(result["status"], p["wait_for"])
+                enough = 100 * len(ready) >= p["share"] * (len(ready) + len(waiting))
+                result.update(ready=ready, waiting=waiting, satisfied=enough)
+                if enough or time.monotonic() + p["every"] > end:
+                    break
+                time.sleep(p["every"])
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    except Abandoned:
+        module.fail_json(msg="the look at the fleet was told to end, or nobody waits for it")
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
