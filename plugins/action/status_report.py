@@ -12,8 +12,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.netboot.syncer.plugins.plugin_utils import fleet_report
+from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
 
 display = Display()
+
+LIMIT = "netboot_status_behind_limit"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
@@ -35,6 +38,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         if generated is None:
             return {**result, "failed": True, "msg": "nothing is known of any site"}
         status: dict[str, t.Any] = {"schema": 1, "generated": generated, "sites": dict(sorted(sites.items()))}
+        limits = Sites(self._task, task_vars or {}, self._loader)
+        for name, site in status["sites"].items():
+            site["behind_limit"] = _limit(limits, name)
         for line in fleet_report.lines(status):
             display.display(line)
         text = json.dumps(status, indent=1)
@@ -53,3 +59,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             "page": page,
             "not_in_line": behind,
         }
+
+
+def _limit(sites: Sites, name: str) -> int:
+    """Return for how many seconds a site may be behind before somebody is told."""
+    try:
+        return int(sites.evaluate(name, [LIMIT]).get(LIMIT, 86400))
+    except (UnknownSite, AttributeError, TypeError, ValueError):
+        return 86400

@@ -121,14 +121,23 @@ def metrics(status: Status) -> str:
             (({"site": name}, site["behind_seconds"]) for name, site in sites.items()),
         ),
         _family(
+            "netboot_site_behind_limit_seconds",
+            "For how long a site may be behind before somebody is told.",
+            (({"site": name}, site["behind_limit"]) for name, site in sites.items() if "behind_limit" in site),
+        ),
+        _family(
             "netboot_site_disk_free_bytes",
             "What can still be filled at a site.",
             (({"site": name}, site["disk_free"]) for name, site in sites.items() if site["disk_free"] is not None),
         ),
         _family(
-            "netboot_site_disk_full_days",
-            "In how many days the disk is full at the pace of late.",
-            (({"site": name}, site["disk_days"]) for name, site in sites.items() if site.get("disk_days") is not None),
+            "netboot_site_disk_full_seconds",
+            "In how many seconds the disk is full at the pace of late.",
+            (
+                ({"site": name}, site["disk_days"] * 86400)
+                for name, site in sites.items()
+                if site.get("disk_days") is not None
+            ),
         ),
         _family(
             "netboot_site_seen_timestamp_seconds",

@@ -168,7 +168,10 @@ def look(target: Target, source: SourceTree, *, now: float) -> Found:
 def _verdict(target: Target, found: image_states.SiteState, now: float) -> tuple[str, str]:
     stale = sum(one.state == image_states.WITHDRAWN for one in found.images.values())
     if stale:
-        return BEHIND, f"{stale} images that were withdrawn by name are still there"
+        images = (
+            "1 image that was withdrawn by name is" if stale == 1 else f"{stale} images that were withdrawn by name are"
+        )
+        return BEHIND, f"{images} still there"
     if not found.behind_images:
         return IN_LINE, ""
     limit, zone = target.options.bandwidth_limit, target.options.timezone

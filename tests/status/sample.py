@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet as status.json has it, of any size, the same for the same number; nothing is looked at for it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from ansible_collections.netboot.syncer.plugins.module_utils.fleet.image_states import ImageState
+from ansible_collections.netboot.syncer.plugins.module_utils.fleet.looking import Found
+from ansible_collections.netboot.syncer.plugins.module_utils.fleet.status import document
+
+NOW = 1_795_600_000
+DAY = 86400
+TOWNS = ("basel", "bern", "chur", "genf", "lugano", "luzern", "olten", "sion", "thun", "zug", "zuerich", "aarau")
+BUILDS = [
+    f"{directory}/21-04-{day:02}-{flavour}-master-{commit}.squashfs"
+    for directory, flavour, commit in (("prod", "gnome", "f1d734e"), ("prod", "kde", "0aa1b2c"))
+    for day in (10, 9, 8, 7)
+]
+
+
+def sample(count: int) -> dict[str, Any]:
+    """Return the status of so many sites, of which most are in line."""
+    chance = random.Random(count)
+    yesterday = document({_name(number): _healthy(chance) for number in range(count)}, now=NOW - DAY - 7200)
+    return document({_name(number): _site(number, chance) for number in range(count)}, now=NOW, previous=yesterday)
+
+
+def _name(number: int) -> str:
+    town = TOWNS[number % len(TOWNS)]
+    return town if number < len(TOWNS) else f"{town}-{number // len(TOWNS) + 1}"
+
+
+def _healthy(chance: random.Random) -> Found:
+    images = {
+        path: ImageState("published", size=742_000_000 + chance.randrange(9_000_000), since=NOW - age * DAY - 3600)
+        for age, path in enumerate(BUILDS)
+    }
+    return Found("in_line", "", images, 0, 0, chance.randrange(4, 400) * 10**9)
+
+
+def _site(number: int, chance: random.Random) -> Found:
+    kind = number % 3 if number < 3 else chance.choices(range(6), (70, 12, 6, 6, 3, 3))[0]
+    healthy = _healthy(chance)
+    images, free = healthy.images, healthy.disk_free
+    newest = images[BUILDS[0]]
+    if kind == 1:
+        newest.state, newest.percent, newest.since = "on_its_way", chance.randrange(5, 95), NOW - 900
+        return Found("behind", "1 image is not there yet", images, 1, chance.randrange(600, 9000), free)
+    if kind == 2:
+        return Found("unreachable", f"198.51.100.{number % 250}: connection refused. Is its SSH server up?")
+    if kind == 3:
+        for path in BUILDS[:2]:
+            images[path].state = "missing"
+        return Found("left_for_later", "until 18:00 the limit of this site is 0", images, 2, 5 * 3600, free)
+    if kind == 4:
+        images[BUILDS[3]].state, images[BUILDS[3]].reason = "left_over", "the netboot server no longer offers it"
+    if kind == 5:
+        images[BUILDS[4]].state = "withdrawn"
+        return Found("behind", "1 image that was withdrawn by name is still there", images, 0, 0, free)
+    return Found("in_line", "", images, 0, 0, free)
