@@ -17,8 +17,8 @@ SHARED = "module_utils"
 LAYERS = (
     ("action", "filter", "inventory", "doc_fragments", "modules"),
     ("plugin_utils",),
-    ("results",),
-    ("run", "boot_menus", "fleet"),
+    ("results", "fleet"),
+    ("run", "boot_menus"),
     ("caching_server",),
     ("transports",),
     ("ssh", "limits", "source"),

@@ -108,7 +108,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils import options
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
 from ansible_collections.netboot.syncer.plugins.module_utils.planning import retention
-from ansible_collections.netboot.syncer.plugins.module_utils.source import pruning
+from ansible_collections.netboot.syncer.plugins.module_utils.run import pruning
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet.image_states import ImageState
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet.looking import Found

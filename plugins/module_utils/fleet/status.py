@@ -107,14 +107,14 @@ def _dict(value: t.Any) -> dict[str, t.Any]:
 
 
 def _int(value: t.Any) -> int | None:
-    return value if type(value) is int else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _samples(before: t.Any, free: int | None, now: float) -> list[list[int]]:
     found = [
         one
         for one in (before if isinstance(before, list) else [])
-        if isinstance(one, list) and len(one) == 2 and all(type(number) is int for number in one)
+        if isinstance(one, list) and len(one) == 2 and all(_int(number) is not None for number in one)
     ]
     if free is not None:
         if len(found) > 1 and now - found[-2][0] < _BETWEEN_SAMPLES:

@@ -18,7 +18,7 @@ from ..assets.marker import MAX_SIZE, parse, squashfs_paths
 from ..assets.patterns import matches
 from ..errors import SourceChanged, SyncError
 from ..planning import retention
-from .tree import SourceTree
+from ..source.tree import SourceTree
 
 
 def find_records(source: SourceTree, inventory: Inventory, rules: Rules) -> list[retention.Record]:
