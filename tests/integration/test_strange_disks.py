@@ -48,6 +48,27 @@ def test_second_run_has_nothing_to_do(fleet: Fleet, strange_disk: Mount, quirks:
         assert again.sent_bytes == 0
 
 
+@pytest.mark.parametrize("quirks", [COARSE, EXFAT], ids=["coarse", "exfat"])
+@pytest.mark.parametrize("name", ["initrd", "squashfs"])
+def test_another_content_within_a_step_of_time_is_seen(
+    fleet: Fleet, strange_disk: Mount, quirks: Quirks, name: str
+) -> None:
+    """Its size is the same, and its time there cannot be told from that of its predecessor: the content decides."""
+    strange_disk(fleet.sites[SITE].assets, quirks)
+    set_times(fleet, ODD - 1)
+    sync(fleet)
+    image = fleet.tree.image(IMAGE)
+    path = image.squashfs if name == "squashfs" else next(fleet.tree.root.glob("kernels/*/initrd"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    os.utime(path, (ODD, ODD))
+    assert sync(fleet).changed
+    there = fleet.sites[SITE].assets / path.relative_to(fleet.tree.root)
+    assert there.read_bytes() == path.read_bytes()
+    assert not sync(fleet).changed
+
+
 def test_says_that_times_are_not_kept(fleet: Fleet, strange_disk: Mount) -> None:
     strange_disk(fleet.sites[SITE].assets, NO_MODES_NO_TIMES)
     set_times(fleet, ODD)

@@ -145,6 +145,11 @@ class SteppedServer:
         """Nothing was withdrawn here a moment ago: runs of the model know no grace."""
         return frozenset()
 
+    @property
+    def rounded(self) -> frozenset[str]:
+        """Times are kept here as they are set."""
+        return frozenset()
+
     def suspects(self, entries: Sequence[Entry], tree: Tree) -> list[Entry]:
         """Files of the same size and another time."""
         there = [(entry, tree.get(entry.path)) for entry in entries]

@@ -39,6 +39,7 @@ class Attributes:
         self._warn = warn
         self._became: dict[str, int] = {}  # the times of files of the tree that differ from what was set
         self._kept: Kept | None = None
+        self.rounded: set[str] = set()  # the files whose time may differ by the rounding alone
 
     def shows(self, entry: Entry, found: Entry | None) -> bool:
         """Tell whether what was found is a file of the netboot server, by size and time, as far as times are kept."""
@@ -78,12 +79,14 @@ class Attributes:
             if isinstance(trouble, ConnectionTrouble):
                 raise trouble from error
 
-    def read(self, tree: Tree, suspects: t.Sequence[Entry], *, probe: str | None) -> list[Entry]:
-        """Put in a listing what the file system there cannot keep, and return the suspects whose times really differ.
+    def read(self, tree: Tree, suspects: t.Sequence[Entry], *, hashes: bool, probe: str | None) -> list[Entry]:
+        """Put in a listing what the file system there cannot keep, and return the suspects whose content has to tell.
 
-        ``suspects`` are files of the netboot server that have another time there. Those whose time was only rounded
-        get the true one in ``tree``; where modes are not kept, the listing loses them. ``probe`` is a path that may be
-        written to find that out; where nothing may be written, the times that are there tell.
+        ``suspects`` are files of the netboot server that have another time there. Where modes are not kept, the listing
+        loses them. A time that may only have been rounded does not tell the file from another one that came within the
+        same step, so ``rounded`` names it, and the content decides; without ``hashes`` there, that would be to read all
+        of it over the line, and it gets the true time in ``tree``. ``probe`` is a path that may be written to find out
+        what is kept; where nothing may be written, the times that are there tell.
         """
         near = [entry for entry in suspects if abs(tree[entry.path].mtime - entry.mtime) < ROUNDING]
         closed = [entry for entry in tree.values() if entry.closed]
@@ -95,8 +98,11 @@ class Attributes:
             if near and kept.rounds:
                 for entry in near:
                     self._became[entry.path] = tree[entry.path].mtime
-                    tree[entry.path] = dataclasses.replace(tree[entry.path], mtime=entry.mtime)
-                return [entry for entry in suspects if entry not in near]
+                    if hashes:
+                        self.rounded.add(entry.path)
+                    else:
+                        tree[entry.path] = dataclasses.replace(tree[entry.path], mtime=entry.mtime)
+                return [entry for entry in suspects if hashes or entry not in near]
         return list(suspects)
 
     def _find_out(self, tree: Tree, probe: str | None) -> Kept:

@@ -71,6 +71,10 @@ class CachingServer(t.Protocol):
     def suspects(self, entries: t.Sequence[Entry], tree: Tree) -> list[Entry]:
         """Return which of the netboot server's files may be there unchanged, although their time is another one."""
 
+    @property
+    def rounded(self) -> t.Collection[str]:
+        """The suspects whose time may differ by the rounding of that file system alone: it cannot be put right."""
+
     def fresh(self, seconds: int) -> frozenset[str]:
         """Return the directories of the listed tree in which a name changed in the last ``seconds``."""
 

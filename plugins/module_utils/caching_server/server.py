@@ -303,7 +303,12 @@ class SshCachingServer:
         """
         found = [entry for entry in entries if _may_be_same(entry, tree.get(entry.path))]
         probe = f"{self._area.root}/probe-{self._area.run}" if self._lock else None
-        return self._attributes.read(tree, found, probe=probe)
+        return self._attributes.read(tree, found, hashes=self.hashes, probe=probe)
+
+    @property
+    def rounded(self) -> t.Collection[str]:
+        """See :attr:`Attributes.rounded`."""
+        return self._attributes.rounded
 
     def shows(self, entry: Entry, found: Entry | None) -> bool:
         """Tell whether what was found there is this file of the netboot server, as far as its looks can tell."""

@@ -72,9 +72,10 @@ class Reading:
         damaged: frozenset[str] = frozenset()
         if self._comparing.is_cheap:
             if self._known is None:
-                adoptable = self._comparing.adoptable(inventory, tree)
-                for path in adoptable:
+                same = self._comparing.adoptable(inventory, tree)
+                for path in same:
                     tree[path] = dataclasses.replace(tree[path], mtime=self._source.tree[path].mtime)
+                adoptable = same.difference(self._server.rounded)
             if options.verify:
                 damaged = self._comparing.damaged(inventory, tree, but=adoptable)
         contents = {

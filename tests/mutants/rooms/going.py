@@ -72,6 +72,18 @@ MUTANTS = (
         test=f"{WITHDRAW}::test_left_over_is_a_state_of_its_own",
     ),
     Mutant(
+        "a time that may be rounded is taken for the same",
+        old="""
+        if hashes:
+            self.rounded.add(entry.path)
+        """,
+        new="""
+        if False:
+            self.rounded.add(entry.path)
+        """,
+        test="tests/integration/test_strange_disks.py::test_another_content_within_a_step_of_time_is_seen",
+    ),
+    Mutant(
         "what is there under another time is sent again",
         old="return entry.size == there.size and entry.mtime != there.mtime",
         new="return False",

@@ -13,7 +13,7 @@ LINES = "tests/integration/test_lines.py"
 MUTANTS = (
     Mutant(
         "an unknown host key is taken for a known one",
-        old='"true": paramiko.RejectPolicy',
+        old='"true": _Strict',
         new='"true": paramiko.MissingHostKeyPolicy',
         test="tests/integration/test_access.py::test_unknown_and_changed_host_key",
         sees=("LabError: one line was to tell what failed",),
