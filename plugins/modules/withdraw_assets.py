@@ -98,7 +98,10 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.withdrawal i
     plan_setting_aside,
 )
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
-from ansible_collections.netboot.syncer.plugins.module_utils.source.setting_aside import carry_out
+from ansible_collections.netboot.syncer.plugins.module_utils.source.setting_aside import (
+    carry_out,
+    record_sizes,
+)
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
 
@@ -109,11 +112,13 @@ def _plan(module: AnsibleModule) -> SettingAside:
     source = SourceTree(p["src"])
     source.scan()
     inventory = source.inventory(rules, lambda _image: False)
+    sizes = record_sizes(p["src"], source.records)
     if p["state"] == "present":
-        return plan_putting_back(inventory, source.records, p["patterns"], source.tree)
+        return plan_putting_back(inventory, source.records, sizes, p["patterns"], source.tree)
     return plan_setting_aside(
         inventory,
         source.records,
+        sizes,
         p["patterns"],
         rules.marker_names,
         purge=p["purge"],

@@ -11,6 +11,7 @@ is not taken away, nor a marker without a reason.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import select
 import struct
@@ -105,7 +106,9 @@ class Witness:
         self._directories[watch] = directory
         try:
             below = [entry.name for entry in os.scandir(full) if entry.is_dir(follow_symlinks=False)]
-        except FileNotFoundError:
+        except OSError as exc:
+            if exc.errno not in (errno.ENOENT, errno.ESTALE):  # gone meanwhile; FUSE says the latter
+                raise
             return
         for name in below:
             self._watch(os.path.join(directory, os.fsdecode(name)))

@@ -277,6 +277,9 @@ def a_name_that_nobody_has(stage: Stage) -> str:
         (no_group, "check"),
         (a_name_that_nobody_has, "playbook"),
         (a_name_that_nobody_has, "role"),
+        (no_host_at_all, "withdraw.yml"),
+        (a_name_that_nobody_has, "withdraw.yml"),
+        (no_host_at_all, "prune.yml"),
     ],
 )
 def test_nothing_is_sent_from_a_machine_that_nobody_named(
@@ -288,10 +291,13 @@ def test_nothing_is_sent_from_a_machine_that_nobody_named(
         done = stage.play(ROLE)
         status, output = done.returncode, done.stdout
     else:
-        run = stage.run(*(["--check"] if how == "check" else []))
+        playbook = how if how.endswith(".yml") else "sync.yml"
+        named = ["-e", f"netboot_withdraw={IMAGE}", "-e", "netboot_prune_keep_last=1"]
+        run = stage.run(*(["--check"] if how == "check" else []), *named, playbook=playbook)
         status, output = run.status, run.output
     assert status == 2, output
     assert words in " ".join(output.split())
+    assert stage.fleet.tree.image(IMAGE).marker.exists()
     assert stage.logins() == 0
     assert stage.netboot.log.count("Accepted") == 0
 

@@ -47,3 +47,20 @@ def test_nothing_named(tmp_path: Path) -> None:
         run = fleet.run_playbook("withdraw.yml")
         assert run.status == 2
         assert "netboot_withdraw=" in run.output
+
+
+def test_a_name_that_no_image_has_is_no_success(tmp_path: Path) -> None:
+    """Neither on the netboot server nor at a site; one that is withdrawn already, or only at a site, is one."""
+    with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
+        fleet.tree.add_kernel()
+        fleet.tree.add_image(IMAGE)
+        assert fleet.run_playbook("sync.yml").status == 0
+        run = fleet.run_playbook("withdraw.yml", "-e", "netboot_withdraw=prod/slip*")
+        assert run.status == 2
+        assert "nothing was withdrawn: " in " ".join(run.output.split())
+        assert (fleet.sites["near"].assets / MARKER).exists()
+        fleet.tree.remove_image(IMAGE)
+        for _time in range(2):
+            run = fleet.run_playbook("withdraw.yml", "-e", f"netboot_withdraw={IMAGE}")
+            assert run.status == 0, run.output
+            assert not (fleet.sites["near"].assets / MARKER).exists()

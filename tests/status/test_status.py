@@ -86,6 +86,9 @@ def test_who_has_an_image() -> None:
     found = document({**seen(), "chur": Found("in_line", "", {IMAGE: ImageState("on_its_way", percent=3)})}, now=NOW)
     assert have(found, "prod/x") == (["bern"], ["chur"])
     assert have(found, "prod/y") == ([], ["bern", "chur"])
+    found["sites"]["bern"]["images"]["prod/gnome-21.04"] = {"state": "published"}
+    assert have(found, "prod/gnome-21") == ([], ["bern", "chur"])
+    assert have(found, "prod/gnome-21.04") == (["bern"], ["chur"])
 
 
 @pytest.mark.parametrize(("count", "most"), [(3, 5), (300, 43)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
+import re
 import typing as t
 
 FILE = "file"
@@ -20,6 +21,8 @@ KERNELS = "kernels"
 SQUASHFS_SUFFIX = ".squashfs"
 # In any case. A squashfs under another name is known by its content; most files with a name of these are a squashfs.
 IMAGE_SUFFIXES = (SQUASHFS_SUFFIX, ".squash", ".sqsh", ".sqfs", ".sfs")
+# No suffix begins with a digit: names end with a version or a date (gnome-21.04, debian-12.5-amd64).
+_SUFFIX = re.compile(r"\.[A-Za-z]\w*\Z", re.ASCII)
 
 # The directory below the tree in which a run stages what is in transit; hidden, so never sent and never listed.
 WORK_DIRECTORY = ".netboot-sync"
@@ -74,6 +77,12 @@ def image_name(path: str) -> bool:
     """Tell whether a path has the name of a squashfs image; see :mod:`.images` for those with another name."""
     name = path.lower()
     return name.endswith(IMAGE_SUFFIXES) and posixpath.basename(name) not in IMAGE_SUFFIXES
+
+
+def stem_of(path: str) -> str:
+    """Return a path without its suffix; what follows the last dot of ``gnome-21.04`` is a part of the name."""
+    directory, name = posixpath.split(path)
+    return posixpath.join(directory, _SUFFIX.sub("", name) or name)
 
 
 def parents(path: str) -> list[str]:

@@ -20,11 +20,12 @@ import posixpath
 import typing as t
 
 from . import marker as markers
-from .entries import DIRECTORY, FILE, SQUASHFS_SUFFIX, Tree, follow, image_name, kernel_version_of
+from .entries import DIRECTORY, FILE, SQUASHFS_SUFFIX, Tree, follow, image_name, kernel_version_of, stem_of
 from .patterns import matches
 
 _AMBIGUOUS_SUFFIX = ".img"
 _PAGE = 4096  # bytes
+_Rank = tuple[bool, bool, int]
 _PLAIN_NAME = "{stem}.json"  # that many a JSON has which is no marker
 
 
@@ -129,7 +130,7 @@ class _Fits:
     """Which images a marker of a path would fit, and how well."""
 
     def __init__(self, images: t.Iterable[str], names: t.Sequence[str]) -> None:
-        self._found: dict[str, list[tuple[tuple[bool, int], str]]] = collections.defaultdict(list)
+        self._found: dict[str, list[tuple[_Rank, str]]] = collections.defaultdict(list)
         for image in images:
             for stem in markers.stems(image):
                 for marker in markers.with_stem(image, stem, names):
@@ -165,8 +166,12 @@ class _Candidates:
         return self._perhaps.best(path, without_suffix=self.is_special(path))
 
 
-def _rank(marker: str, image: str, stem: str) -> tuple[bool, int]:
-    """Return how well a marker fits: one with the whole name before all, then the one with the most special name."""
+def _rank(marker: str, image: str, stem: str) -> _Rank:
+    """Return how well a marker fits.
+
+    One with the whole name before all; then where nothing but a suffix was cut off (``gnome-21`` is the name of
+    gnome-21.squashfs rather than of gnome-21.04); then the one with the most special name.
+    """
     name = posixpath.basename(image)
     whole = "." in name and posixpath.basename(marker).startswith(name)
-    return whole, len(posixpath.basename(marker)) - len(stem)
+    return whole, stem in (name, stem_of(name)), len(posixpath.basename(marker)) - len(stem)

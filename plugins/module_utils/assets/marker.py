@@ -47,10 +47,10 @@ def check_names(names: t.Iterable[str]) -> None:
 
 def parse(content: bytes) -> Marker:
     """Read a marker. Raises :class:`ValueError` with the reason where it is not a valid one."""
-    if not content.strip():
-        raise ValueError("the marker is empty")
     if len(content) > MAX_SIZE:
         raise ValueError(f"the marker is larger than {MAX_SIZE} bytes")
+    if not content.strip():
+        raise ValueError("the marker is empty")
     try:
         data = strict_json.loads(content)
     except ValueError as error:

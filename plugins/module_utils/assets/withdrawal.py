@@ -13,7 +13,7 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
-from .entries import image_name
+from .entries import image_name, is_hidden
 from .marker import marker_paths
 from .patterns import matches
 
@@ -77,6 +77,7 @@ class SettingAside(t.NamedTuple):
 def plan_setting_aside(
     inventory: Inventory,
     records: t.Mapping[str, bool],
+    sizes: t.Mapping[str, int],
     patterns: t.Sequence[str],
     marker_names: t.Sequence[str],
     *,
@@ -85,9 +86,14 @@ def plan_setting_aside(
 ) -> SettingAside:
     """Plan to withdraw by name the images that ``patterns`` name.
 
-    ``records`` are the markers that were set aside before. ``only_elsewhere`` are images that caching servers still
-    have and the netboot server does not: of them a record is made from nothing, for the caching servers that are away.
+    ``records`` are the markers that were set aside before, and ``sizes`` those of the files that record it.
+    ``only_elsewhere`` are images that caching servers still have and the netboot server does not: of them a record is
+    made from nothing, for the caching servers that are away. Raises :class:`ValueError` where one of them is no path
+    within the tree.
     """
+    for path in only_elsewhere:
+        if is_hidden(path) or "" in path.split("/"):
+            raise ValueError(f"only_elsewhere: {path!r} is no path of an image within the tree")
     renames: list[Rename] = []
     images: dict[str, tuple[str, str]] = {}
     for image in inventory.images:
@@ -99,12 +105,22 @@ def plan_setting_aside(
             images[image.path] = ("unmarked", "it has no marker, so there is nothing to withdraw")
             continue
         images[image.path] = ("withdrawn", "")
-        renames += [Rename(marker, record_path(marker, purge=purge)) for marker in markers]
+        for marker in markers:
+            renames.append(Rename(marker, record_path(marker, purge=purge)))
+            # It was uploaded again since it was set aside in the other way: two records would be one too many to undo.
+            renames += _unless_gone(record_path(marker, purge=not purge), sizes)
         renames += [
             Rename(record_path(marker, purge=records[marker]), record_path(marker, purge=purge))
             for marker in before
             if marker not in markers and purge and not records[marker]
         ]
+    there = {image.path for image in inventory.images}
+    for marker in sorted(records):
+        image_path = inventory.pairs.get(marker, marker)
+        if image_path not in there and names_image(patterns, image_path, [marker]):
+            images[image_path] = ("withdrawn", "")
+            if purge and not records[marker]:
+                renames.append(Rename(record_path(marker, purge=False), record_path(marker, purge=True)))
     known = {image.path for image in inventory.images if image.markers} | set(inventory.withdrawn)
     for path in sorted(set(only_elsewhere) - known):
         images[path] = ("withdrawn", "only caching servers still had it")
@@ -113,7 +129,11 @@ def plan_setting_aside(
 
 
 def plan_putting_back(
-    inventory: Inventory, records: t.Mapping[str, bool], patterns: t.Sequence[str], tree: t.Container[str]
+    inventory: Inventory,
+    records: t.Mapping[str, bool],
+    sizes: t.Mapping[str, int],
+    patterns: t.Sequence[str],
+    tree: t.Container[str],
 ) -> SettingAside:
     """Plan to take back that images were withdrawn by name; ``tree`` holds the visible names of the tree."""
     renames: list[Rename] = []
@@ -124,6 +144,12 @@ def plan_putting_back(
             continue
         images[image] = ("put_back", "")
         record = record_path(marker, purge=records[marker])
-        # A marker that was uploaded meanwhile is the newer one. And a record of what is not here at all is no marker.
-        renames.append(Rename(record, "" if marker in tree or image not in tree else marker))
+        # A marker that was uploaded meanwhile is the newer one. And a record that was made from nothing is no marker;
+        # any other is, even if its squashfs is away just now.
+        renames.append(Rename(record, "" if marker in tree or not sizes.get(record) else marker))
+        renames += _unless_gone(record_path(marker, purge=not records[marker]), sizes)
     return SettingAside(tuple(renames), images)
+
+
+def _unless_gone(record: str, sizes: t.Mapping[str, int]) -> list[Rename]:
+    return [Rename(record, "")] if record in sizes else []

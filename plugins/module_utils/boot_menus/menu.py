@@ -15,7 +15,7 @@ import posixpath
 import re
 import typing as t
 
-from ..assets.entries import kernel_directory
+from ..assets.entries import kernel_directory, stem_of
 from ..assets.inventory import Image, Inventory
 from ..assets.kernels import KernelFiles
 from ..assets.patterns import Selection, check_patterns, matches
@@ -50,7 +50,7 @@ class Offer:
     @property
     def label(self) -> str:
         """What the menu calls it."""
-        return posixpath.splitext(self.path)[0]
+        return stem_of(self.path)
 
     @property
     def flavour(self) -> tuple[str, str]:

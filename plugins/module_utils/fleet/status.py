@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ..assets.patterns import matches
+from ..assets.withdrawal import names_image
 from ..errors import printable
 from . import image_states
 from .looking import FAILED, UNREACHABLE, Found
@@ -140,12 +140,8 @@ def have(document: t.Mapping[str, t.Any], pattern: str) -> tuple[list[str], list
     ready: list[str] = []
     waiting: list[str] = []
     for name, site in document["sites"].items():
-        named = [one["state"] for path, one in site["images"].items() if _names(pattern, path)]
+        named = [one["state"] for path, one in site["images"].items() if names_image([pattern], path, [])]
         seen = site["state"] not in (UNREACHABLE, FAILED)
         good = seen and bool(named) and all(state == image_states.PUBLISHED for state in named)
         (ready if good else waiting).append(name)
     return ready, waiting
-
-
-def _names(pattern: str, path: str) -> bool:
-    return matches(path, [pattern]) or matches(path.rpartition(".")[0] or path, [pattern])

@@ -5,34 +5,60 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import getpass
 import os
 import typing as t
 
-from ..assets.withdrawal import Rename
+from ..assets.withdrawal import Rename, record_path
 from ..errors import SyncError
 
 
+def record_sizes(root: str, markers: t.Iterable[str]) -> dict[str, int]:
+    """Return the size in bytes of each file that records that a marker was set aside."""
+    found: dict[str, int] = {}
+    for marker in markers:
+        for purge in (False, True):
+            record = record_path(marker, purge=purge)
+            with contextlib.suppress(OSError):
+                found[record] = os.lstat(os.path.join(root, record)).st_size
+    return found
+
+
 def carry_out(root: str, renames: t.Iterable[Rename]) -> None:
-    """Rename each file within its directory, in one step, and have it on disk. Raises :class:`SyncError`."""
+    """Rename each file within its directory, in one step, and have it on disk.
+
+    Raises :class:`SyncError` where one cannot be renamed, after all others were: a bad image is not kept up for
+    another one's sake.
+    """
+    troubles: list[SyncError] = []
     for one in renames:
-        old, new = os.path.join(root, one.old), os.path.join(root, one.new)
         try:
-            if not one.old:
-                os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
-            elif one.new:
-                os.rename(old, new)
-            else:
-                os.unlink(old)
-            _flush_directory(os.path.dirname(new if one.new else old))
+            _carry_out(root, one)
         except FileNotFoundError:
-            if one.old and not os.path.lexists(old):
-                continue  # somebody else did the same, or removed it
-            # The directory of an image that only caching servers have is not there either.
+            # Somebody else did the same, or removed it; or, of an image that only caching servers have, the directory
+            # is not there either.
             continue
         except OSError as error:
-            raise _trouble(error, old if one.old else new) from error
+            troubles.append(_trouble(error, os.path.join(root, one.old or one.new)))
+    if troubles:
+        raise troubles[0]
+
+
+def _carry_out(root: str, one: Rename) -> None:
+    old, new = os.path.join(root, one.old), os.path.join(root, one.new)
+    directory = os.path.dirname(new if one.new else old)
+    if not one.old:
+        as_named = os.path.normpath(os.path.join(os.path.realpath(root), os.path.dirname(one.new)))
+        if os.path.realpath(directory) != as_named:
+            return  # a symlink to a directory: what it leads to may lie outside
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+    elif one.new:
+        os.rename(old, new)
+    else:
+        os.unlink(old)
+    _flush_directory(directory)
 
 
 def _flush_directory(path: str) -> None:
@@ -49,6 +75,10 @@ def _trouble(error: OSError, path: str) -> SyncError:
     except (KeyError, OSError):
         user = str(os.getuid())
     remedy = "Look at the disk or the mount that it is on."
+    if error.errno == errno.ENAMETOOLONG:
+        remedy = "Its hidden name would be too long: remove the marker itself, then withdraw the image once more."
+    if error.errno == errno.EISDIR:
+        remedy = "A directory has the name of the record beside it (the same, hidden, with .withdrawn): move it away."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = f"Let {user} write to its directory, or set netboot_withdraw_become to true."
     return SyncError(

@@ -273,3 +273,13 @@ def test_a_marker_that_was_set_aside_is_one_though_its_squashfs_has_gone(name: s
     assets = Assets().file("boot/menu")
     evidence = dataclasses.replace(assets.evidence(), records={f"dev/{name}": False})
     assert assess(assets.tree, evidence, Rules()).withdrawn == {"dev/a.squashfs": False}
+
+
+@pytest.mark.parametrize("marker", ["gnome-21-kernel.json", "gnome-21.json"])
+@pytest.mark.parametrize("image", ["gnome-21.squashfs", "gnome-21.img", "gnome-21"])
+def test_a_name_that_ends_with_a_version_takes_nobody_elses_marker(image: str, marker: str) -> None:
+    """A good image is not held back because another one arrives beside it."""
+    assets = Assets().kernel().file(image, squashfs()).marker(marker, {"version": KERNEL}).file("gnome-21.04", HALF)
+    found = reasons(assets)
+    assert found[image] == ""
+    assert found["gnome-21.04"].startswith("no marker yet")

@@ -93,6 +93,8 @@ def test_largest_marker() -> None:
     assert parse(content) == Marker(version="5.8")
     with pytest.raises(ValueError, match=r"larger than \d+ bytes"):
         parse(content + b" ")
+    with pytest.raises(ValueError, match=r"larger than \d+ bytes"):
+        parse(b" " * (MAX_SIZE + 1))  # what was read of one that begins with blanks
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -142,6 +143,15 @@ def test_order(offers: list[Offer], newest: list[str], older: list[str]) -> None
     for given in (offers, offers[::-1]):
         found = boot_menu.in_menu_order(given)
         assert [[one.label for one in some] for some in found] == [newest, older]
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [("prod/a.squashfs", "prod/a"), ("prod/a.img", "prod/a"), ("p/gnome-21.04", "p/gnome-21.04"), ("p.d/a", "p.d/a")],
+)
+def test_label(path: str, label: str) -> None:
+    """Two images whose names end with a version are two lines of the menu."""
+    assert dataclasses.replace(offer("prod/x"), path=path).label == label
 
 
 @pytest.mark.parametrize(
