@@ -86,7 +86,7 @@ def why_whole() -> str:
     from ansible_collections.netboot.syncer.plugins.module_utils.transports import rsync as rsync_transport
 
     at_a_site = Abilities(rsync=rsync_transport.OLDEST)  # here, only what this host lacks is of interest
-    return rsync_transport.why_not(at_a_site, rsync_transport.local_version(), has_client=rsync_transport.has_client())
+    return rsync_transport.why_not(at_a_site, rsync_transport.local_version())
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import typing as t
 
 from ..assets.entries import FILE, Entry, Tree
 from ..errors import ConnectionTrouble
-from ..ssh.session import Session
+from ..ssh.base import BaseSession
 from ..ssh.sftp import Sftp
 
 FILE_MODE = 0o644  # what a web server of another user may read
@@ -33,7 +33,7 @@ class Kept(t.NamedTuple):
 class Attributes:
     """Sets modes and times for one run, and knows what became of them."""
 
-    def __init__(self, session: Session, sftp: Sftp, warn: t.Callable[[str], None]) -> None:
+    def __init__(self, session: BaseSession, sftp: Sftp, warn: t.Callable[[str], None]) -> None:
         self._session = session
         self._sftp = sftp
         self._warn = warn

@@ -31,7 +31,7 @@ from ..assets.entries import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from ..options import called
 from ..ssh.remote_commands import HOLD_LOCK
-from ..ssh.session import Session
+from ..ssh.base import BaseSession
 from ..transports.work_area import HOLDER
 
 LEASE = 30  # seconds
@@ -70,7 +70,7 @@ def describe_holder(content: bytes) -> str:
 class Lock:
     """The lock of one caching server. ``path`` is absolute; times are in seconds."""
 
-    def __init__(self, session: Session, path: str, *, timeout: int) -> None:
+    def __init__(self, session: BaseSession, path: str, *, timeout: int) -> None:
         self._session = session
         self._path = path
         self._timeout = timeout
@@ -161,7 +161,7 @@ class KernelLock(Lock):
     :class:`Elsewhere`.
     """
 
-    def __init__(self, session: Session, path: str, *, timeout: int, proof: str = "") -> None:
+    def __init__(self, session: BaseSession, path: str, *, timeout: int, proof: str = "") -> None:
         super().__init__(session, path, timeout=timeout)
         self._proof = proof
 

@@ -27,7 +27,7 @@ from ..options import called
 from ..progress import Progress
 from ..source.tree import SourceTree
 from ..ssh import itself, remote_commands
-from ..ssh.session import Session
+from ..ssh.base import BaseSession
 from ..ssh.settings import has_aes
 from ..ssh.sftp import Budget, Sftp, Space
 from ..transports import rsync as rsync_transport
@@ -56,7 +56,7 @@ class SshCachingServer:
 
     def __init__(
         self,
-        session: Session,
+        session: BaseSession,
         source: SourceTree,
         dest: str,
         *,
@@ -108,9 +108,7 @@ class SshCachingServer:
         self._wanted_transport = wanted
         if wanted == "sftp":
             return None
-        trouble = rsync_transport.why_not(
-            self.abilities, rsync_transport.local_version(), has_client=rsync_transport.has_client()
-        )
+        trouble = rsync_transport.why_not(self.abilities, rsync_transport.local_version())
         if trouble and wanted == "rsync":
             raise SyncError(trouble)
         if trouble:
@@ -261,7 +259,7 @@ class SshCachingServer:
         return SyncError(f"the destination cannot be written ({words})", path=self.dest, remedy=remedy)
 
     def in_words(self, error: Exception, path: str) -> SyncError | None:
-        """See :meth:`Session.in_words`."""
+        """See :meth:`BaseSession.in_words`."""
         return self._session.in_words(error, path)
 
     def _still_ours(self) -> None:
@@ -604,7 +602,7 @@ def _may_be_same(entry: Entry, there: Entry | None) -> bool:
 class _Translation:
     """Turns an SFTP error inside a ``with`` block into one that says what was tried."""
 
-    def __init__(self, session: Session, path: str, what: str, remedy: str) -> None:
+    def __init__(self, session: BaseSession, path: str, what: str, remedy: str) -> None:
         self._session = session
         self._path = path
         self._what = what

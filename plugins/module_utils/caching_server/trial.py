@@ -15,7 +15,7 @@ from ..assets.entries import Entry, parents
 from ..errors import SyncError
 from ..options import called
 from ..ssh import remote_commands
-from ..ssh.session import Session
+from ..ssh.base import BaseSession
 from ..ssh.sftp import Sftp, Space
 from ..transports.mounts import Mount
 from ..transports.work_area import WorkArea
@@ -37,7 +37,7 @@ def describe_space(space: Space) -> str:
 class Trial:
     """What one run knows of the directories and the room of one caching server."""
 
-    def __init__(self, session: Session, sftp: Sftp, area: WorkArea, dest: str, *, has_shell: bool) -> None:
+    def __init__(self, session: BaseSession, sftp: Sftp, area: WorkArea, dest: str, *, has_shell: bool) -> None:
         self._session = session
         self._sftp = sftp
         self._area = area

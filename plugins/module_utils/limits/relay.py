@@ -86,15 +86,6 @@ class Bucket:
         self._then = now
 
 
-# Runs a command that the kernel ends when rsync, which started it, does: without a relay in between, nobody else would.
-# ssh itself goes on until all that it took is sent, which on a slow line are minutes.
-ENDS_WITH_PARENT = (
-    "import ctypes,os,sys;"
-    f"ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG},{int(signal.SIGKILL)});"
-    "os.execvp(sys.argv[1],sys.argv[1:])"
-)
-
-
 def die_with_parent() -> None:
     """Have the kernel end this process when the one that started it ends, however that happens."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -14,6 +14,7 @@ from ..errors import LockHeld
 from ..limits.uplink import Uplink
 from ..progress import Progress
 from ..source.tree import SourceTree
+from ..ssh.base import BaseSession
 from ..ssh.session import Session
 from ..ssh.settings import Address
 from .target import Options
@@ -22,16 +23,18 @@ from .target import Options
 Connect = t.Callable[[], t.ContextManager[CachingServer]]
 
 
-def over_ssh(address: Address, options: Options, source: SourceTree, progress: Progress) -> Connect:
-    """Return what opens sessions to a caching server over SSH."""
+def over_ssh(
+    address: Address, options: Options, source: SourceTree, progress: Progress, *, session: BaseSession | None = None
+) -> Connect:
+    """Return what opens sessions to a caching server over SSH; or that opens one, which is given."""
     uplink = Uplink(options.uplink_limit, directory=options.uplink_directory) if options.uplink_limit else None
 
     @contextlib.contextmanager
     def connect() -> t.Iterator[CachingServer]:
-        with Session(address, remember=not options.check_mode) as session:
+        with session or Session(address, remember=not options.check_mode) as opened:
             try:
                 server = SshCachingServer(
-                    session,
+                    opened,
                     source,
                     options.dest,
                     transport=options.transport,
@@ -44,13 +47,13 @@ def over_ssh(address: Address, options: Options, source: SourceTree, progress: P
                 try:
                     yield server
                 finally:
-                    if session.alive():
+                    if opened.alive():
                         server.close()
             except LockHeld:
                 raise
             except Exception as error:
                 # paramiko raises many kinds when a line breaks
-                trouble = session.in_words(error, options.dest)
+                trouble = opened.in_words(error, options.dest)
                 if trouble is None or trouble is error:
                     raise
                 raise trouble from error

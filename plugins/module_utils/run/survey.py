@@ -16,7 +16,11 @@ import typing as t
 
 from ..errors import SyncError
 from ..planning.known_plans import KnownPlans
+from ..progress import Progress
 from ..source.tree import SourceTree
+from ..ssh.in_process import InProcessSession, agrees
+from ..ssh.settings import resolve
+from .connecting import over_ssh
 from .sync_run import SyncRun
 from .target import Target
 
@@ -90,8 +94,15 @@ class Survey:
         source = self._sources.get(site.options.src)
         if source is None:
             return None
-        run = SyncRun(site.address, site.options, source, known=self._plans[site.options.src])
         try:
+            settings = resolve(site.address)
+            if not agrees(site.address, settings):
+                return None
+            session = InProcessSession(site.address, settings)
+            connect = over_ssh(site.address, site.options, source, Progress(), session=session)
+            run = SyncRun(
+                site.address, site.options, source, known=self._plans[site.options.src], connect=connect
+            )
             run.look()
         except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it
             return None

@@ -16,10 +16,7 @@ import typing as t
 import uuid
 
 from ..errors import ConnectionTrouble, SyncError
-from .bounds import first_errors
-
-if t.TYPE_CHECKING:
-    import paramiko
+from .pipe import Channel
 
 MAX_LINE = 64 * 1024  # bytes; the longest of ours is a path
 MAX_NOISE = 1024 * 1024  # bytes of text that is not ours
@@ -57,7 +54,7 @@ def frame(script: str, *arguments: str) -> tuple[str, bytes]:
 class Conversation:
     """A script that was started; ``where`` is the caching server in words. Times are in seconds."""
 
-    def __init__(self, channel: paramiko.Channel, mark: bytes, where: str) -> None:
+    def __init__(self, channel: Channel, mark: bytes, where: str) -> None:
         self._channel = channel
         self._mark = mark
         self._where = where
@@ -74,7 +71,7 @@ class Conversation:
     @property
     def errors(self) -> str:
         """The start of what came on standard error, on one line."""
-        return first_errors(self._channel)
+        return self._channel.errors
 
     def say(self, content: bytes, timeout: float) -> None:
         """Send something to the script's standard input."""
@@ -146,6 +143,10 @@ class Conversation:
             if count > most:
                 self._channel.close()
                 raise ConnectionTrouble(f"{self._where} answers without end", remedy="Look at its login shell.")
+
+    def lost(self) -> bool:
+        """Tell, at its end, whether that came because the connection went away."""
+        return self._channel.lost()
 
     def close(self) -> None:
         """End it, and with it what watches over it there."""

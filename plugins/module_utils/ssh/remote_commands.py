@@ -17,7 +17,7 @@ import typing as t
 from ..errors import ConnectionTrouble, SyncError
 from . import itself
 from .conversation import Conversation
-from .session import Session
+from .base import BaseSession
 
 # Says what is there. With a forced command (internal-sftp, say), nothing of this runs.
 # What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe
@@ -190,7 +190,7 @@ def parse_utc_offset(text: str) -> int | None:
     return -seconds if found.group(1) == "-" else seconds
 
 
-def probe(session: Session, dest: str = "/") -> Abilities:
+def probe(session: BaseSession, dest: str = "/") -> Abilities:
     """Ask a caching server what it offers, and whether its shell sees a destination."""
     answer = session.run(_PROBE, dest)
     if answer.status is None:
@@ -216,7 +216,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
     )
 
 
-def hash_files(session: Session, files: t.Sequence[tuple[str, int]]) -> list[str]:
+def hash_files(session: BaseSession, files: t.Sequence[tuple[str, int]]) -> list[str]:
     """Have the caching server hash files, given with their sizes; empty for one that cannot be read.
 
     Raises :class:`ConnectionTrouble` where that makes no progress for the stall timeout.
@@ -227,7 +227,7 @@ def hash_files(session: Session, files: t.Sequence[tuple[str, int]]) -> list[str
     return found
 
 
-def _hash_batch(session: Session, files: t.Sequence[tuple[str, int]]) -> list[str]:
+def _hash_batch(session: BaseSession, files: t.Sequence[tuple[str, int]]) -> list[str]:
     conversation = session.start(_HASH, _WATCH, _HASH_ONE)
     try:
         words = (w for path, size in files for w in (b"long" if size >= LONG else b"short", os.fsencode(path)))
@@ -246,7 +246,7 @@ def _hash_batch(session: Session, files: t.Sequence[tuple[str, int]]) -> list[st
         conversation.close()
 
 
-def _result(conversation: Conversation, session: Session, path: str, size: int) -> str | None:
+def _result(conversation: Conversation, session: BaseSession, path: str, size: int) -> str | None:
     """Return the next line of the answer, or None at its end, as long as it makes progress."""
     usual: float = session.address.stall_timeout + _TICK
     patience = usual
@@ -282,7 +282,7 @@ def parse_hashes(lines: t.Sequence[str], count: int) -> list[str]:
     return [line[:64] if _HASH_LINE.match(line) else "" for line in lines]
 
 
-def join_files(session: Session, first: str, second: str, into: str, size: int) -> bool:
+def join_files(session: BaseSession, first: str, second: str, into: str, size: int) -> bool:
     """Write two files, one behind the other, into a third that is not there; tell whether that went well.
 
     ``size`` is what they have together, in bytes. Raises :class:`ConnectionTrouble` where it makes no progress.
@@ -297,7 +297,7 @@ def join_files(session: Session, first: str, second: str, into: str, size: int) 
         conversation.close()
 
 
-def can_write(session: Session, directories: t.Sequence[str]) -> list[bool | None]:
+def can_write(session: BaseSession, directories: t.Sequence[str]) -> list[bool | None]:
     """Return for each directory whether the user of the session may write it; None where that is not told."""
     found: list[bool | None] = []
     for start in range(0, len(directories), _BATCH):
@@ -308,7 +308,7 @@ def can_write(session: Session, directories: t.Sequence[str]) -> list[bool | Non
     return found
 
 
-def why_no_write(session: Session, path: str) -> str:
+def why_no_write(session: BaseSession, path: str) -> str:
     """Write a little under a name that is ours, take it away, and return what the shell says; empty if it went well."""
     answer = session.run(_WHY_NOT, path)
     return answer.lines[0].rpartition(": ")[2] if answer.lines else ""

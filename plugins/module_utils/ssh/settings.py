@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the netboot server reaches one caching server, for both of its connections.
+"""How the netboot server reaches one caching server.
 
-Control runs over paramiko and bytes over OpenSSH. So that both mean the same address, key and known hosts, OpenSSH is
-asked (``ssh -G``) what it would do for this host, the user's ``ssh_config`` included, and paramiko is told.
+OpenSSH is asked (``ssh -G``) what it would do for this host, the user's ``ssh_config`` included: messages name what it
+takes, and a look that is made without OpenSSH means the same address, key and known hosts, or is not made.
 """
 
 from __future__ import annotations
@@ -44,8 +44,14 @@ class Address:
             f"-oServerAliveCountMax={max(self.stall_timeout // 5, 1)}",
             "-oCompression=no",  # a squashfs is compressed already
             "-oClearAllForwardings=yes",
+            "-oForwardAgent=no",
+            "-oForwardX11=no",
             "-oRequestTTY=no",
-            "-oLogLevel=ERROR",
+            "-oRemoteCommand=none",
+            "-oUpdateHostKeys=no",  # a run writes into known_hosts nothing but what accept-new takes
+            "-oIgnoreUnknown=ForkAfterAuthentication",  # before OpenSSH 8.7
+            "-oForkAfterAuthentication=no",
+            "-oLogLevel=INFO",  # the least at which a server's own words on a refused login are passed on
         ]
         if self.host_key_checking == "false":
             options += ["-oUserKnownHostsFile=/dev/null", "-oGlobalKnownHostsFile=/dev/null"]
@@ -54,8 +60,7 @@ class Address:
         if self.private_key_file:
             options += [
                 f"-oIdentityFile={_quoted(self.private_key_file)}",
-                "-oIdentitiesOnly=yes",
-                "-oIdentityAgent=none",
+                "-oIdentitiesOnly=yes",  # of an agent's keys this one alone, which may have a passphrase
             ]
         if self.port:
             options.append(f"-oPort={self.port}")
@@ -63,10 +68,10 @@ class Address:
             options.append(f"-oUser={self.user}")
         return options
 
-    def remote_shell(self, ciphers: t.Sequence[str] = ()) -> str:
-        """Return the value of rsync's ``--rsh``; rsync splits it at blanks and takes no shell."""
-        order = [f"-oCiphers={','.join(ciphers)}"] if ciphers else []
-        return " ".join(shlex.quote(word) for word in ["ssh"] + self.ssh_options() + order)
+
+def known_hosts_option(files: t.Sequence[str]) -> str:
+    """Return OpenSSH's option for these known hosts files and no others."""
+    return f"-oUserKnownHostsFile={' '.join(_quoted(name) for name in files)}"
 
 
 def _quoted(path: str) -> str:
@@ -88,6 +93,12 @@ class Effective:
     proxy_command: str = ""
     bind_address: str = ""
     ciphers: tuple[str, ...] = ()
+    said: tuple[tuple[str, str], ...] = ()  # all that OpenSSH said
+
+    @property
+    def where(self) -> str:
+        """The address in words."""
+        return f"{self.user or 'its user'}@{self.hostname} port {self.port}"
 
     def fast_ciphers(self) -> tuple[str, ...]:
         """Return the ciphers that OpenSSH would offer, AES-GCM first; for two ends with AES in hardware.
@@ -98,22 +109,20 @@ class Effective:
         return (*fast, *(name for name in self.ciphers if name not in fast)) if fast else ()
 
 
+def no_client() -> SyncError:
+    """Return the error for a host without OpenSSH's client."""
+    return SyncError(
+        "there is no OpenSSH client, and all goes by it",
+        host="netboot server",
+        remedy="Install the package openssh-client (openssh-clients on Fedora and RHEL) on the netboot server.",
+    )
+
+
 def resolve(address: Address) -> Effective:
-    """Ask OpenSSH what it would do. Without an OpenSSH client, the address is taken as it is (SFTP needs none)."""
+    """Ask OpenSSH what it would do. Raises :class:`SyncError`."""
     ssh = shutil.which("ssh")
     if ssh is None:
-        files = (
-            (address.known_hosts_file,)
-            if address.known_hosts_file
-            else ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
-        )
-        return Effective(
-            hostname=address.host,
-            port=address.port or 22,
-            user=address.user,
-            identity_files=(address.private_key_file,) if address.private_key_file else (),
-            known_hosts_files=tuple(os.path.expanduser(name) for name in files),
-        )
+        raise no_client()
     command = [ssh, "-G"] + address.ssh_options() + ["--", address.host]
     status, output, errors = run_bounded(command)
     if status is None:
@@ -130,12 +139,16 @@ def resolve(address: Address) -> Effective:
     return _read(os.fsdecode(output), address)
 
 
+def keywords(output: str) -> tuple[tuple[str, str], ...]:
+    """Return what ``ssh -G`` printed: a keyword and its value on each line, some keywords more than once."""
+    pairs = (line.partition(" ") for line in output.splitlines())
+    return tuple((keyword.lower(), value) for keyword, _blank, value in pairs)
+
+
 def _read(output: str, address: Address) -> Effective:
-    """Read what ``ssh -G`` printed: a keyword and its value on each line, some keywords more than once."""
     values: dict[str, list[str]] = {}
-    for line in output.splitlines():
-        keyword, _unused, value = line.partition(" ")
-        values.setdefault(keyword.lower(), []).append(value)
+    for keyword, value in keywords(output):
+        values.setdefault(keyword, []).append(value)
 
     def one(keyword: str) -> str:
         value = values.get(keyword, [""])[-1]
@@ -155,11 +168,7 @@ def _read(output: str, address: Address) -> Effective:
         identities = [os.path.expanduser(address.private_key_file)]
     proxy = one("proxycommand")
     if not proxy and one("proxyjump"):
-        # paramiko knows no ProxyJump; OpenSSH carries its connection through, as it would its own.
-        *before, last = one("proxyjump").split(",")
-        through = ["-J", ",".join(before)] if before else []
-        last = last if last.startswith("ssh://") else f"ssh://{last}"
-        proxy = shlex.join(["ssh", "-oBatchMode=yes", "-W", "[%h]:%p", *through, "--", last])
+        proxy = f"ProxyJump {one('proxyjump')}"
     hostname, port = one("hostname") or address.host, int(one("port") or 22)
     return Effective(
         hostname=hostname,
@@ -168,9 +177,10 @@ def _read(output: str, address: Address) -> Effective:
         identity_files=tuple(identities),
         known_hosts_files=tuple(known_hosts),
         host_key_alias=one("hostkeyalias"),
-        proxy_command=proxy.replace("%h", hostname).replace("%p", str(port)).replace("%r", one("user")),
+        proxy_command=proxy,
         bind_address=one("bindaddress"),
         ciphers=tuple(name for name in one("ciphers").split(",") if name),
+        said=keywords(output),
     )
 
 

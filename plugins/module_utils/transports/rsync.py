@@ -62,12 +62,7 @@ def local_version() -> tuple[int, ...]:
     return parse_rsync_version(output.decode("utf-8", "replace"))
 
 
-def has_client() -> bool:
-    """Tell whether this host has OpenSSH's client, which carries rsync; SFTP needs none."""
-    return shutil.which("ssh") is not None
-
-
-def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True) -> str:
+def why_not(there: Abilities, here: tuple[int, ...]) -> str:
     """Return why rsync cannot be used between this host and a caching server, with the remedy, or an empty string."""
     oldest = ".".join(str(part) for part in OLDEST[:2])
     if not there.has_shell and there.complains:
@@ -87,8 +82,6 @@ def why_not(there: Abilities, here: tuple[int, ...], *, has_client: bool = True)
             f"the login of that user prints text ({there.prints[:80]}), which rsync cannot take."
             f" Let its .bashrc print nothing where there is no terminal, or set {called('transport')} to sftp."
         )
-    if not has_client:
-        return f"no OpenSSH client on the netboot server. Install it there, or set {called('transport')} to sftp."
     return ""
 
 
@@ -193,8 +186,12 @@ class RsyncTransport:
 
     def _run(self, entry: Entry, has_basis: bool) -> int:
         self._throttle.require(entry.path)
-        with self._throttle.relayed(self._session.address.remote_shell(self._ciphers)) as relayed:
-            return self._run_relayed(entry, has_basis, relayed)
+        try:
+            with self._throttle.relayed(self._session.bulk(self._ciphers).remote_shell) as relayed:
+                return self._run_relayed(entry, has_basis, relayed)
+        except BaseException:
+            self._session.drop_bulk()  # what ssh took is not to go on to the line
+            raise
 
     def _run_relayed(self, entry: Entry, has_basis: bool, relayed: Relayed) -> int:
         environment = dict(os.environ, LC_ALL="C")

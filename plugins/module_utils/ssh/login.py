@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A login at a caching server: one ``ssh`` that stands, over which others open sessions without a login of their own.
+
+That is OpenSSH's connection sharing (``ControlMaster`` in ssh_config(5)). Its socket is in a directory that only this
+user may enter, and goes with the run. Two logins make a run: one for control, and one for all that is sent in bulk,
+which is made when the first file is; so a question never waits behind a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import typing as t
+
+from ..errors import SyncError
+from . import troubles
+from .pipe import Pipe, end, end_with_parent
+from .settings import Address, Effective, no_client
+
+_PREFIX = "netboot-ssh-"
+_LONGEST = 60  # bytes of a directory's path: a socket's may have 104, and ssh appends 18 while it makes one
+_PLAIN = re.compile(r"[A-Za-z0-9/_.-]+\Z")
+_KEPT = 16 * 1024  # bytes of what ssh says, from the start and from the end each
+_PATIENCE = 3  # times the connect timeout: for the line, for the keys, for the login
+
+
+class Sockets:
+    """The private directory for the sockets of one run. What a killed run has left behind is removed by the next."""
+
+    def __init__(self) -> None:
+        parent = self._parent()
+        self._sweep(parent)
+        self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)  # for this user alone, mode 0700
+        self._held = open(f"{self.path}/held", "wb")  # noqa: SIM115  # open, and locked, as long as the run goes on
+        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @staticmethod
+    def _parent() -> str:
+        for path in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108
+            if len(os.fsencode(path)) <= _LONGEST and _PLAIN.match(path) and os.access(path, os.W_OK | os.X_OK):
+                return path
+        raise SyncError(
+            "there is no directory for the sockets of ssh",
+            host="netboot server",
+            remedy="Let the user that the module runs as write /tmp, or another short TMPDIR.",
+        )
+
+    @staticmethod
+    def _sweep(parent: str) -> None:
+        with contextlib.suppress(OSError), os.scandir(parent) as entries:
+            for entry in entries:
+                if not entry.name.startswith(_PREFIX) or entry.is_symlink():
+                    continue
+                with contextlib.suppress(OSError), open(f"{entry.path}/held", "rb") as held:
+                    if os.fstat(held.fileno()).st_uid == os.geteuid():
+                        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run goes on
+                        shutil.rmtree(entry.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._held.close()
+
+
+class Login:
+    """One login. Raises :class:`SyncError` with what ssh says where there is none.
+
+    ``options`` are more of ssh's own.
+    """
+
+    def __init__(
+        self, address: Address, settings: Effective, sockets: Sockets, name: str, *, options: t.Sequence[str] = ()
+    ) -> None:
+        self._address = address
+        self._settings = settings
+        self._socket = f"{sockets.path}/{name}"
+        self._pipes: list[Pipe] = []
+        self._first = b""
+        self._last = b""
+        command = ["ssh", *options, *address.ssh_options(), "-oControlMaster=yes", "-oControlPersist=no"]
+        command += [f"-oControlPath={self._socket}", "-N", "--", address.host]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # no key of a terminal reaches it: the run ends it
+                preexec_fn=end_with_parent,
+            )
+        except OSError as error:
+            raise no_client() from error
+        self._listener = threading.Thread(target=self._listen, name=f"ssh {name}", daemon=True)
+        self._listener.start()
+        try:
+            self._await()
+        except BaseException:
+            self.close()
+            raise
+
+    def _listen(self) -> None:
+        stream = self._process.stderr
+        while stream is not None:
+            try:
+                block = os.read(stream.fileno(), 65536)
+            except (OSError, ValueError):
+                return
+            if not block:
+                return
+            room = _KEPT - len(self._first)
+            self._first += block[:room]
+            self._last = (self._last + block[room:])[-_KEPT:]
+
+    @property
+    def said(self) -> str:
+        """What ssh has said so far, of much only the beginning and the end."""
+        return (self._first + self._last).decode("utf-8", "replace")
+
+    def _await(self) -> None:
+        """Wait until the login stands: then its socket is there."""
+        deadline = time.monotonic() + _PATIENCE * self._address.connect_timeout
+        pause = 0.002
+        while not os.path.exists(self._socket):
+            if self._process.poll() is not None:
+                self._listener.join(1)
+                raise troubles.refusal(self.said, self._address, self._settings)
+            if time.monotonic() > deadline:
+                raise troubles.silence(self.said, self._address, self._settings)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+
+    def ended(self, patience: float = 0.0) -> bool:
+        """Tell whether the login is over, as far as is known without asking; wait a moment for that, in seconds."""
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    @property
+    def client(self) -> list[str]:
+        """The command that opens a session over this login, without the host; it never makes a login of its own.
+
+        It reads no ssh_config: what that says counts for the login.
+        """
+        return [
+            "ssh",
+            "-Fnone",
+            "-T",
+            "-oBatchMode=yes",
+            "-oLogLevel=ERROR",
+            "-oControlMaster=no",
+            f"-oControlPath={self._socket}",
+            "-oProxyCommand=false",
+        ]
+
+    @property
+    def remote_shell(self) -> str:
+        """The value of rsync's ``--rsh``; rsync splits it at blanks and takes no shell."""
+        return shlex.join(self.client)
+
+    def open(self, command: str, *, subsystem: bool = False) -> Pipe:
+        """Run a command, or a subsystem, in a session of its own."""
+        how = ["-s"] if subsystem else []
+        pipe = Pipe([*self.client, *how, "--", self._address.host, command], self._settings.where)
+        self._pipes = [one for one in self._pipes if not one.closed] + [pipe]
+        return pipe
+
+    def close(self) -> None:
+        """End it, with all sessions over it."""
+        for pipe in self._pipes:
+            pipe.close()
+        end(self._process)
+        self._listener.join(1)
+        with contextlib.suppress(OSError):
+            os.unlink(self._socket)

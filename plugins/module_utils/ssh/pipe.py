@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A channel over a login: the standard input and output of one ``ssh`` process, in the shape of a paramiko channel.
+
+What the other end sends and nobody reads stays in the kernel's buffers and in ssh's window, so it has a bound.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import typing as t
+
+from ..errors import SyncError
+
+_KEPT = 4096  # bytes of standard error
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_LIBC = ctypes.CDLL(None)
+_REFUSED = ("open refused by peer", "open failed")
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends, in good order, so that its socket goes too."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def one_line(text: bytes) -> str:
+    """Return the start of what a program said, on one line."""
+    return " ".join(text.decode("utf-8", "replace").split())[:300]
+
+
+class Channel(t.Protocol):
+    """What a conversation needs of a channel; times are in seconds."""
+
+    @property
+    def errors(self) -> str:
+        """The start of what came on standard error, on one line."""
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Set how long a read or a write may take."""
+
+    def recv(self, size: int) -> bytes:
+        """Return what has arrived; nothing at the end."""
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+
+    def shutdown_write(self) -> None:
+        """Say that nothing more will be sent."""
+
+    def lost(self) -> bool:
+        """Tell, at its end, whether that came because the connection went away."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Pipe:
+    """A channel over a login that stands; ``where`` is the caching server in words."""
+
+    def __init__(self, command: t.Sequence[str], where: str) -> None:
+        self._where = where
+        self._said = b""
+        self._received = False
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=theirs,
+                    stdout=theirs,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                    preexec_fn=end_with_parent,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        self._socket = ours
+        if self._process.stderr is not None:
+            os.set_blocking(self._process.stderr.fileno(), False)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+        return self._socket.fileno() < 0
+
+    def get_name(self) -> str:
+        """Return a name; paramiko's SFTP client wants one for its log."""
+        return "ssh"
+
+    @property
+    def errors(self) -> str:
+        """See :class:`Channel`."""
+        stream = self._process.stderr
+        while stream is not None and not stream.closed and len(self._said) < _KEPT:
+            try:
+                block = os.read(stream.fileno(), _KEPT - len(self._said))
+            except BlockingIOError:
+                break
+            if not block:
+                break
+            self._said += block
+        return one_line(self._said)
+
+    def settimeout(self, timeout: float | None) -> None:
+        """See :class:`Channel`."""
+        self._socket.settimeout(timeout)
+
+    def recv(self, size: int) -> bytes:
+        """See :class:`Channel`. Raises :class:`SyncError` where the server opens no further session."""
+        try:
+            block = self._socket.recv(size)
+        except ConnectionResetError:
+            block = b""
+        if block:
+            self._received = True
+        elif not self._received:
+            self._require_opened()
+        return block
+
+    def _require_opened(self) -> None:
+        if self.lost() and any(words in self.errors for words in _REFUSED):
+            raise SyncError(
+                f"{self._where} opens no further session over one login",
+                remedy="Raise MaxSessions in its sshd_config; its default, 10, is enough.",
+            )
+
+    def send(self, data: bytes) -> int:
+        """Send some of it, and return how much."""
+        try:
+            return self._socket.send(data)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise EOFError("the channel ended") from error
+
+    def sendall(self, data: bytes) -> None:
+        """See :class:`Channel`."""
+        try:
+            self._socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # a script that needs no more of it has ended, and its answer tells how
+
+    def shutdown_write(self) -> None:
+        """See :class:`Channel`."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # it has ended before
+
+    def lost(self) -> bool:
+        """See :class:`Channel`."""
+        try:
+            return self._process.wait(2) == 255
+        except subprocess.TimeoutExpired:
+            return False
+
+    def close(self) -> None:
+        """See :class:`Channel`."""
+        self._socket.close()
+        end(self._process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End an ssh, and what it has started: a ProxyCommand."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            process.send_signal(number)
+            try:
+                process.wait(2)
+            except subprocess.TimeoutExpired:
+                continue
+    if process.stderr is not None:
+        process.stderr.close()
