@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.errors import AccessRefused
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
 
 from tests.lab.fleet import Fleet
 from tests.lab.runs import (
@@ -120,13 +121,12 @@ def test_accept_new_takes_no_other_key_of_a_known_host(fleet: Fleet, tmp_path: P
 def test_rsync_goes_by_the_same_known_hosts(fleet: Fleet, checking: str) -> None:
     """It has a connection of its own: whoever gets between after the first one gets nothing."""
     server = fleet.sites[SITE].server
-    address = address_of(fleet, host_key_checking=checking)
-    shell = [*shlex.split(address.remote_shell()), server.address, "true"]
-    assert subprocess.run(shell, stdin=subprocess.DEVNULL, check=False).returncode == 0
-    server.new_host_key()
-    refused = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert refused.returncode == 255
-    assert "Host key verification failed" in refused.stderr
+    with Session(address_of(fleet, host_key_checking=checking)) as session:
+        session.bulk()
+        session.drop_bulk()
+        server.new_host_key()
+        with pytest.raises(AccessRefused, match="is not the known one"):
+            session.bulk()
 
 
 @pytest.mark.parametrize("checking", ["true", "accept-new"])

@@ -48,6 +48,7 @@ class Address:
             "-oForwardX11=no",
             "-oRequestTTY=no",
             "-oRemoteCommand=none",
+            "-oHashKnownHosts=no",  # Debian has it on; a person is to find the line that a message names
             "-oUpdateHostKeys=no",  # a run writes into known_hosts nothing but what accept-new takes
             "-oIgnoreUnknown=ForkAfterAuthentication",  # before OpenSSH 8.7
             "-oForkAfterAuthentication=no",
