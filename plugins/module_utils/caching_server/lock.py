@@ -30,8 +30,8 @@ import uuid
 from ..assets.entries import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from ..options import called
-from ..ssh.remote_commands import HOLD_LOCK
 from ..ssh.base import BaseSession
+from ..ssh.remote_commands import HOLD_LOCK
 from ..transports.work_area import HOLDER
 
 LEASE = 30  # seconds

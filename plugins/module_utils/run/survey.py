@@ -100,9 +100,7 @@ class Survey:
                 return None
             session = InProcessSession(site.address, settings)
             connect = over_ssh(site.address, site.options, source, Progress(), session=session)
-            run = SyncRun(
-                site.address, site.options, source, known=self._plans[site.options.src], connect=connect
-            )
+            run = SyncRun(site.address, site.options, source, known=self._plans[site.options.src], connect=connect)
             run.look()
         except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it
             return None

@@ -11,6 +11,7 @@ import typing as t
 
 from ..errors import AccessRefused, ConnectionTrouble, SyncError
 from .conversation import Answer, Conversation, frame
+from .login import Login
 from .pipe import Channel
 from .settings import Address, Effective
 from .sftp import BoundedClient, NoSftp, Sftp
@@ -61,6 +62,14 @@ class BaseSession(abc.ABC):
     @abc.abstractmethod
     def _open(self, command: str, *, subsystem: bool = False) -> Channel:
         """Run a command, or a subsystem."""
+
+    @abc.abstractmethod
+    def bulk(self, ciphers: t.Sequence[str] = ()) -> Login:
+        """Return the login for all that is sent in bulk. Raises :class:`SyncError`."""
+
+    @abc.abstractmethod
+    def drop_bulk(self) -> None:
+        """End that login, and what is still under way on it; the next to use it gets another."""
 
     @property
     def violation(self) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session inside this process, by paramiko: for a look at many caching servers at once, which costs a tenth of an ssh.
+"""A session inside this process, by paramiko: for a look at many caching servers at once, at a tenth of an ssh's cost.
 
 It must never let in what OpenSSH refuses, so :func:`agrees` leaves every caching server to OpenSSH for which the two
 could disagree. What this session refuses means nothing: OpenSSH has the word, and the words.
@@ -20,6 +20,7 @@ import typing as t
 from ..errors import ConnectionTrouble
 from .base import BaseSession
 from .bounds import run_bounded
+from .login import Login
 from .pipe import Channel
 from .settings import Address, Effective
 
@@ -33,14 +34,15 @@ except ImportError:  # reported by the module, with missing_required_lib
 
 # What ssh_config may say of a host without that the two differ: paramiko is told it, or it decides nothing.
 _UNDERSTOOD = frozenset(
-    (
-        "host hostname port user identityfile userknownhostsfile globalknownhostsfile bindaddress batchmode"
-        " stricthostkeychecking hashknownhosts sendenv setenv connecttimeout connectionattempts serveraliveinterval"
-        " serveralivecountmax tcpkeepalive compression controlmaster controlpath controlpersist loglevel"
-        " visualhostkey forwardagent forwardx11 forwardx11timeout forwardx11trusted xauthlocation escapechar"
-        " exitonforwardfailure addkeystoagent identitiesonly gssapiauthentication gssapidelegatecredentials"
-        " requesttty updatehostkeys clearallforwardings streamlocalbindmask ipqos nohostauthenticationforlocalhost"
-    ).split()
+    """
+    host hostname port user identityfile userknownhostsfile globalknownhostsfile bindaddress batchmode
+    stricthostkeychecking hashknownhosts sendenv setenv connecttimeout connectionattempts
+    serveraliveinterval serveralivecountmax tcpkeepalive compression controlmaster controlpath
+    controlpersist loglevel visualhostkey forwardagent forwardx11 forwardx11timeout forwardx11trusted
+    xauthlocation escapechar exitonforwardfailure addkeystoagent identitiesonly gssapiauthentication
+    gssapidelegatecredentials requesttty updatehostkeys clearallforwardings streamlocalbindmask ipqos
+    nohostauthenticationforlocalhost
+    """.split()  # noqa: SIM905  # as many lines as names
 )
 _LONGEST = 64 * 1024  # bytes of one ssh_config
 
@@ -185,6 +187,13 @@ class InProcessSession(BaseSession):
         if transport is not None and patience:
             transport.join(patience)
         return bool(transport and transport.is_active())
+
+    def bulk(self, ciphers: t.Sequence[str] = ()) -> Login:  # noqa: ARG002  # as in the other session
+        """See :class:`BaseSession`."""
+        raise self.broken("a look sends nothing")
+
+    def drop_bulk(self) -> None:
+        """See :class:`BaseSession`."""
 
     @property
     def violation(self) -> str:

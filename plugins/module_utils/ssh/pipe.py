@@ -24,7 +24,7 @@ _REFUSED = ("open refused by peer", "open failed")
 
 
 def end_with_parent() -> None:
-    """Have the kernel end this process when the one that started it ends, in good order, so that its socket goes too."""
+    """Have the kernel end this process when the one that started it ends, in good order: its socket goes as well."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -62,7 +62,7 @@ class Channel(t.Protocol):
 class Pipe:
     """A channel over a login that stands; ``where`` is the caching server in words."""
 
-    def __init__(self, command: t.Sequence[str], where: str) -> None:
+    def __init__(self, command: list[str], where: str) -> None:
         self._where = where
         self._said = b""
         self._received = False
@@ -71,8 +71,8 @@ class Pipe:
             try:
                 self._process = subprocess.Popen(
                     command,
-                    stdin=theirs,
-                    stdout=theirs,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
                     stderr=subprocess.PIPE,
                     start_new_session=True,
                     preexec_fn=end_with_parent,
@@ -154,9 +154,10 @@ class Pipe:
     def lost(self) -> bool:
         """See :class:`Channel`."""
         try:
-            return self._process.wait(2) == 255
+            status: int = self._process.wait(2)
         except subprocess.TimeoutExpired:
             return False
+        return status == 255
 
     def close(self) -> None:
         """See :class:`Channel`."""

@@ -16,8 +16,8 @@ import typing as t
 
 from ..errors import ConnectionTrouble, SyncError
 from . import itself
-from .conversation import Conversation
 from .base import BaseSession
+from .conversation import Conversation
 
 # Says what is there. With a forced command (internal-sftp, say), nothing of this runs.
 # What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe

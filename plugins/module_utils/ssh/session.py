@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The session of a run: OpenSSH alone reaches the caching server, so whatever a user's ``ssh`` does, or refuses, counts.
+"""The session of a run, by OpenSSH alone: whatever a user's ``ssh`` does, or refuses, counts.
 
-It is at most two logins, whatever is done: one for control, and one for all that is sent in bulk, made at its first use.
+It is at most two logins: one for control, and one for all that is sent in bulk, which is made at its first use.
 """
 
 from __future__ import annotations
@@ -63,8 +63,11 @@ class Session(BaseSession):
         """ssh would only warn, and the next run would take any other key for a new one as well."""
         try:
             os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
-            with open(path, "ab"):
-                pass
+            with open(path, "ab+") as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        file.write(b"\n")  # or the new line would be lost at the end of the last one
         except OSError as error:
             raise SyncError(
                 f"the new host key cannot be remembered ({error.strerror})",
@@ -92,7 +95,7 @@ class Session(BaseSession):
         return self._control.open(command, subsystem=subsystem)
 
     def bulk(self, ciphers: t.Sequence[str] = ()) -> Login:
-        """Return the login for all that is sent in bulk. Raises :class:`SyncError`."""
+        """See :class:`BaseSession`."""
         if self._bulk is not None and self._bulk.ended():
             self.drop_bulk()
         if self._bulk is None:
@@ -100,7 +103,7 @@ class Session(BaseSession):
         return self._bulk
 
     def drop_bulk(self) -> None:
-        """End that login, and what is still under way on it; the next to use it gets another."""
+        """See :class:`BaseSession`."""
         if self._bulk is not None:
             self._bulk.close()
             self._bulk = None

@@ -60,7 +60,7 @@ def _last(said: str) -> str:
     return lines[-1][:300] if lines else ""
 
 
-def _host_key(said: str, address: Address, settings: Effective) -> SyncError | None:
+def _host_key(said: str, _address: Address, settings: Effective) -> SyncError | None:
     files = " or ".join(settings.known_hosts_files) or "the known hosts"
     where = settings.where
     if "REVOKED HOST KEY DETECTED" in said or "is marked as revoked" in said or "revoked by file" in said:
@@ -125,14 +125,16 @@ def _key(said: str, address: Address, settings: Effective) -> SyncError | None:
         )
     if (loading and "passphrase" in loading.group(2)) or _has_passphrase(address):
         return AccessRefused(
-            "the private key has a passphrase, and no agent holds it", path=key, remedy="Use an agent, or a key without."
+            "the private key has a passphrase, and no agent holds it",
+            path=key,
+            remedy="Use an agent, or a key without.",
         )
     if loading:
         return AccessRefused(
             f"the private key is of no use ({loading.group(2)})",
             path=loading.group(1),
             host=_HERE,
-            remedy=f"Is it cut short, or are its lines ended as on Windows? Set {called('private_key_file')} to a good one.",
+            remedy=f"Is it cut short, or written as on Windows? Set {called('private_key_file')} to a good one.",
         )
     banner = _banner(said)
     if banner:  # a notice to all, or why this account may not log in: both are for a person to read
@@ -194,8 +196,13 @@ def _line(said: str, address: Address, settings: Effective) -> SyncError | None:
             f"{where} cannot be reached ({found.group(1)})", remedy="Is it switched on, does the line stand?"
         )
     if settings.proxy_command and _NOT_SSH.search(said):
-        words = _last("\n".join(line for line in said.splitlines() if not _NOT_SSH.search(line)
-                                 and "Connection closed by UNKNOWN" not in line))
+        words = _last(
+            "\n".join(
+                line
+                for line in said.splitlines()
+                if not _NOT_SSH.search(line) and "Connection closed by UNKNOWN" not in line
+            )
+        )
         return ConnectionTrouble(
             f"the way to {where} by the ProxyCommand or ProxyJump of ssh_config does not stand"
             f" ({words or settings.proxy_command})",

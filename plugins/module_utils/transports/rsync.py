@@ -26,9 +26,9 @@ from ..limits.throttle import Relayed, Throttle
 from ..options import called
 from ..progress import Progress
 from ..source.tree import SourceTree
+from ..ssh.base import BaseSession
 from ..ssh.bounds import run_bounded
 from ..ssh.remote_commands import Abilities, join_files, parse_rsync_version
-from ..ssh.session import Session
 from ..ssh.sftp import Sftp
 from .work_area import BASIS, WorkArea
 
@@ -100,7 +100,7 @@ class RsyncTransport:
 
     def __init__(
         self,
-        session: Session,
+        session: BaseSession,
         sftp: Sftp,
         area: WorkArea,
         source: SourceTree,
