@@ -40,7 +40,6 @@ CASES = [
     ),
     pytest.param(SiteSpec(SITE), ("rsync", ""), f"no rsync on {HERE}.", id="none-here"),
     pytest.param(SiteSpec(SITE), ("rsync", OLD_RSYNC), f"rsync 3.0.9 on {HERE} is too old.", id="old-here"),
-    pytest.param(SiteSpec(SITE), ("ssh", ""), f"no OpenSSH client on {HERE}.", id="no-ssh-here"),
     pytest.param(SiteSpec(SITE, sftp_only=True), None, f"no rsync on {THERE}.", id="sftp-only"),
 ]
 
@@ -61,6 +60,15 @@ def test_rsync_cannot_be_used(
     assert len(run.warnings) == 1
     assert why in run.warnings[0]
     assert is_delivered(fleet, image)
+
+
+def test_nothing_goes_without_an_openssh_client(fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", source_without(tmp_path / "bin", "ssh"))
+    run = prepare(fleet, transport="sftp", retries=3)
+    line = complaint(run, fleet.sites[SITE].ssh.address)
+    assert line.startswith("netboot server: there is no OpenSSH client")
+    assert "Install the package openssh-client" in line
+    assert run.attempts == 1
 
 
 def test_nothing_is_said_where_sftp_was_asked_for(fleet: Fleet) -> None:

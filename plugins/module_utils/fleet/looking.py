@@ -23,7 +23,10 @@ from ..limits.site_time import named_zone, own_zone
 from ..run.target import Target
 from ..source.tree import SourceTree
 from ..ssh import remote_commands
+from ..ssh.base import BaseSession
+from ..ssh.in_process import InProcessSession, agrees
 from ..ssh.session import Session
+from ..ssh.settings import Address, resolve
 from ..ssh.sftp import Budget, Sftp
 from ..transports.work_area import BASIS, transfer_id
 from . import image_states
@@ -47,7 +50,7 @@ xargs -0 stat -c '%Z %n' -- 2>/dev/null | while IFS= read -r line; do say "$line
 class Remote:
     """The tree of a caching server over one session."""
 
-    def __init__(self, session: Session, dest: str) -> None:
+    def __init__(self, session: BaseSession, dest: str) -> None:
         self._session = session
         self._sftp: Sftp = session.sftp()
         self._dest = dest.rstrip("/")
@@ -113,9 +116,27 @@ class Remote:
 
 
 @contextlib.contextmanager
+def _session(address: Address) -> t.Iterator[BaseSession]:
+    """Open a session at the least cost; what that refuses means nothing, and OpenSSH is asked."""
+    settings = resolve(address)
+    if agrees(address, settings):
+        session = InProcessSession(address, settings)
+        with contextlib.suppress(ConnectionTrouble):
+            session.connect()
+        if session.alive():
+            try:
+                yield session
+            finally:
+                session.close()
+            return
+    with Session(address, remember=False) as other:
+        yield other
+
+
+@contextlib.contextmanager
 def opened(target: Target) -> t.Iterator[Remote]:
     """Open a session to a caching server, to look at it. Raises :class:`SyncError`."""
-    with Session(target.address, remember=False) as session:
+    with _session(target.address) as session:
         try:
             yield Remote(session, target.options.dest)
         except Exception as error:

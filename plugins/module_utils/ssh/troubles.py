@@ -183,7 +183,7 @@ def _line(said: str, address: Address, settings: Effective) -> SyncError | None:
                 remedy=f"Set {called('host')} or ansible_host.",
             )
         return ConnectionTrouble(f"the name {name} is not known", remedy=f"Set {called('host')} or ansible_host.")
-    if "timed out" in said:
+    if "timed out" in said and "during banner exchange" not in said:
         return ConnectionTrouble(
             f"{where} did not answer within {address.connect_timeout} s",
             remedy="Is it switched on, and does the line stand?",
