@@ -131,5 +131,6 @@ def test_nothing_is_learned_by_looking(sites: Fleet) -> None:
     sites.known_hosts.write_text("", encoding="utf-8")
     run = sites.run_playbook("sync.yml", "-e", "netboot_sync_host_key_checking=accept-new", "--check")
     assert run.status == 0, run.output
-    assert run.results and not any(one.get("changed", False) for one in run.results.values()), run.output
+    assert run.results
+    assert not any(one.get("changed", False) for one in run.results.values()), run.output
     assert sites.known_hosts.read_text(encoding="utf-8") == ""

@@ -13,30 +13,29 @@ LINES = "tests/integration/test_lines.py"
 MUTANTS = (
     Mutant(
         "an unknown host key is taken for a known one",
-        old='"true": _Strict',
-        new='"true": paramiko.MissingHostKeyPolicy',
+        old='HOST_KEY_CHECKING = {"true": "yes",',
+        new='HOST_KEY_CHECKING = {"true": "no",',
         test="tests/integration/test_access.py::test_unknown_and_changed_host_key",
         sees=("LabError: one line was to tell what failed",),
     ),
     Mutant(
-        "a line of known_hosts that cannot be read spoils the others",
-        old="with contextlib.suppress(Exception):  # paramiko has a kind for each way to spoil a line",
-        new="if True:",
-        test=f"{KNOWN_HOSTS}::test_line_that_cannot_be_read_is_skipped",
-        sees=("InvalidHostKey",),
+        "a look from inside the process takes a key that known_hosts revoke",
+        old='return any(line.lstrip()[:1] == b"@" for line in file)',
+        new="return False",
+        test="tests/unit/plugins/module_utils/ssh/test_agrees.py::test_a_marker_in_known_hosts",
     ),
     Mutant(
-        "rsync alone goes by other known hosts",
-        old='return " ".join(shlex.quote(word) for word in ["ssh"] + self.ssh_options() + order)',
+        "each transfer logs in",
+        old="return self._run(entry, has_basis), used",
         new="""
-        options = [o for o in self.ssh_options() if "HostsFile" not in o and "StrictHost" not in o]
-        return " ".join(shlex.quote(word) for word in ["ssh", "-oStrictHostKeyChecking=no"] + options + order)
+        self._session.drop_bulk()
+        return self._run(entry, has_basis), used
         """,
-        test=f"{KNOWN_HOSTS}::test_rsync_goes_by_the_same_known_hosts",
+        test="tests/integration/test_logins.py::test_five_images_take_two_logins_and_nothing_to_do_takes_one",
     ),
     Mutant(
         "check mode learns a host key",
-        old="if not self._write:",
+        old="if not self._remember:",
         new="if False:",
         test=f"{KNOWN_HOSTS}::test_check_mode_learns_nothing",
     ),
