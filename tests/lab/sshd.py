@@ -83,6 +83,7 @@ class CachingServer:
     :arg scripts: commands that sessions find instead of the real ones: name to text of a script.
     :arg trace: where strace writes the system calls that change its file system, if they are to be known.
     :arg max_startups: OpenSSH's ``MaxStartups``; the default here never refuses.
+    :arg max_sessions: OpenSSH's ``MaxSessions``, for each login.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class CachingServer:
         scripts: Mapping[str, str] | None = None,
         trace: Path | None = None,
         max_startups: str = "200:30:400",
+        max_sessions: int = 50,
     ) -> None:
         self.directory = directory.absolute()
         self.assets = self.directory / "assets"
@@ -108,6 +110,7 @@ class CachingServer:
         self.scripts = dict(scripts or {})
         self.trace = trace
         self.max_startups = max_startups
+        self.max_sessions = max_sessions
         self._ssh = self.directory / "ssh"
         self._home = self.directory / "home"
         self._server: Supervised | None = None
@@ -250,7 +253,7 @@ class CachingServer:
             "UseDNS no",
             f"UsePAM {'yes' if _root_is_locked() else 'no'}",
             f"MaxStartups {self.max_startups}",
-            "MaxSessions 50",
+            f"MaxSessions {self.max_sessions}",
             f'SetEnv "PATH={path}" "HOME={self._home}"',
             "Subsystem sftp internal-sftp",
         ]
