@@ -134,6 +134,7 @@ def test_lock_that_is_another_name_of_a_published_file(fleet: Fleet, monkeypatch
 
 
 @pytest.mark.root
+@pytest.mark.timeout(400)
 @BOTH
 def test_deep_and_full_leftovers_are_cleaned_up(fleet: Fleet) -> None:
     """Directories within directories, further down than Python calls itself, and as deep as a path can be."""

@@ -13,7 +13,8 @@ from .fleet import Run
 HEAD = """# Machines, as they were onboarded
 
 Written by `./dev machines --report docs/machines-tried.md`: machines with a systemd of their own, that had nothing but
-an SSH server, and no Python. How it is done is in [Sites](sites.md). Before it, on the workstation: `./dev setup`,
+an SSH server. For the looks in check mode, cache-hamburg, then netboot were given Python; the other sites had none when
+they were onboarded. How it is done is in [Sites](sites.md). Before it, on the workstation: `./dev setup`,
 `cp -r inventory.example my-inventory`, and ten lines in `hosts.yml`. Each playbook below is one command.
 
 """

@@ -80,7 +80,7 @@ def _trouble(error: OSError, path: str) -> SyncError:
     if error.errno == errno.EISDIR:
         remedy = "A directory has the name of the record beside it (the same, hidden, with .withdrawn): move it away."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        remedy = f"Let {user} write to its directory, or set netboot_withdraw_become to true."
+        remedy = f"Let {user} write to its directory, or run withdraw.yml with --become."
     return SyncError(
         f"the marker cannot be set aside ({error.strerror or error})", path=path, host="netboot server", remedy=remedy
     )
