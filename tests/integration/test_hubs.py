@@ -17,12 +17,19 @@ from tests.lab.runs import IMAGE, NEXT, is_delivered
 MARKER = f"{IMAGE}-kernel.json"
 
 
-def hubs(fleet: Fleet, **sources: str) -> None:
-    """Write down who feeds whom; a hub is reached by Ansible as the caching server that it is."""
+def hubs(fleet: Fleet, *, paths_told: bool = False, **sources: str) -> None:
+    """Write down who feeds whom; the order of the hosts stays, since the first one of a play speaks for all.
+
+    All of the lab is one machine, so only with *paths_told*, which says where the hub's tree is, would a task that goes
+    to the hub by mistake find another tree than the netboot server's.
+    """
     inventory: dict[str, Any] = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
     for site, source in sources.items():
         inventory["all"]["children"]["caching_servers"]["hosts"][site]["netboot_sync_source"] = source
-    fleet.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        if paths_told:
+            tree = str(fleet.sites[source].assets)
+            inventory["all"]["children"]["caching_servers"]["hosts"][site]["netboot_sync_src"] = tree
+    fleet.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
 
 
 def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> None:
@@ -39,9 +46,10 @@ def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> N
         assert not (fleet.sites["leaf"].assets / later.path).exists()
 
 
+@pytest.mark.timeout(600)
 def test_withdrawn_at_the_netboot_server_not_at_the_hub(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
-        hubs(fleet, leaf="hub")
+        hubs(fleet, paths_told=True, leaf="hub")
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
         for site in ("hub", "leaf"):
@@ -61,9 +69,10 @@ def test_withdrawn_at_the_netboot_server_not_at_the_hub(tmp_path: Path) -> None:
         assert is_delivered(fleet, image, "hub")
 
 
+@pytest.mark.timeout(600)
 def test_pruned_on_the_netboot_server(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
-        hubs(fleet, leaf="hub")
+        hubs(fleet, paths_told=True, leaf="hub")
         fleet.tree.add_kernel()
         old, new = fleet.tree.add_image(IMAGE), fleet.tree.add_image(NEXT)
         run = fleet.run_playbook("sync.yml", "--limit", "hub")
@@ -72,6 +81,7 @@ def test_pruned_on_the_netboot_server(tmp_path: Path) -> None:
         assert sum(image.marker.exists() for image in (old, new)) == 1
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("sources", "told"),
     [
