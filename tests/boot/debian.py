@@ -48,7 +48,7 @@ def made() -> bool:
 
 
 def make(say: Callable[[str], None]) -> None:
-    """Make kernel, initrd and squashfs, unless they are there as they have to be. Raises NoDebian where that cannot be."""
+    """Make kernel, initrd and squashfs, unless they are there as wanted. Raises NoDebian where that cannot be."""
     if made():
         return
     PLACE.mkdir(parents=True, exist_ok=True)
