@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.lab.runs import IMAGE, NEXT, is_delivered
 MARKER = f"{IMAGE}-kernel.json"
 
 
-def hubs(fleet: Fleet, *, paths_told: bool = False, **sources: str) -> None:
+def hubs(fleet: Fleet, sources: Mapping[str, str], *, paths_told: bool = False) -> None:
     """Write down who feeds whom; the order of the hosts stays, since the first one of a play speaks for all.
 
     All of the lab is one machine, so only with *paths_told*, which says where the hub's tree is, would a task that goes
@@ -35,7 +36,7 @@ def hubs(fleet: Fleet, *, paths_told: bool = False, **sources: str) -> None:
 def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> None:
     """The leaf is the play's first host, so what is said by the first host counts for nothing."""
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
-        hubs(fleet, leaf="hub")
+        hubs(fleet, {"leaf": "hub"})
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
         assert fleet.run_playbook("sync.yml", "--limit", "hub").status == 0
@@ -49,7 +50,7 @@ def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> N
 @pytest.mark.timeout(600)
 def test_withdrawn_at_the_netboot_server_not_at_the_hub(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
-        hubs(fleet, paths_told=True, leaf="hub")
+        hubs(fleet, {"leaf": "hub"}, paths_told=True)
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
         for site in ("hub", "leaf"):
@@ -72,7 +73,7 @@ def test_withdrawn_at_the_netboot_server_not_at_the_hub(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_pruned_on_the_netboot_server(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
-        hubs(fleet, paths_told=True, leaf="hub")
+        hubs(fleet, {"leaf": "hub"}, paths_told=True)
         fleet.tree.add_kernel()
         old, new = fleet.tree.add_image(IMAGE), fleet.tree.add_image(NEXT)
         run = fleet.run_playbook("sync.yml", "--limit", "hub")
@@ -92,7 +93,7 @@ def test_pruned_on_the_netboot_server(tmp_path: Path) -> None:
 )
 def test_circles_are_refused_before_anything_is_sent(tmp_path: Path, sources: dict[str, str], told: str) -> None:
     with Fleet(tmp_path, [SiteSpec(name) for name in ("a", "b", "c", "d")]) as fleet:
-        hubs(fleet, **sources)
+        hubs(fleet, sources)
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
         run = fleet.run_playbook("sync.yml")
