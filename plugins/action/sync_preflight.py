@@ -11,7 +11,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.netboot.syncer.plugins.module_utils import options
 from ansible_collections.netboot.syncer.plugins.plugin_utils import site
+from ansible_collections.netboot.syncer.plugins.plugin_utils.hubs import CircularSources
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import PREFIX, Site, Sites, UnknownSite, split
 
 display = Display()
@@ -36,22 +38,34 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         if trouble:
             return {**result, "failed": True, "msg": trouble}
         found: list[Site] = []
+        circles: dict[str, None] = {}
+        netboot_servers: dict[tuple[str, str], None] = {}
         troubles: dict[str, None] = {}
         for host in hosts:
             try:
                 one = sites.look(host)
+                way = sites.way_to(host)
+                first = one if len(way) < 3 else sites.look(way[1])
             except UnknownSite:
                 continue  # it is told where the host is synced, and the others are not held up
+            except CircularSources as error:
+                circles[str(error)] = None
+                continue
             trouble = sites.source_trouble(one.source)
             if trouble:
                 troubles[trouble] = None
             else:
                 found.append(one)
+                if not sites.source_trouble(first.source):
+                    netboot_servers[(first.source, str(first.options.get("src") or options.default("src")))] = None
+        if circles:  # nothing is sent anywhere: who is in the circle, and who is behind it, is for a person to say
+            return {**result, "failed": True, "msg": " ".join(circles)}
         if troubles and not found:
             return {**result, "failed": True, "msg": " ".join(troubles)}
         for line in site.warnings({one.name: one.ignored for one in found}, sites.prefix):
             display.warning(line)
-        return {**result, "changed": False, "sources": _by_source(found)}
+        roots = [{"source": source, "src": src} for source, src in netboot_servers]
+        return {**result, "changed": False, "sources": _by_source(found), "netboot_servers": roots}
 
     def _forks(self, sites: Sites, variables: dict[str, t.Any], hosts: int) -> str:
         """Return what to set where caching servers would wait for each other.

@@ -54,4 +54,12 @@ sources:
     src: {description: The assets trees on it., type: list, elements: str}
     sites: {description: The caching servers that are synced from it., type: list, elements: str}
     rsync: {description: Whether one of them cannot do without rsync., type: bool}
+netboot_servers:
+  description: The hosts at which the ways of all caching servers begin, whatever hubs lie between.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    source: {description: Its inventory name., type: str}
+    src: {description: The assets tree on it., type: str}
 """

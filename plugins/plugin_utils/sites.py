@@ -14,10 +14,13 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.template import Templar
+from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS
 
 from . import site
+from .hubs import way_to
 
 PREFIX = "netboot_sync_"
+FLEET = "netboot_fleet"
 
 
 class Site(t.NamedTuple):
@@ -52,6 +55,7 @@ class Sites:
         self._hostvars = variables["hostvars"]
         self._loader = loader
         self.prefix = prefix
+        self._fleet: frozenset[str] | None = None
         names = (*site.CONNECTION_NAMES, *site.IGNORED, *site.variable_names(prefix).values(), f"{prefix}source")
         self._names = tuple(dict.fromkeys(names))
 
@@ -59,7 +63,34 @@ class Sites:
         """Return how a host is synced. Raises :class:`UnknownSite`."""
         values = self.evaluate(host, self._names)
         options = site.options(values, self.prefix)
-        return Site(host, str(values.get(f"{self.prefix}source") or ""), options, site.ignored(values, options.keys()))
+        source = str(values.get(f"{self.prefix}source") or "")
+        if source in self.fleet:
+            # A hub hands on what is published there, and that is in one tree alone.
+            options["src"] = self._tree_of(source)
+        return Site(host, source, options, site.ignored(values, options.keys()))
+
+    @property
+    def fleet(self) -> frozenset[str]:
+        """All caching servers of the inventory, whatever the play is limited to."""
+        if self._fleet is None:
+            pattern = self.evaluate(str(self._variables["inventory_hostname"]), [FLEET]).get(FLEET) or "caching_servers"
+            hosts = self._hostvars._inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
+            self._fleet = frozenset(host.name for host in hosts)
+        return self._fleet
+
+    def way_to(self, host: str) -> list[str]:
+        """Return the hosts from the netboot server over all hubs to a caching server, both included.
+
+        Raises :class:`UnknownSite` and :class:`hubs.CircularSources`.
+        """
+        return way_to(host, self._source_of, self.fleet, f"{self.prefix}source")
+
+    def _source_of(self, host: str) -> str:
+        return str(self.evaluate(host, [f"{self.prefix}source"]).get(f"{self.prefix}source") or "")
+
+    def _tree_of(self, host: str) -> str:
+        dest = site.options(self.evaluate(host, self._names), self.prefix).get("dest")
+        return str(dest or ARGUMENTS["dest"]["default"])
 
     def connection(self, host: str) -> dict[str, t.Any]:
         """Return how Ansible would connect to a host, as options. Raises :class:`UnknownSite`."""

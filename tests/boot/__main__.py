@@ -23,8 +23,8 @@ from . import debian, payload
 from .cases import CASES, REAL, SHORT, UEFI, Case
 from .lab import BootLab
 
-TELLING = r"(?i)netboot: |CLIENT|^http://\S+\.\.\."
-SHOWN = ("published", "after-the-grace", "withdrawn-by-name")  # of these, the page has the console
+TELLING = r"(?i)netboot: |CLIENT|^http://\S+\.\.\.|^Debian GNU/Linux|login:"
+SHOWN = ("published", "after-the-grace", "withdrawn-by-name", *REAL)  # of these, the page has the console
 EVERY = {**CASES, **REAL}
 
 
@@ -38,6 +38,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog="cases:\n" + "\n".join(f"  {case.name:<22} {case.about}" for case in EVERY.values()),
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="which ones; without any, all but the last two")
+    parser.add_argument("--everything", action="store_true", help="the last two as well: a real Debian")
     parser.add_argument("--short", action="store_true", help=f"only {' and '.join(SHORT)}")
     parser.add_argument("--bios", action="store_true", help="no client with UEFI")
     parser.add_argument("--uefi", action="store_true", help="only clients with UEFI")
@@ -45,6 +46,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--report", metavar="FILE", type=Path, help="write a page about it to this file")
     parser.add_argument("--consoles", metavar="DIRECTORY", type=Path, help="write the clients' consoles there")
     options = parser.parse_args(arguments)
+    if options.everything and (options.cases or options.short):
+        parser.error("--everything goes without names of cases and without --short")
     unknown = [name for name in options.cases if name not in EVERY]
     if unknown:
         parser.error(f"there is no case {unknown[0]}")
@@ -53,7 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace) -> list[tuple[Case, bool]]:
     """The cases to play, and whether with UEFI."""
-    names = list(options.cases) or list(SHORT if options.short else CASES)
+    names = list(options.cases) or list(SHORT if options.short else EVERY if options.everything else CASES)
     plain = [] if options.uefi else [(EVERY[name], False) for name in names]
     with_uefi = options.uefi or not (options.short or options.bios or options.cases)
     return plain + [(EVERY[name], True) for name in names if with_uefi and (name in UEFI or options.cases)]
@@ -69,7 +72,7 @@ def main(arguments: list[str]) -> int:
     if missing:
         say(f"./dev boot: missing: {', '.join(missing)}. On Debian and its like, ./dev boot installs what it needs.")
         return 2
-    if not set(REAL).isdisjoint(options.cases) and OUTER_NETWORK not in os.environ:
+    if any(case.name in REAL for case, _uefi in chosen(options)) and OUTER_NETWORK not in os.environ:
         try:
             debian.make(say)
         except (LabError, debian.NoDebian) as error:
@@ -92,7 +95,7 @@ def main(arguments: list[str]) -> int:
     if options.json:
         options.json.write_text(json.dumps({"cases": rows}, indent=2) + "\n", encoding="utf-8")
     if options.report:
-        options.report.write_text(page(rows), encoding="utf-8")
+        options.report.write_text(page(rows, arguments), encoding="utf-8")
     wrong = [row for row in rows if not row["right"]]
     say(f"{len(rows)} boots, {len(wrong)} not as they have to be")
     return 1 if wrong else 0
@@ -131,12 +134,12 @@ def line_of(row: dict[str, Any]) -> str:
     return line if row["right"] else f"{line}\n     expected: {row['expected']}"
 
 
-def page(rows: list[dict[str, Any]]) -> str:
+def page(rows: list[dict[str, Any]], arguments: list[str]) -> str:
     """A page of documentation: who gave what in each case, and what some clients said."""
     lines = [
         "# Clients, as they were tried",
         "",
-        "Written by `./dev boot --report docs/clients-tried.md`. How it is done is in [Clients](clients.md).",
+        f"Written by `./dev boot {' '.join(arguments)}`. How it is done is in [Clients](clients.md).",
         "",
         "| case | firmware | what happens | kernel, initrd and squashfs came from | as it has to be |",
         "|---|---|---|---|---|",

@@ -36,11 +36,24 @@ ARGUMENTS = [
 ]
 
 
+def recipe() -> str:
+    """What decides how the Debian comes out: with another hook in it, an old one would prove nothing."""
+    return hashlib.sha256(HOOK.read_bytes() + repr(PACKAGES).encode()).hexdigest()
+
+
+def made() -> bool:
+    """Tell whether it is there, whole, and made as it would be made today."""
+    stamp = PLACE / "recipe"
+    return stamp.exists() and stamp.read_text() == recipe()
+
+
 def make(say: Callable[[str], None]) -> None:
-    """Make kernel, initrd and squashfs, unless they are there. Raises NoDebian where that cannot be."""
-    if (PLACE / "root.squashfs").exists():
+    """Make kernel, initrd and squashfs, unless they are there as wanted. Raises NoDebian where that cannot be."""
+    if made():
         return
     PLACE.mkdir(parents=True, exist_ok=True)
+    for left in ("recipe", "root.squashfs"):
+        (PLACE / left).unlink(missing_ok=True)
     base, newer = _archives()
     work = PLACE / "work"
     try:
@@ -58,6 +71,7 @@ def make(say: Callable[[str], None]) -> None:
         for directory in ("var/cache/apt/archives", "var/lib/apt/lists", "boot"):
             shutil.rmtree(root / directory)
         build_image(PLACE / "root.squashfs", root)
+        (PLACE / "recipe").write_text(recipe())
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot import payload
+from tests.boot import debian, payload
+from tests.boot.__main__ import EVERY, chosen, page, parse
 from tests.lab.fleet import CHECKOUT
 from tests.lab.process import STANDARD_PATH
 from tests.lab.web import AssetsWeb
@@ -38,6 +39,29 @@ def test_a_client_boots_from_whoever_has_the_marker(tmp_path: Path) -> None:
         "published": "newest; kernel cache, initrd cache, squashfs cache",
         "no-marker": "newest; kernel server, initrd server, squashfs server",
     }
+
+
+def test_a_debian_with_an_old_hook_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = tmp_path / "hook"
+    hook.write_text("one")
+    monkeypatch.setattr(debian, "PLACE", tmp_path)
+    monkeypatch.setattr(debian, "HOOK", hook)
+    (tmp_path / "root.squashfs").write_text("one that was cut short, or an old one")
+    assert not debian.made()
+    (tmp_path / "recipe").write_text(debian.recipe())
+    assert debian.made()
+    hook.write_text("another")
+    assert not debian.made()
+
+
+def test_the_page_has_all_cases_and_says_which_command_wrote_it() -> None:
+    arguments = ["--everything", "--report", "docs/clients-tried.md"]
+    cases = chosen(parse(arguments))
+    assert {case.name for case, _uefi in cases} == set(EVERY)
+    row = {"case": "debian", "firmware": "BIOS", "seen": "x; from cache", "right": True, "console": ["client login:"]}
+    written = page([row], arguments)
+    assert "`./dev boot --everything --report docs/clients-tried.md`" in written
+    assert "    client login:\n" in written
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,10 @@ _CONTROL_SUFFIXES = (".aria2", ".lftp-pget-status")
 # ... and where the final name is taken by an empty file meanwhile.
 _BESIDE_EMPTY = (".part", ".crdownload")
 
-_PART = re.compile(r"(?P<whole>.+?)[._-](?:part[._-]?)?(?:\d{1,4}|[a-z]?a[a-z])(?:of\d+)?\Z", re.IGNORECASE)
+# split(1) begins at aa, or at aaa; another letter first would be a suffix such as bak, sav or raw.
+_PART = re.compile(r"(?P<whole>.+?)[._-](?:part[._-]?)?(?:\d{1,4}|a?a[a-z])(?:of\d+)?\Z", re.IGNORECASE)
 # What says so even where the whole would not have the name of an image.
-_NAMED_PART = re.compile(
-    r"(?P<whole>.+?)(?:[._-]part[._-]?(?:\d{1,4}|[a-z]?a[a-z])(?:of\d+)?|\.0\d\d)\Z", re.IGNORECASE
-)
+_NAMED_PART = re.compile(r"(?P<whole>.+?)(?:[._-]part[._-]?(?:\d{1,4}|a?a[a-z])(?:of\d+)?|\.0\d\d)\Z", re.IGNORECASE)
 
 A_PART = "a part of a split image, which no client can boot: join the parts into one file"
 

@@ -84,6 +84,19 @@ def test_a_part_of_a_split_image(suffix: str) -> None:
     assert inventory.images == ()
 
 
+@pytest.mark.parametrize("suffix", [".bak", ".sav", ".raw", ".tar", ".BAK", "-bak"])
+def test_a_suffix_that_looks_like_a_part(suffix: str) -> None:
+    path = f"live/filesystem.squashfs{suffix}"
+    for content in (squashfs(), squashfs()[:2048]):
+        inventory = Assets().file(path, content).inventory()
+        assert inventory.held_back == {}
+        (image,) = inventory.images
+        assert image.reason.startswith("no marker yet (it is a squashfs by its content)")
+    inventory = Assets().file(path, b"x" * 4096).inventory()
+    assert inventory.held_back == {}
+    assert [entry.path for entry in inventory.files] == [path]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

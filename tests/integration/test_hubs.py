@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Caching servers that feed others, as an operator runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.runs import IMAGE, NEXT, is_delivered
+
+MARKER = f"{IMAGE}-kernel.json"
+
+
+def hubs(fleet: Fleet, sources: Mapping[str, str], *, paths_told: bool = False) -> None:
+    """Write down who feeds whom; the order of the hosts stays, since the first one of a play speaks for all.
+
+    All of the lab is one machine, so only with *paths_told*, which says where the hub's tree is, would a task that goes
+    to the hub by mistake find another tree than the netboot server's.
+    """
+    inventory: dict[str, Any] = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
+    for site, source in sources.items():
+        inventory["all"]["children"]["caching_servers"]["hosts"][site]["netboot_sync_source"] = source
+        if paths_told:
+            tree = str(fleet.sites[source].assets)
+            inventory["all"]["children"]["caching_servers"]["hosts"][site]["netboot_sync_src"] = tree
+    fleet.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
+
+
+def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> None:
+    """The leaf is the play's first host, so what is said by the first host counts for nothing."""
+    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
+        hubs(fleet, {"leaf": "hub"})
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        assert fleet.run_playbook("sync.yml", "--limit", "hub").status == 0
+        later = fleet.tree.add_image(NEXT)
+        run = fleet.run_playbook("sync.yml", "--limit", "leaf")
+        assert run.status == 0, run.output
+        assert is_delivered(fleet, image, "leaf")
+        assert not (fleet.sites["leaf"].assets / later.path).exists()
+
+
+@pytest.mark.timeout(600)
+def test_withdrawn_at_the_netboot_server_not_at_the_hub(tmp_path: Path) -> None:
+    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
+        hubs(fleet, {"leaf": "hub"}, paths_told=True)
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        for site in ("hub", "leaf"):
+            assert fleet.run_playbook("sync.yml", "--limit", site).status == 0
+        run = fleet.run_playbook("withdraw.yml", "-e", f"netboot_withdraw={IMAGE}")
+        assert run.status == 0, run.output
+        assert not image.marker.exists()
+        for _time in range(2):
+            for site in ("leaf", "hub"):
+                assert not (fleet.sites[site].assets / MARKER).exists()
+                # A record at a hub would be one that no undo on the netboot server takes back.
+                assert not list(fleet.sites[site].assets.glob("prod/.*withdrawn*"))
+            assert fleet.run_playbook("sync.yml").status == 0
+        undo = ("-e", f"netboot_withdraw={IMAGE}", "-e", "netboot_withdraw_undo=true")
+        run = fleet.run_playbook("withdraw.yml", *undo)
+        assert run.status == 0, run.output
+        assert is_delivered(fleet, image, "hub")
+
+
+@pytest.mark.timeout(600)
+def test_pruned_on_the_netboot_server(tmp_path: Path) -> None:
+    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
+        hubs(fleet, {"leaf": "hub"}, paths_told=True)
+        fleet.tree.add_kernel()
+        old, new = fleet.tree.add_image(IMAGE), fleet.tree.add_image(NEXT)
+        run = fleet.run_playbook("sync.yml", "--limit", "hub")
+        run = fleet.run_playbook("prune.yml", "-e", "netboot_prune_keep_last=1")
+        assert run.status == 0, run.output
+        assert sum(image.marker.exists() for image in (old, new)) == 1
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [
+        pytest.param({"a": "a"}, "a: it is its own source", id="its own leaf"),
+        pytest.param({"a": "b", "b": "a"}, "a -> b -> a: these caching servers feed", id="two"),
+        pytest.param({"a": "c", "b": "a", "c": "b"}, "a -> b -> c -> a: these caching servers", id="three"),
+    ],
+)
+def test_circles_are_refused_before_anything_is_sent(tmp_path: Path, sources: dict[str, str], told: str) -> None:
+    with Fleet(tmp_path, [SiteSpec(name) for name in ("a", "b", "c", "d")]) as fleet:
+        hubs(fleet, sources)
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        run = fleet.run_playbook("sync.yml")
+        assert run.status == 2
+        assert " ".join(run.output.split()).split("fatal: ")[1].count(told) == 1, run.output
+        assert not any(is_delivered(fleet, image, site) for site in fleet.sites)
