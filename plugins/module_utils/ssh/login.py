@@ -85,6 +85,7 @@ class Login:
         self._settings = settings
         self._socket = f"{sockets.path}/{name}"
         self._pipes: list[Pipe] = []
+        self._opening = threading.Lock()  # the lock's beat opens sessions from a thread of its own
         self._first = b""
         self._last = b""
         command = ["ssh", *options, *address.ssh_options(), "-oControlMaster=yes", "-oControlPersist=no"]
@@ -172,13 +173,16 @@ class Login:
     def open(self, command: str, *, subsystem: bool = False) -> Pipe:
         """Run a command, or a subsystem, in a session of its own."""
         how = ["-s"] if subsystem else []
-        pipe = Pipe([*self.client, *how, "--", self._address.host, command], self._settings.where)
-        self._pipes = [one for one in self._pipes if not one.closed] + [pipe]
+        with self._opening:
+            pipe = Pipe([*self.client, *how, "--", self._address.host, command], self._settings.where)
+            self._pipes = [one for one in self._pipes if not one.closed] + [pipe]
         return pipe
 
     def close(self) -> None:
         """End it, with all sessions over it."""
-        for pipe in self._pipes:
+        with self._opening:
+            pipes, self._pipes = self._pipes, []
+        for pipe in pipes:
             pipe.close()
         end(self._process)
         self._listener.join(1)

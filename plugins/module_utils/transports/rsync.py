@@ -186,12 +186,8 @@ class RsyncTransport:
 
     def _run(self, entry: Entry, has_basis: bool) -> int:
         self._throttle.require(entry.path)
-        try:
-            with self._throttle.relayed(self._session.bulk(self._ciphers).remote_shell) as relayed:
-                return self._run_relayed(entry, has_basis, relayed)
-        except BaseException:
-            self._session.drop_bulk()  # what ssh took is not to go on to the line
-            raise
+        with self._throttle.relayed(self._session.bulk(self._ciphers).remote_shell) as relayed:
+            return self._run_relayed(entry, has_basis, relayed)
 
     def _run_relayed(self, entry: Entry, has_basis: bool, relayed: Relayed) -> int:
         environment = dict(os.environ, LC_ALL="C")
@@ -227,6 +223,9 @@ class RsyncTransport:
             raise
         finally:
             meter.stop()
+            if process.returncode != 0:
+                # What ssh took is not to go on to the line; and its session has the other end of the outputs, too.
+                self._session.drop_bulk()
             said, errors = output.stop(), complaints.stop(beginning=True)
         if output.endless or complaints.endless:
             self.sent = crossed()
@@ -325,7 +324,7 @@ class _Output:
 
     def stop(self, *, beginning: bool = False) -> bytes:
         """Return the last that was said, or the first, once the process has ended."""
-        # Its ssh has the other end, too, and ends a moment after it; one that does not is none of our concern.
+        # Its ssh has the other end, too, and ends a moment after it.
         self._thread.join(5)
         if not self._thread.is_alive():
             self._stream.close()
