@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,8 @@ QUIET_WITHIN = 10.0  # seconds after a kill, until nothing of the run is left an
 class CurrentLedger(Ledger):
     """A ledger that names as markers what there is to ask for: at the netboot server or at the site, now or lately."""
 
-    def __init__(self, root: Path, site: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, site: Path, *, name: Callable[[str], str] = str) -> None:
+        super().__init__(root, name=name)
         self.site = site
         self._asked: dict[str, float] = {}
 
@@ -246,7 +246,7 @@ class Lane:
         self.workshop = lab.directory / "workshop" / self.name
         self.workshop.mkdir(parents=True)
         self._canaries = self._lay_canaries()
-        self.ledger = CurrentLedger(self.tree.root, self.assets)
+        self.ledger = CurrentLedger(self.tree.root, self.assets, name=folded if self.folds else str)
         self.witness = Witness(
             self.name, self.assets, self.ledger, damaged=lambda: list(self.damaged), blame=self.blame
         )

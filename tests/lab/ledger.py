@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 MARKER_SUFFIXES = ("-kernel.json", ".squashfs.json", ".json")
@@ -68,10 +68,14 @@ class Ledger:
     """Remembers every content that the tree *root* of the netboot server held when :meth:`snapshot` was called.
 
     Call it after each change of the tree and before the change can be seen elsewhere.
+
+    :arg name: what a name is to the caching server. One that folds names answers to every spelling that an image ever
+        had, with what its present spelling promises.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, name: Callable[[str], str] = str) -> None:
         self.root = root
+        self._name = name
         self._lock = threading.Lock()
         self._digests: dict[tuple[str, int, int, int, int], str] = {}  # of files that did not change since
         self._sizes: dict[str, int] = {}
@@ -94,7 +98,7 @@ class Ledger:
                 self._digests[identity] = now[path] = digest
                 present[path] = identity
                 self._sizes[digest] = found.st_size
-                self._held.setdefault(path, set()).add(digest)
+                self._held.setdefault(self._name(path), set()).add(digest)
             at = time.monotonic()
             self._changed.update((path, at) for path, _identity in self._present.items() ^ present.items())
             self._present = present
@@ -108,8 +112,8 @@ class Ledger:
                 except (MarkerError, OSError):
                     continue  # nothing was promised by it
                 if all(part in now for part in closure):
-                    promised = {part: now[part] for part in closure}
-                    promises = self._closures.setdefault((path, digest), [])
+                    promised = {self._name(part): now[part] for part in closure}
+                    promises = self._closures.setdefault((self._name(path), digest), [])
                     if promised not in promises:
                         promises.append(promised)
 
@@ -118,7 +122,7 @@ class Ledger:
         for suffix in MARKER_SUFFIXES:
             squashfs = marker.removesuffix(suffix) + ".squashfs"
             # a marker that came before its squashfs is known by its name alone
-            if marker.endswith(suffix) and (squashfs in self._held or suffix == "-kernel.json"):
+            if marker.endswith(suffix) and (self._name(squashfs) in self._held or suffix == "-kernel.json"):
                 return squashfs
         return None
 
@@ -130,12 +134,13 @@ class Ledger:
     def held(self, path: str, digest: str) -> bool:
         """Whether the netboot server ever held this content under this path."""
         with self._lock:
-            return digest in self._held.get(path, ())
+            return digest in self._held.get(self._name(path), ())
 
     def promised(self, marker: str, digest: str, parts: Mapping[str, str]) -> bool:
         """Whether the netboot server ever held these *parts* (path to digest) together with this marker."""
         with self._lock:
-            return dict(parts) in self._closures.get((marker, digest), [])
+            named = {self._name(part): held for part, held in parts.items()}
+            return named in self._closures.get((self._name(marker), digest), [])
 
     def unchanged_since(self, paths: Iterable[str], at: float) -> bool:
         """Whether the netboot server held all these paths, and held them unchanged, from *at* (monotonic) on."""
@@ -150,4 +155,4 @@ class Ledger:
     def smallest(self, path: str) -> int:
         """Size in bytes of the shortest content ever held under this path; 0 if there was none."""
         with self._lock:
-            return min((self._sizes[digest] for digest in self._held.get(path, ())), default=0)
+            return min((self._sizes[digest] for digest in self._held.get(self._name(path), ())), default=0)
