@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,16 +26,21 @@ CRAWL = 2e5  # bit/s: what is left would take ten minutes, so nothing ends becau
 
 
 @pytest.fixture
-def slow(tmp_path: Path) -> Iterator[Fleet]:
-    with Fleet(tmp_path / "fleet", [SiteSpec(SITE, rate=RATE)]) as fleet:
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as sockets,  # a socket's path is short
+        Fleet(tmp_path / "fleet", [SiteSpec(SITE, rate=RATE)]) as fleet,
+    ):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", sockets)
         fleet.tree.add_kernel()
         add_large_image(fleet.tree, IMAGE, size=SIZE)
         yield fleet
 
 
 def carriers(fleet: Fleet) -> list[int]:
-    """The processes that carry bytes: rsync, the relay and ssh all have the private key on their command line."""
-    return [int(one.name) for one in Path("/proc").iterdir() if os.fsencode(fleet.key.private) in command_of(one)]
+    """The processes that carry bytes: a login names the private key; rsync, the relay and its ssh name its socket."""
+    marks = [os.fsencode(fleet.key.private), os.fsencode(os.environ["XDG_RUNTIME_DIR"])]
+    return [int(one.name) for one in Path("/proc").iterdir() if any(mark in command_of(one) for mark in marks)]
 
 
 def relays(fleet: Fleet) -> list[int]:
@@ -112,7 +118,7 @@ def test_nothing_is_left_of_the_relay_that_keeps_a_limit(slow: Fleet, end: Calla
     os.close(writer)
     try:
         wait_until(lambda: begun(slow), "bytes on the line")
-        assert len(carriers(slow)) == 3
+        assert len(carriers(slow)) == 7  # rsync, the relay, its ssh; two logins, and over one of them SFTP and the lock
         crawl(slow)
         end(module, reader)
         wait_until(lambda: not module.running, "the module's end")
