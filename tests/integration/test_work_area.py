@@ -72,6 +72,20 @@ def test_symlink_among_the_pieces(fleet: Fleet, name: str) -> None:
     assert is_delivered(fleet, image)
 
 
+@BOTH
+@pytest.mark.parametrize("size", [0, 1])
+def test_piece_of_a_run_that_was_killed_at_once(fleet: Fleet, size: int) -> None:
+    """It was killed right after it made the file, or after its first bytes; the next run is not to stumble over it."""
+    image = fleet.tree.add_image(NEXT)
+    for file in (image.squashfs, image.marker):
+        found = file.stat()
+        directory = work_area(fleet) / transfer_id(str(file.relative_to(fleet.tree.root)))
+        directory.mkdir()
+        (directory / f"upload-{found.st_size}-{int(found.st_mtime)}").write_bytes(file.read_bytes()[:size])
+    sync(fleet)
+    assert is_delivered(fleet, image)
+
+
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["sftp-only"])
 @pytest.mark.parametrize("second_name", [os.symlink, os.link], ids=["symlink", "hard link"])
 def test_piece_that_has_another_name_is_not_gone_on_with(

@@ -167,7 +167,7 @@ class WorkArea:
         found = self._sftp.look(piece)
         if found is None:
             return 0
-        if found.kind == FILE and found.size <= entry.size:
+        if found.kind == FILE and 0 < found.size <= entry.size:
             links = self._sftp.links(self.directory(entry.path), posixpath.basename(piece))
             if links in (None, 1):
                 return found.size

@@ -37,6 +37,12 @@ MUTANTS = (
         sees=("LabError: one line was to tell what failed",),
     ),
     Mutant(
+        "an empty piece of a killed run stands in the way for ever",
+        old="if found.kind == FILE and 0 < found.size <= entry.size:",
+        new="if found.kind == FILE and found.size <= entry.size:",
+        test="tests/integration/test_work_area.py::test_piece_of_a_run_that_was_killed_at_once",
+    ),
+    Mutant(
         "a directory is made that the web server may not enter",
         old="self._attributes.set_mode(self._full(above), DIRECTORY_MODE)",
         new="pass",
