@@ -44,6 +44,7 @@ def test_nobody_is_called_for_nothing(sites: Fleet) -> None:
         assert row(run, name)[1:4] == ["in", "line", "0"], run.output
 
 
+@pytest.mark.timeout(600)  # three playbooks
 def test_who_is_behind_is_called_alone(sites: Fleet) -> None:
     """What a host's own variables leave out is not missed there."""
     image = sites.tree.add_image(NEXT.replace("prod", "dev"))

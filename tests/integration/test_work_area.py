@@ -31,7 +31,8 @@ def outside(fleet: Fleet) -> Path:
 
 
 def untouched(path: Path) -> bool:
-    return all(one.read_text(encoding="utf-8") == "keep me" for one in (path / "precious", path / "deep" / "precious"))
+    precious = [path / "precious", path / "deep" / "precious"]
+    return all(one.exists() and one.read_text(encoding="utf-8") == "keep me" for one in precious)
 
 
 def work_area(fleet: Fleet) -> Path:

@@ -27,7 +27,7 @@ MUTANTS = (
         "a line without an answer is taken for damage",
         old="raise trouble from error  # no answer is no difference",
         new="pass",
-        test="tests/integration/test_no_answer.py::test_line_that_breaks_while_files_are_read_back_is_no_damage",
+        test="tests/integration/test_no_answer.py::test_silence_is_a_broken_line_whatever_was_asked[content-line]",
     ),
     Mutant(
         "the reserve of the disk is used up",
