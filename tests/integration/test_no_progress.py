@@ -76,7 +76,10 @@ def test_hash_that_never_ends(fleet: Fleet, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [SiteSpec(SITE, scripts=NO_HASH | lying_cat(place)) for place in LIES], indirect=True, ids=list(LIES.values())
+    "spec",
+    [SiteSpec(SITE, scripts=NO_HASH | lying_cat(place)) for place in LIES],
+    indirect=True,
+    ids=list(LIES.values()),
 )
 def test_place_that_no_file_has_is_no_progress(fleet: Fleet) -> None:
     add_large_image(fleet.tree, IMAGE, size=12_000_000)
