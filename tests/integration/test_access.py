@@ -72,6 +72,13 @@ def test_proxy_command_cannot_be_started(fleet: Fleet, ssh_config: Callable[[str
     assert "Try ssh there by hand, as the user that the module runs as." in line
 
 
+def test_nothing_is_left_of_a_way_that_leads_nowhere(fleet: Fleet, ssh_config: Callable[[str], None]) -> None:
+    """Such as a ProxyJump that leads in a circle: what it starts has children, which ssh does not end."""
+    ssh_config("Host *\n  ProxyCommand sh -c 'sleep 98765.25 & sleep 98765.25'\n")
+    assert "does not stand" in refused(fleet, connect_timeout=1)
+    assert subprocess.run(["pgrep", "-f", "^sleep 98765[.]25"], check=False).returncode == 1
+
+
 def test_new_host_key_cannot_be_remembered(fleet: Fleet, tmp_path: Path) -> None:
     file = tmp_path / "new" / ("x" * 300)
     line = refused(fleet, host_key_checking="accept-new", known_hosts_file=str(file))

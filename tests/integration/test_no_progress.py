@@ -36,6 +36,13 @@ HANGING_CAT = {
     "cat": '#!/bin/sh\ncase $1 in --) touch $HOME/began; exec sleep 1000 ;; *) exec /usr/bin/cat "$@" ;; esac\n'
 }
 
+# How far a hash has come, as a broken or hostile caching server may tell it.
+LIES = {"$(date +%s%N)": "always-further", "\u00b2": "no-decimal-digit", "9" * 5000: "longer-than-python-reads"}
+
+
+def lying_cat(place: str) -> dict[str, str]:
+    return {"cat": f'#!/bin/sh\ncase $1 in /proc/*) echo "pos: {place}" ;; *) exec /usr/bin/cat "$@" ;; esac\n'}
+
 
 def left_running(fleet: Fleet) -> list[str]:
     """The processes that this caching server has started and that still run, by the HOME that only they have."""
@@ -66,6 +73,18 @@ def test_hash_that_never_ends(fleet: Fleet, size: int) -> None:
         os.symlink(f"/usr/bin/{name}", fleet.sites[SITE].server.directory / "bin" / name)
     sync(fleet, lock_timeout=0)
     assert is_delivered(fleet, image)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [SiteSpec(SITE, scripts=NO_HASH | lying_cat(place)) for place in LIES],
+    indirect=True,
+    ids=list(LIES.values()),
+)
+def test_place_that_no_file_has_is_no_progress(fleet: Fleet) -> None:
+    add_large_image(fleet.tree, IMAGE, size=12_000_000)
+    line = complaint(prepare(fleet, stall_timeout=3), fleet.sites[SITE].ssh.address)
+    assert "makes no progress for 3 s" in line
 
 
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, scripts=SLOW_HASH)], indirect=True, ids=["slow"])

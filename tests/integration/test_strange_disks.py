@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, SITE, actions, complaint, is_delivered, prepare, sync
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
 from tests.lab.strange_disk import COARSE, EXFAT, FOLDING, NO_MODES_NO_TIMES, Quirks, StrangeDisk
 
 pytestmark = pytest.mark.root
@@ -157,3 +157,15 @@ def test_obstacle_is_told_in_one_line(fleet: Fleet, strange_disk: Mount) -> None
     assert "readme" in line
     assert "README" in line
     assert "Rename one of them on the netboot server" in line
+
+
+@pytest.mark.parametrize("transport", ["rsync", "sftp"])
+def test_write_that_fails_once_is_tried_again(fleet: Fleet, strange_disk: Mount, transport: str) -> None:
+    """As on a network file system whose server came back; a disk that refuses each write is told at once."""
+    disk = strange_disk(fleet.sites[SITE].assets, Quirks())
+    sync(fleet, transport=transport)
+    image = add_large_image(fleet.tree, NEXT, size=900_000)
+    disk.stale(1)
+    run = sync(fleet, transport=transport, retries=1, retry_delay=0)
+    assert (run.attempts, run.failures) == (2, [])
+    assert is_delivered(fleet, image)

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import IMAGE, NEXT, is_delivered
@@ -39,6 +42,25 @@ def test_withdrawn_everywhere_and_put_back(tmp_path: Path) -> None:
             assert is_delivered(fleet, other, name)
         assert run.results["near"]["stats"]["size"] == image.marker.stat().st_size
         assert fleet.run_playbook("withdraw.yml", *undo).status == 2  # there is nothing to put back
+
+
+@pytest.mark.parametrize("name", ["new\nline", "latin\udce9"], ids=["newline", "no-utf-8"])
+def test_name_that_is_no_text(tmp_path: Path, name: str) -> None:
+    with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        for path in (image.squashfs, image.marker):
+            shutil.copy2(path, path.with_name(path.name.replace(IMAGE.rpartition("/")[2], name)))
+        before = sorted((fleet.tree.root / "prod").iterdir())
+        marker = fleet.sites["near"].assets / f"prod/{name}-kernel.json"
+        assert fleet.run_playbook("sync.yml").status == 0
+        assert marker.exists()
+        pattern = ("-e", f"netboot_withdraw=prod/{name[:3]}*")
+        assert fleet.run_playbook("withdraw.yml", *pattern).status == 0
+        assert not marker.exists()
+        assert fleet.run_playbook("withdraw.yml", *pattern, "-e", "netboot_withdraw_undo=true").status == 0
+        assert marker.exists()
+        assert sorted((fleet.tree.root / "prod").iterdir()) == before
 
 
 def test_nothing_named(tmp_path: Path) -> None:

@@ -132,6 +132,10 @@ class StrangeDisk:
         """Let all go on."""
         self._tell("release")
 
+    def stale(self, count: int) -> None:
+        """Let the next *count* writes of some size fail as one to a file that went meanwhile on a server of NFS."""
+        self._tell(f"stale {count}")
+
     def waiting(self) -> int:
         """How many reads wait just now."""
         return int(self._tell("waiting"))

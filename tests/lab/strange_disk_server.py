@@ -28,6 +28,7 @@ MNT_DETACH = 2  # umount2(2)
 STAT_FIELDS = ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks")
 SPACE_FIELDS = ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_favail", "f_namemax")
 SECOND = 1_000_000_000  # ns
+LARGE = 10_000  # bytes of one write; the lock and its like write less
 
 
 class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no types
@@ -41,6 +42,7 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
         self._names: dict[int, str] = {}  # of what is open, by its descriptor
         self._hanging = ""  # a pattern; this one fits no name
         self._wake = threading.Condition()
+        self._stale = 0  # how many writes are still to fail
         self.waiting = 0
 
     def init_with_config(self, conn_info: Any, config_3: Any) -> None:  # noqa: ARG002
@@ -139,6 +141,9 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
             more = max(offset + len(data) - os.fstat(fh).st_size, 0)
             if more and self._used() + more > self._quirks.quota:
                 raise OSError(errno.EDQUOT, "quota")
+        if self._stale and len(data) >= LARGE:
+            self._stale -= 1
+            raise OSError(errno.ESTALE, "stale")
         return os.pwrite(fh, data, offset)
 
     def _used(self) -> int:
@@ -227,6 +232,9 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
         with self._wake:
             if word == "waiting":
                 return str(self.waiting)
+            if word == "stale":
+                self._stale = int(rest)
+                return ""
             self._hanging = rest if word == "hang" else ""
             self._wake.notify_all()
         return "done"

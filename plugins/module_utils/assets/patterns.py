@@ -14,6 +14,7 @@ import functools
 import re
 import typing as t
 
+from ..errors import printable
 from .entries import is_hidden, parents
 
 
@@ -68,8 +69,12 @@ def check_patterns(patterns: t.Iterable[str]) -> None:
 
 
 def matches(path: str, patterns: t.Iterable[str]) -> bool:
-    """Tell whether a pattern matches the path or a directory above it."""
+    """Tell whether a pattern matches the path or a directory above it, as it is or as it is printed.
+
+    Nobody can type a name that is no text; what a run has told of it can be given to the next.
+    """
     names = [path] + parents(path)
+    names += [printable(name) for name in names if not name.isprintable()]
     return any(compile_pattern(pattern).match(name) for pattern in patterns for name in names)
 
 

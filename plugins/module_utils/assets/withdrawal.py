@@ -13,6 +13,7 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from ..errors import printable
 from .entries import image_name, is_hidden
 from .marker import marker_paths
 from .patterns import matches
@@ -122,7 +123,8 @@ def plan_setting_aside(
             if purge and not records[marker]:
                 renames.append(Rename(record_path(marker, purge=False), record_path(marker, purge=True)))
     known = {image.path for image in inventory.images if image.markers} | set(inventory.withdrawn)
-    for path in sorted(set(only_elsewhere) - known):
+    # What a run reports is the printed form of a name.
+    for path in sorted(set(only_elsewhere) - known - set(map(printable, known))):
         images[path] = ("withdrawn", "only caching servers still had it")
         renames.append(Rename("", record_path(marker_paths(path, tuple(marker_names))[0], purge=purge)))
     return SettingAside(tuple(renames), images)

@@ -27,6 +27,7 @@ import time
 import typing as t
 import uuid
 
+from ..assets import strict_json
 from ..assets.entries import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from ..options import called
@@ -61,7 +62,7 @@ def describe_self(run: str) -> dict[str, t.Any]:
 def describe_holder(content: bytes) -> str:
     """Return in words who wrote this into the lock."""
     try:
-        holder = json.loads(content.decode("utf-8"))
+        holder = strict_json.loads(content)
         return f"{holder['user']} on {holder['on']}, process {int(holder['pid'])}, since {holder['since']}"
     except (ValueError, KeyError, TypeError):
         return "another run that did not say who it is"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import posixpath
 import time
@@ -401,6 +402,12 @@ class SshCachingServer:
             said = self._why_no_write(entry)
             words = said or error.strerror or str(error)
             self._refuse_quota(said, entry)
+            if error.errno == errno.EIO and self.abilities.has_shell and not said:
+                raise ConnectionTrouble(
+                    f"a write failed on the caching server ({words}), and the next one did not",
+                    path=entry.path,
+                    remedy="If that goes on, look at its kernel's log and at the mount.",
+                ) from error
             raise SyncError(
                 f"cannot be written on the caching server ({words})",
                 path=entry.path,

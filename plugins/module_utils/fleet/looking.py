@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import os
 import queue
+import re
 import threading
 import time
 import typing as t
@@ -39,6 +40,8 @@ BEHIND = "behind"
 LEFT_FOR_LATER = "left_for_later"
 UNREACHABLE = "unreachable"
 FAILED = "failed"
+
+_SECONDS = re.compile(r"[0-9]{1,12}\Z")
 
 # Names come in on standard input, so that none is a part of a shell's text.
 _TIMES = r"""
@@ -89,7 +92,7 @@ class Remote:
         found: dict[str, float] = {}
         for line in self._session.run(_TIMES, self._dest, stdin=names).lines:
             seconds, _unused, path = line.partition(" ")
-            if seconds.isdigit() and path in plain:
+            if _SECONDS.match(seconds) and path in plain:
                 found[path] = float(seconds)
         return found
 

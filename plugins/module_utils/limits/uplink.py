@@ -183,7 +183,7 @@ class Uplink:
                 if name.startswith(_NEW):
                     return 0
                 text = os.read(file, 32).decode("ascii", "replace").strip()
-                return float(text) if text.isdigit() and text != "0" else None
+                return float(text) if text.isascii() and text.isdigit() and text != "0" else None
             # A new file is without a lock for a moment.
             if not name.startswith(_NEW) or time.time() - os.fstat(file).st_mtime > 60:
                 os.unlink(path)

@@ -9,6 +9,7 @@ with a mark that was made for this one conversation, and everything else is igno
 
 from __future__ import annotations
 
+import re
 import shlex
 import socket
 import time
@@ -22,6 +23,7 @@ MAX_LINE = 64 * 1024  # bytes; the longest of ours is a path
 MAX_NOISE = 1024 * 1024  # bytes of text that is not ours
 _KEPT = 300  # bytes of that text, for messages
 _END = "end "
+_STATUS = re.compile(r"[0-9]{1,3}\Z")
 
 # The script runs in a subshell, so that its exit does not end the line that tells how it ended.
 _FRAME = """mark=$1; shift; say() {{ printf '%s %s\\n' "$mark" "$*"; }}
@@ -97,7 +99,7 @@ class Conversation:
                 if said is not None and not said.startswith(_END):
                     return said
                 if said is not None:
-                    self.status = int(said[len(_END) :]) if said[len(_END) :].isdigit() else 1
+                    self.status = int(said[len(_END) :]) if _STATUS.match(said, len(_END)) else 1
                 continue
             if len(self._buffer) > MAX_LINE:
                 self._ignore(self._buffer[: -len(self._mark)])

@@ -24,7 +24,7 @@ import typing as t
 
 from ..errors import SyncError
 from . import troubles
-from .pipe import Pipe, end, end_with_parent
+from .pipe import Pipe, end, end_rest, end_with_parent
 from .settings import Address, Effective, no_client
 
 _PREFIX = "netboot-ssh-"
@@ -86,6 +86,7 @@ class Login:
         self._socket = f"{sockets.path}/{name}"
         self._pipes: list[Pipe] = []
         self._opening = threading.Lock()  # the lock's beat opens sessions from a thread of its own
+        self._swept = False  # whether what it left behind has been ended
         self._first = b""
         self._last = b""
         command = ["ssh", *options, *address.ssh_options(), "-oControlMaster=yes", "-oControlPersist=no"]
@@ -132,7 +133,7 @@ class Login:
         deadline = time.monotonic() + _PATIENCE * self._address.connect_timeout
         pause = 0.002
         while not os.path.exists(self._socket):
-            if self._process.poll() is not None:
+            if self.ended():
                 self._listener.join(1)
                 raise troubles.refusal(self.said, self._address, self._settings)
             if time.monotonic() > deadline:
@@ -146,6 +147,9 @@ class Login:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
             return False
+        if not self._swept:
+            self._swept = True
+            end_rest(self._process)
         return True
 
     @property
@@ -184,6 +188,7 @@ class Login:
             pipes, self._pipes = self._pipes, []
         for pipe in pipes:
             pipe.close()
+        self.ended()
         end(self._process)
         self._listener.join(1)
         with contextlib.suppress(OSError):

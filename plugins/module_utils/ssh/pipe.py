@@ -8,6 +8,7 @@ What the other end sends and nobody reads stays in the kernel's buffers and in s
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -165,8 +166,18 @@ class Pipe:
         end(self._process)
 
 
+def end_rest(process: subprocess.Popen[bytes]) -> None:
+    """End what an ssh has left behind that ended just now: its ProxyCommand, and whatever that has started.
+
+    A ProxyJump that leads in a circle makes one process after another, for as long as nobody ends them all at once.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End an ssh, and what it has started: a ProxyCommand."""
+    """End an ssh, and what it has started."""
+    runs = process.poll() is None
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             process.send_signal(number)
@@ -174,5 +185,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
                 process.wait(2)
             except subprocess.TimeoutExpired:
                 continue
+    if runs:
+        end_rest(process)
     if process.stderr is not None:
         process.stderr.close()

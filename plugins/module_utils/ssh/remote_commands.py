@@ -141,6 +141,7 @@ _TICK = 2  # seconds between two words of how far it has come
 _BATCH = 200  # files in one command: their names fit into what both ends take unread
 _SLOWEST = 1024 * 1024  # bytes per second that a disk reads at least, where nobody tells how far it has come
 _AT_REST = "at rest"
+_PLACE = re.compile(r"at ([0-9]{1,18})\Z")
 _HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
 _ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
 _RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
@@ -265,9 +266,10 @@ def _result(conversation: Conversation, session: BaseSession, path: str, size: i
             )
         if line is None or not line.startswith("at "):
             return line
-        told = line[3:]
-        if told.isdigit() and int(told) > place:
-            moved, place, patience = time.monotonic(), int(told), usual
+        told = _PLACE.match(line)
+        # Beyond its end there is nothing to come to: a file that grows there, or a place that was made up.
+        if told and place < int(told.group(1)) <= size:
+            moved, place, patience = time.monotonic(), int(told.group(1)), usual
         elif place < 0:
             patience = usual + size / _SLOWEST
 

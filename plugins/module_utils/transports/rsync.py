@@ -259,7 +259,7 @@ class RsyncTransport:
             return SourceChanged("it vanished on the netboot server while it was sent", path=entry.path)
         if status < 0:
             return SyncError(f"rsync was ended by signal {-status}", path=entry.path, remedy="Run the sync again.")
-        if status in _LINE_BROKE:
+        if status in _LINE_BROKE or "Stale file handle" in errors:
             return ConnectionTrouble(
                 f"the transfer broke ({words})",
                 path=entry.path,

@@ -118,6 +118,20 @@ def test_withdrawn_in_both_ways_is_undone_at_once(tree: Tree, first: bool) -> No
     assert b"6.1" in (tree.root / "prod/a-kernel.json").read_bytes()
 
 
+@pytest.mark.parametrize(("name", "told"), [("new\nline", "new\\nline"), ("latin\udce9", "latin\\xe9")])
+def test_name_as_it_is_printed(tree: Tree, name: str, told: str) -> None:
+    """What one run has told of a name that is no text means that name to the next, and no other."""
+    tree.image(f"prod/{name}.squashfs", f"prod/{name}-kernel.json")
+    before = tree.names()
+    tree.withdraw(f"prod/{told}")
+    after = tree.names()
+    assert f"prod/.{name}-kernel.json.withdrawn" in after
+    tree.withdraw(f"prod/{told}", only_elsewhere=(f"prod/{told}.squashfs",))
+    assert tree.names() == after
+    tree.put_back(f"prod/{told}")
+    assert tree.names() == before
+
+
 @pytest.mark.parametrize("path", ["../evil.squashfs", "prod/../../evil.squashfs", "/evil.squashfs", "prod/.b/x.sqfs"])
 def test_nothing_is_written_outside_the_tree(tree: Tree, path: str) -> None:
     """What caching servers say they have is not believed."""
