@@ -18,6 +18,7 @@ SITE = Path("docs/docsite")
 PLAYBOOKS = Path("playbooks")
 # Imported by the others, and no playbook of its own.
 INTERNAL = {"fleet.yml"}
+CONTENTS = re.compile(r"^\.\. contents::\n(?: +.*\n)*", re.MULTILINE)
 MERMAID = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 
 
@@ -106,6 +107,10 @@ def lay_out(stage: Path) -> None:
     collection.mkdir()
     command = ["antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error"]
     subprocess.run([*command, "--dest-dir", str(collection), "netboot.syncer"], check=True)
+    # The theme shows the contents of a page at its side.
+    for path in collection.glob("*.rst"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(CONTENTS.sub("", text), encoding="utf-8")
 
 
 if __name__ == "__main__":
