@@ -25,7 +25,10 @@ MERMAID = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 def pages() -> list[Path]:
     """The documents of the checkout that are pages of the site as they are, and what they show."""
     found = [Path(name) for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")]
-    found += [Path(name) for name in ("SECURITY.md", "RELIABILITY.md", "PERFORMANCE.md")]
+    found += [
+        Path(name)
+        for name in ("CODE_OF_CONDUCT.md", "MAINTAINERS.md", "SECURITY.md", "RELIABILITY.md", "PERFORMANCE.md")
+    ]
     found += [path for path in Path("docs").rglob("*") if path.is_file() and SITE not in path.parents]
     return sorted(found + list(Path("roles").glob("*/README.md")))
 
