@@ -83,7 +83,7 @@ release_install() (
 release_by_hand() {
   local version=$1 package=${2#"$root/"} placeholders
   printf '\nBuilt and checked: %s\n  sha256 %s\n\nLeft to do by hand:\n' "$package" "$(sha256sum "$2" | cut -d ' ' -f 1)"
-  placeholders=$(grep -cE 'example\.(org|com|net)' maintainers.yml || true)
+  placeholders=$(grep -cE '^[a-z].*example\.(org|com|net)' maintainers.yml || true)
   if ((placeholders)); then
     say "  - maintainers.yml still has $placeholders placeholders (example.org): say where the project lives, ./dev generate, commit."
   fi
