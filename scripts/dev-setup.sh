@@ -93,6 +93,7 @@ prepare_machine() {
       dnf:ssh | dnf:ssh-keygen) packages+=(openssh-clients) ;;
       *:mksquashfs) packages+=(squashfs-tools) ;;
       *:bwrap) packages+=(bubblewrap) ;;
+      *:dot) packages+=(graphviz) ;;
       *:fusermount3) packages+=(fuse3) ;;
       apt-get:qemu-system-x86_64) packages+=(qemu-system-x86) ;;
       apt-get:busybox) packages+=(busybox-static) ;;
@@ -259,6 +260,21 @@ prepare_environment() {
   .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes requirements/dev.txt ||
     die "uv could not install requirements/dev.txt; is a package index reachable?"
   stamp .venv/bin/python >.venv/stamp
+}
+
+# prepare_tools NAME: the tools in requirements/NAME.txt, in an environment of their own, .cache/NAME/venv.
+prepare_tools() {
+  local wanted have='' place=.cache/$1
+  wanted=$(stamp .venv/bin/python; sha256sum "requirements/$1.txt")
+  if [[ -r $place/stamp ]]; then have=$(<"$place/stamp"); fi
+  if [[ $have == "$wanted" && -x $place/venv/bin/python ]]; then return; fi
+  say "Setting up $place/venv"
+  rm -rf "$place/venv" "$place/stamp"
+  mkdir -p "$place"
+  .venv/bin/python -m venv --without-pip "$place/venv"
+  .venv/bin/uv pip sync -q --python "$place/venv/bin/python" --require-hashes "requirements/$1.txt" ||
+    die "uv could not install requirements/$1.txt; is a package index reachable?"
+  printf '%s\n' "$wanted" >"$place/stamp"
 }
 
 # prepare_bench: what the bench alone needs, below .cache/bench: matplotlib, and of the package ansible the one collection

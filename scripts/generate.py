@@ -19,13 +19,15 @@ from scripts import rooms
 
 ROLE = Path("roles/netboot_sync")
 ARCHITECTURE = Path("ARCHITECTURE.md")
+GALAXY = Path("galaxy.yml")
+MAINTAINERS = Path("maintainers.yml")
 MADE = "# Made by ./dev generate out of plugins/module_utils/options.py."
 WIDTH = 120
 # What a module needs to know of the assets tree on the host that it runs on.
 TREE = ("src", "marker_names", "pointers")
 ENTRY_POINT = {
     "short_description": "Bring one caching server in line with the netboot server",
-    "version_added": "0.1.0",
+    "version_added": "1.0.0",
     "description": [
         "Runs M(netboot.syncer.sync_assets) on the netboot server, for the caching server that the play is about.",
         "Its result is left in the variable C(netboot_sync_result).",
@@ -123,7 +125,18 @@ def architecture() -> str:
     return f"{before}{begin}\n```mermaid\n{rooms.picture()}\n```\n{end}{rest.partition(end)[2]}"
 
 
+def galaxy() -> str:
+    """The description of the collection, with the links that the maintainers say."""
+    begin, end = "# <links>", "# </links>"
+    before, _begin, rest = GALAXY.read_text(encoding="utf-8").partition(begin)
+    note, _line, rest = rest.partition("\n")
+    links: dict[str, str] = yaml.safe_load(MAINTAINERS.read_text(encoding="utf-8"))
+    lines = "".join(f"{name}: {address}\n" for name, address in links.items())
+    return f"{before}{begin}{note}\n{lines}{end}{rest.partition(end)[2]}"
+
+
 FILES = {
+    GALAXY: galaxy,
     Path("plugins/doc_fragments/sync_options.py"): fragment,
     ROLE / "meta" / "argument_specs.yml": argument_specs,
     ROLE / "defaults" / "main.yml": defaults,

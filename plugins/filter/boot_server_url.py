@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: boot_server_url
 short_description: Where clients find the tree of the netboot server
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:

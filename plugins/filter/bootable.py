@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: bootable
 short_description: What the clients of a caching server can boot, in one line
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:

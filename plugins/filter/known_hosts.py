@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: known_hosts
 short_description: The text of a known hosts file with exactly these keys for these hosts
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pattern_regex
 short_description: A pattern of paths, as a regular expression
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:

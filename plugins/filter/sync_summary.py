@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: sync_summary
 short_description: What became of each caching server, as a table
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:

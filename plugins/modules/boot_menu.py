@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: boot_menu
 short_description: Write the iPXE scripts of a netboot server
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes C(boot.ipxe), C(menu.ipxe), and C(MAC-<hexraw>.ipxe) for single machines, at the root of the assets tree of
     the host it runs on.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: sync_assets
 short_description: Bring one caching server in line with the assets tree of this host
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Copies netboot images to one caching server, in two phases. A squashfs goes first, under a hidden name; it is
     checked, flushed to disk and renamed. Its marker, the small JSON beside it, follows only then.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: sync_preflight
 short_description: See on the control node whether a run over many caching servers can begin
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Works out, for each host of the play, from which host of the inventory it is synced. Fails where nobody says that,
     and where there are fewer forks than hosts, so that some would wait for others.

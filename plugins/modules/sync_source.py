@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: sync_source
 short_description: See whether this host can send images to caching servers
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Looks whether the host it runs on has all that M(netboot.syncer.sync_assets) needs there, and can read the assets
     tree. What is amiss is told in one message, with the name of the host and what mends it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: sync_summary
 short_description: Show what became of each caching server, and hand on the totals
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Shows a table of all hosts of the play, from the results that the role C(netboot_sync) left for them, and below it
     what was held back, is left over or failed, and why.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: sync_survey
 short_description: Find out which caching servers have nothing to do
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Looks at many caching servers in one process, as M(netboot.syncer.sync_assets) would in check mode, and tells which
     of them are in line with the assets tree of this host.
