@@ -23,7 +23,7 @@ LAYERS = (
     ("transports",),
     ("ssh", "limits", "source"),
     ("planning",),
-    ("assets", "reporting", "requirements"),
+    ("assets", "reporting", "requirements", "history"),
     ("progress", "options"),
     ("errors",),
     ("states",),

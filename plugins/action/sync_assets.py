@@ -19,7 +19,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, site
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, site, starter
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
 
@@ -46,6 +46,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             arguments = self._arguments(task_vars)
         except UnknownSite as error:
             return {**result, "failed": True, "msg": str(error)}
+        source = str(self._task.delegate_to or task_vars.get("inventory_hostname", ""))
+        arguments.setdefault("started_by", starter.started_by(task_vars, source))
         lines = None if in_background else self._progress_lines(arguments, task_vars)
         with lines or contextlib.nullcontext():
             try:

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, starter
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite, split
 
 guardian.begin()  # the main process of a run loads this as well, before its first worker does
@@ -45,8 +45,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             # What a site does not say, null included, is said for all of them.
             said = [{key: value for key, value in one.items() if value is not None} for one in sites]
             given = {"sites": [{**common, **one} for one in said]}
-        found = self._execute_module(module_name="netboot.syncer.sync_survey", module_args=given, task_vars=variables)
         host = str(variables.get("inventory_hostname", ""))
+        given["started_by"] = starter.started_by(variables, str(self._task.delegate_to or host))
+        found = self._execute_module(module_name="netboot.syncer.sync_survey", module_args=given, task_vars=variables)
         result.update(ended.told_in_words(found, host="survey", machine=str(self._task.delegate_to or host)))
         return result
 

@@ -253,6 +253,21 @@ options:
       - A file on the source in which the module keeps what it is doing, as JSON; it is written anew about
         once a second and gone at the end. The action plugin sets this for itself.
     type: path
+  history:
+    description:
+      - A log on the source in which each run leaves a line of JSON for each caching server, with who,
+        when, what, bytes, seconds and how it ended. Where its directory is missing, or this is empty,
+        none is kept.
+      - It is rotated at 16 MiB, and 8 older files are kept beside it.
+    type: str
+    default: /var/lib/netboot/history.jsonl
+    version_added: 1.0.0
+  started_by:
+    description:
+      - Who started the run, for the line in O(history), with C(user), C(run), C(job) and C(source). The
+        action plugin sets this for itself.
+    type: dict
+    version_added: 1.0.0
   variables:
     description:
       - What the names of variables begin with that hold the options of the host that the task is for,

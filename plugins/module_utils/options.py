@@ -417,6 +417,27 @@ OPTIONS = (
         """,
     ),
     Option(
+        "history",
+        "str",
+        default="/var/lib/netboot/history.jsonl",
+        version_added="1.0.0",
+        text="""
+        - A log on the source in which each run leaves a line of JSON for each caching server, with who, when, what,
+          bytes, seconds and how it ended. Where its directory is missing, or this is empty, none is kept.
+        - It is rotated at 16 MiB, and 8 older files are kept beside it.
+        """,
+    ),
+    Option(
+        "started_by",
+        "dict",
+        variable="",
+        version_added="1.0.0",
+        text="""
+        - Who started the run, for the line in O(history), with C(user), C(run), C(job) and C(source). The action plugin
+          sets this for itself.
+        """,
+    ),
+    Option(
         "variables",
         "str",
         variable="",

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import platform
+import time
 import typing as t
 
 from . import reporting
 from .errors import printable
+from .history.log import Log, NotWritten
+from .history.record import record
 from .run.ledger import describe
 from .run.sync_run import SyncRun
 
@@ -44,3 +48,37 @@ def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any
     }
     found["summary"] = reporting.line(found)
     return found
+
+
+def keep(
+    results: t.Mapping[str, t.Mapping[str, t.Any]],
+    parameters: t.Mapping[str, t.Mapping[str, t.Any]],
+    started_by: t.Mapping[str, t.Any] | None,
+) -> list[str]:
+    """Add what runs did to the history, and return what kept that from being done, a line each.
+
+    :param results: of each caching server, by its name.
+    :param parameters: those of the module for each of them.
+    """
+    by = started_by or {}
+    lines: dict[str, list[bytes]] = {}
+    for name, one in results.items():
+        given = parameters[name]
+        line = record(
+            name,
+            one,
+            ended=time.time(),
+            source=str(by.get("source") or platform.node()),
+            started_by=by,
+            parameters=given,
+        )
+        lines.setdefault(str(given.get("history") or ""), []).append(line)
+    troubles = []
+    for path, its in lines.items():
+        log = Log(path)
+        try:
+            if log.wanted:
+                log.add(its)
+        except NotWritten as error:
+            troubles.append(str(error))
+    return troubles

@@ -92,7 +92,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import FILE, Entry, Tree, follow
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
-from ansible_collections.netboot.syncer.plugins.module_utils.fleet import image_states, looking, status
+from ansible_collections.netboot.syncer.plugins.module_utils.fleet import image_states, looking
+from ansible_collections.netboot.syncer.plugins.module_utils.history.record import rfc3339
 from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target, read_target
 
 Found = tuple[dict[str, image_states.ImageState], t.Optional[int]]
@@ -140,7 +141,7 @@ def _described(path: str, one: image_states.ImageState, now: float) -> dict[str,
         "size": one.size,
         "marker": printable(one.marker),
         "kernels": list(one.kernels),
-        "since": status.rfc3339(one.since) if one.since is not None else None,
+        "since": rfc3339(one.since) if one.since is not None else None,
         "age": int(now - one.since) if one.since is not None else None,
         "sha256": one.sha256 or None,
     }

@@ -100,6 +100,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet import status
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet.looking import FAILED, Found, look_at_all
+from ansible_collections.netboot.syncer.plugins.module_utils.history.log import Log
+from ansible_collections.netboot.syncer.plugins.module_utils.history.record import Known, latest
 from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target, read_target
 
@@ -129,6 +131,15 @@ def _previous(path: str | None) -> t.Any:
         return None
 
 
+def _history(targets: t.Sequence[Target]) -> dict[str, Known]:
+    """Return what the history on this host tells of the runs of each caching server."""
+    found: dict[str, Known] = {}
+    for path in sorted({one.options.history for one in targets} - {""}):
+        names = [one.name for one in targets if one.options.history == path]
+        found.update(latest(Log(path).newest_first(), names))
+    return found
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -156,7 +167,9 @@ def main() -> None:
             while True:
                 now = time.time()
                 found = {**look_at_all(targets, now=now), **wrong}
-                result["status"] = status.document(found, now=now, previous=_previous(p["previous"]))
+                result["status"] = status.document(
+                    found, now=now, previous=_previous(p["previous"]), history=_history(targets)
+                )
                 if not p["wait_for"]:
                     break
                 ready, waiting = status.have(result["status"], p["wait_for"])

@@ -153,7 +153,9 @@ transport:
   type: str
 """
 
+import threading
 import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import options, reporting, requirements, results
@@ -162,6 +164,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.progress import Pro
 from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.run.target import read_target
+
+ABANDONED = SyncError("the run was told to end, or nobody waits for it", remedy="What arrived is kept; run it again.")
 
 
 def main() -> None:
@@ -179,20 +183,31 @@ def main() -> None:
     progress = Progress(module.params["progress_file"])
     run = SyncRun(address, chosen, progress=progress)
     stopped: SyncError | None = None
+    unkept = threading.Lock()  # taken by whoever adds this run to the history
+
+    def keep(result: dict[str, t.Any]) -> list[str]:
+        if module.check_mode or not unkept.acquire(blocking=False):
+            return []
+        return results.keep({name: result}, {name: module.params}, module.params["started_by"])
+
+    def keep_abandoned() -> None:
+        found = results.result(run, time.monotonic() - started, check_mode=False)
+        keep({**found, "failures": [*found["failures"], ABANDONED.line()]})
+
     try:
-        with Lifeline(), progress:
+        with Lifeline(keep_abandoned), progress:
             run.run()
     except SyncError as error:
         stopped = error
     except Abandoned:
-        stopped = SyncError(
-            "the run was told to end, or nobody waits for it", remedy="What arrived is kept; run it again."
-        )
+        stopped = ABANDONED
     if stopped is not None and stopped.line() not in run.failures:
         run.failures.append(stopped.line())
     for warning in run.warnings:
         module.warn(f"{name}: {warning}")
     found = results.result(run, time.monotonic() - started, check_mode=module.check_mode)
+    for trouble in keep(found):
+        module.warn(f"{name}: {trouble}")
     if module._diff:
         found["diff"] = {"prepared": reporting.actions(name, found)}
     if stopped is not None:

@@ -45,6 +45,9 @@ options:
       - With O(site_variable), the name of a variable that tells for each host of the play where it is synced from. Only
         hosts for which it is the same as for the task are looked at.
     type: str
+  started_by:
+    description: As for M(netboot.syncer.sync_assets); the action plugin sets this for itself.
+    type: dict
 notes:
   - An option of M(netboot.syncer.sync_assets) that the task has, such as one that C(module_defaults) sets for the group
     C(netboot.syncer.all), holds for each caching server that does not say otherwise.
@@ -140,6 +143,7 @@ def main() -> None:
             "site_variable": {"type": "str"},
             "source_variable": {"type": "str"},
             "variables": {"type": "str"},
+            "started_by": {"type": "dict"},
         },
         required_one_of=[("sites", "site_variable", "variables")],
         supports_check_mode=True,
@@ -160,6 +164,13 @@ def main() -> None:
         for part in ("images", "files"):
             result[part] = [one for one in result[part] if one["state"] != "unchanged"]
         found[name] = result
+    if not module.check_mode:
+        chosen = {
+            site.name: {"history": site.options.history, "withdraw": site.options.withdraw, "verify": False}
+            for site in sites
+        }
+        for trouble in results.keep(found, chosen, module.params["started_by"]):
+            module.warn(trouble)
     total = len(module.params["sites"] or ())
     module.exit_json(
         changed=False, in_line=list(found), sites=found, summary=f"{len(found)} of {total} caching servers are in line"

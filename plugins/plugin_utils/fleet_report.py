@@ -19,6 +19,7 @@ WORDS = {
     "failed": "failed",
 }
 _WORST_FIRST = {"failed": 0, "unreachable": 1, "behind": 2, "left_for_later": 3, "in_line": 4}
+COLUMNS = ("site", "state", "published", "behind", "since", "free", "last run", "sent", "saved")
 _ALL = 30  # sites up to which each has a line
 _MOST = 40  # lines of those that are not in line
 
@@ -56,9 +57,9 @@ def lines(status: Status) -> list[str]:
         if count[state]
     )
     shown = sites if len(sites) <= _ALL else [one for one in sites if one[1]["state"] != "in_line"][:_MOST]
-    rows: list[tuple[str, ...]] = [("site", "state", "published", "behind", "since", "free", "")]
+    rows: list[tuple[str, ...]] = [(*COLUMNS, "")]
     for name, site in shown:
-        rows.append(_row(name, site))
+        rows.append(_row(name, site, status["generated"]))
     found = [f"{len(sites)} site{'' if len(sites) == 1 else 's'}: {told or 'none'}"]
     if shown:
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
@@ -72,17 +73,20 @@ def lines(status: Status) -> list[str]:
     return found
 
 
-def _row(name: str, site: Status) -> tuple[str, ...]:
+def _row(name: str, site: Status, generated: str) -> tuple[str, ...]:
     images = site["images"].values()
     published = sum(one["state"] == "published" for one in images)
     on_its_way = [one for one in images if one["state"] == "on_its_way"]
     notes = [site["reason"]] if site["reason"] else []
-    notes += [f"{len(on_its_way)} on the way ({on_its_way[0]['percent']} %)"] if on_its_way else []
+    notes += [f"{len(on_its_way)} on the way ({_arrival(on_its_way)})"] if on_its_way else []
     for state, words in (("left_over", "left over"), ("held_back", "held back")):
         number = sum(one["state"] == state for one in images)
         notes += [f"{number} {words}"] if number else []
     if site.get("disk_days") is not None and site["disk_days"] < 30:
         notes.append(f"disk full in {site['disk_days']:.0f} days")
+    last = site.get("last_run")
+    if last and last["outcome"] == "failed":
+        notes.append(f"its last run failed: {last['reason']}")
     return (
         name,
         str(WORDS.get(site["state"], site["state"])),
@@ -90,8 +94,23 @@ def _row(name: str, site: Status) -> tuple[str, ...]:
         str(site["behind_images"]),
         duration(site["behind_seconds"]) if site["behind_images"] else "-",
         size(site["disk_free"]),
+        *_last_run(site.get("last_success"), generated),
         "; ".join(notes),
     )
+
+
+def _arrival(images: t.Sequence[Status]) -> str:
+    moving = [one for one in images if one.get("seconds_left") is not None]
+    one = moving[0] if moving else images[0]
+    return f"{one['percent']} %, {duration(one['seconds_left'])} left" if moving else f"{one['percent']} %"
+
+
+def _last_run(run: Status | None, generated: str) -> tuple[str, str, str]:
+    """Return how long ago the last run that came through was, what it sent, and what it saved."""
+    if run is None:
+        return "-", "-", "-"
+    ago = max(_seconds(generated) - _seconds(run["ended"]), 0)
+    return f"{duration(ago)} ago", size(run["sent_bytes"]), size(run["saved_bytes"])
 
 
 # Metrics
@@ -143,6 +162,50 @@ def metrics(status: Status) -> str:
             "netboot_site_seen_timestamp_seconds",
             "When a site was looked at last with success.",
             (({"site": name}, _seconds(site["seen"])) for name, site in sites.items() if site.get("seen")),
+        ),
+        _family(
+            "netboot_site_last_success_timestamp_seconds",
+            "When the last run for a site came through.",
+            (
+                ({"site": name}, _seconds(site["last_success"]["ended"]))
+                for name, site in sites.items()
+                if site.get("last_success")
+            ),
+        ),
+        *(
+            _family(
+                f"netboot_site_last_success_{name}",
+                text,
+                (
+                    ({"site": name_of_site}, site["last_success"][key])
+                    for name_of_site, site in sites.items()
+                    if site.get("last_success")
+                ),
+            )
+            for name, key, text in (
+                ("sent_bytes", "sent_bytes", "What crossed the line in that run."),
+                ("saved_bytes", "saved_bytes", "What did not have to, in that run."),
+                ("duration_seconds", "seconds", "How long that run took."),
+            )
+        ),
+        _family(
+            "netboot_site_last_run_failed",
+            "Whether the last run for a site failed.",
+            (
+                ({"site": name}, float(site["last_run"]["outcome"] == "failed"))
+                for name, site in sites.items()
+                if site.get("last_run")
+            ),
+        ),
+        _family(
+            "netboot_image_left_seconds",
+            "In how many seconds an image that is on its way has arrived.",
+            (
+                ({"site": name, "image": path}, one["seconds_left"])
+                for name, site in sites.items()
+                for path, one in site["images"].items()
+                if one.get("seconds_left") is not None
+            ),
         ),
         _family(
             "netboot_site_images",

@@ -133,7 +133,7 @@ def split(given: t.Mapping[str, t.Any], own: t.Collection[str]) -> tuple[dict[st
     The latter come from ``module_defaults`` of the group ``netboot.syncer.all``, say. Raises :class:`ValueError`.
     """
     options = site.variable_names("")
-    unknown = given.keys() - own - options.keys() - {"name", "progress_file", "variables"}
+    unknown = given.keys() - own - options.keys() - {"name", "progress_file", "started_by", "variables"}
     if unknown:
         raise ValueError(f"Unsupported parameters: {', '.join(sorted(unknown))}")
     ours = {name: value for name, value in given.items() if name in own}

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet.image_states import ImageState
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet.looking import Found
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet.status import document
+from ansible_collections.netboot.syncer.plugins.module_utils.history.record import Known, record
 
 NOW = 1_795_600_000
 DAY = 86400
@@ -26,7 +28,28 @@ def sample(count: int) -> dict[str, Any]:
     """Return the status of so many sites, of which most are in line."""
     chance = random.Random(count)
     yesterday = document({_name(number): _healthy(chance) for number in range(count)}, now=NOW - DAY - 7200)
-    return document({_name(number): _site(number, chance) for number in range(count)}, now=NOW, previous=yesterday)
+    found = {_name(number): _site(number, chance) for number in range(count)}
+    history = {name: _runs(name, one, chance) for name, one in found.items()}
+    return document(found, now=NOW, previous=yesterday, history=history)
+
+
+def _runs(name: str, found: Found, chance: random.Random) -> Known:
+    """What the history tells of a site: a run that came through, and after it one that failed, where it is away."""
+
+    def run(ended: int, **result: Any) -> dict[str, Any]:
+        stats = {"sent_bytes": 3_100_000, "saved_bytes": 739_000_000, "seconds": chance.randrange(20, 400)}
+        line = record(
+            name,
+            {"changed": True, "stats": stats, **result},
+            ended=ended,
+            source="netboot-server",
+            started_by={"user": "netboot"},
+            parameters={},
+        )
+        return dict(json.loads(line))
+
+    through = run(NOW - chance.randrange(900, 7200))
+    return Known(run(NOW - 600, failures=[found.reason]) if found.state == "unreachable" else through, through)
 
 
 def _name(number: int) -> str:
@@ -49,6 +72,7 @@ def _site(number: int, chance: random.Random) -> Found:
     newest = images[BUILDS[0]]
     if kind == 1:
         newest.state, newest.percent, newest.since = "on_its_way", chance.randrange(5, 95), NOW - 900
+        newest.arrived, newest.rate = newest.size * newest.percent // 100, 1.2e6
         return Found("behind", "1 image is not there yet", images, 1, chance.randrange(600, 9000), free)
     if kind == 2:
         return Found("unreachable", f"198.51.100.{number % 250}: connection refused. Is its SSH server up?")

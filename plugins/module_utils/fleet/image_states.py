@@ -32,7 +32,10 @@ BEHIND = frozenset((MISSING, ON_ITS_WAY, OUTDATED))
 
 @dataclasses.dataclass
 class ImageState:
-    """An image: times are seconds since the epoch, sizes bytes, ``percent`` how much of it has arrived."""
+    """An image: times are seconds since the epoch, sizes bytes, ``percent`` how much of it has arrived.
+
+    :ivar arrived: of one that is on its way, the bytes that lie there; ``rate`` is how many come in a second.
+    """
 
     state: str
     reason: str = ""
@@ -41,6 +44,8 @@ class ImageState:
     kernels: tuple[str, ...] = ()
     since: float | None = None
     percent: int | None = None
+    arrived: int | None = None
+    rate: float | None = None
     sha256: str = ""
 
 
@@ -138,6 +143,7 @@ def of_site(
         found = _beside(image, source, there, its_markers.get(image.path, []))
         if found.state == MISSING and arrived and image.path in arrived and found.size:
             found.state = ON_ITS_WAY
+            found.arrived = arrived[image.path]
             found.percent = min(100 * arrived[image.path] // found.size, 99)
         images[image.path] = found
         if found.state in BEHIND:

@@ -33,6 +33,7 @@ from ..transports.work_area import BASIS, transfer_id
 from . import image_states
 
 THREADS = 32
+BETWEEN = 1.5  # seconds, at least, between two looks at what is on its way
 PATIENCE = 45.0  # seconds that all looks together may take, for each hundred caching servers begun
 
 IN_LINE = "in_line"
@@ -173,6 +174,7 @@ def look(target: Target, source: SourceTree, *, now: float) -> Found:
         inventory = source.inventory(options.rules, lambda _image: False)
         with opened(target) as remote:
             there = remote.tree()
+            begun = time.monotonic()
             waiting = [image.path for image in inventory.images if image.ready and image.path not in there]
             found = image_states.of_site(
                 inventory, source.tree, there, options.rules, now=now, arrived=remote.arrived(waiting)
@@ -181,12 +183,23 @@ def look(target: Target, source: SourceTree, *, now: float) -> Found:
             for path, since in remote.changed(sorted(shown)).items():
                 shown[path].since = since
             free = remote.disk_free()
+            _measure(found, remote, begun)
     except (ConnectionTrouble, AccessRefused) as error:
         return Found(UNREACHABLE, error.line())
     except SyncError as error:
         return Found(FAILED, error.line())
     state, reason = _verdict(target, found, now)
     return Found(state, reason, found.images, found.behind_images, found.behind_seconds, free)
+
+
+def _measure(found: image_states.SiteState, remote: Remote, begun: float) -> None:
+    """Look a second time at what is on its way, for its rate."""
+    moving = {path: one for path, one in found.images.items() if one.arrived is not None}
+    if not moving:
+        return
+    time.sleep(max(BETWEEN - (time.monotonic() - begun), 0.0))
+    for path, arrived in remote.arrived(moving).items():
+        moving[path].rate = max(arrived - (moving[path].arrived or 0), 0) / (time.monotonic() - begun)
 
 
 def _verdict(target: Target, found: image_states.SiteState, now: float) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import typing as t
 
 from ..assets.withdrawal import names_image
 from ..errors import printable
+from ..history.record import Known, rfc3339
 from . import image_states
 from .looking import FAILED, UNREACHABLE, Found
 
@@ -17,12 +18,8 @@ SCHEMA = 1
 MAX_SIZE = 64 * 1024 * 1024  # bytes of a status.json that is read again
 _SAMPLES = 15
 _BETWEEN_SAMPLES = 6 * 3600  # seconds
+_LEAST_BETWEEN, _MOST_BETWEEN = 20, 900  # seconds since an earlier look of which a rate is made
 _LEAST_TIME = 86400  # seconds that samples have to span before a pace is told
-
-
-def rfc3339(moment: float) -> str:
-    """Return a time as status.json has it."""
-    return datetime.datetime.fromtimestamp(int(moment), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_time(text: t.Any) -> float | None:
@@ -34,17 +31,50 @@ def read_time(text: t.Any) -> float | None:
     return parsed.replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
-def document(found: t.Mapping[str, Found], *, now: float, previous: t.Any = None) -> dict[str, t.Any]:
+def document(
+    found: t.Mapping[str, Found],
+    *,
+    now: float,
+    previous: t.Any = None,
+    history: t.Mapping[str, Known] | None = None,
+) -> dict[str, t.Any]:
     """Return the content of status.json; ``previous`` is the one before, whatever is in it."""
     known = _dict(previous)
     before = _dict(known.get("sites")) if known.get("schema") == SCHEMA else {}
+    looked = read_time(known.get("generated"))
     sites = {}
     for name, one in sorted(found.items()):
-        sites[printable(name)] = _site(one, _dict(before.get(printable(name))), now)
+        earlier = _dict(before.get(printable(name)))
+        sites[printable(name)] = {
+            **_site(one, earlier, now, looked),
+            **_runs((history or {}).get(name), earlier),
+        }
     return {"schema": SCHEMA, "generated": rfc3339(now), "sites": sites}
 
 
-def _site(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t.Any]:
+def _runs(known: Known | None, before: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the last run, and the last one that came through; where the history tells of none, what was known."""
+    last = _run(known.last) if known else _run_before(before.get("last_run"))
+    through = _run(known.through) if known and known.through else _run_before(before.get("last_success"))
+    return {"last_run": last, "last_success": through}
+
+
+def _run_before(value: t.Any) -> dict[str, t.Any] | None:
+    """Return a run as an earlier status.json has it, where it is one."""
+    found = _dict(value)
+    numbers = all(isinstance(found.get(name), (int, float)) for name in ("sent_bytes", "saved_bytes", "seconds"))
+    texts = all(isinstance(found.get(name), str) for name in ("user", "what", "outcome", "reason"))
+    return found if numbers and texts and read_time(found.get("ended")) is not None else None
+
+
+def _run(one: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    found = {name: one[name] for name in ("ended", "user", "what", "outcome", "sent_bytes", "saved_bytes", "seconds")}
+    why = one.get("failures")
+    reason = why[0] if isinstance(why, list) and why else one.get("reason")
+    return {**found, "reason": printable(str(reason or ""))}
+
+
+def _site(found: Found, before: dict[str, t.Any], now: float, looked: float | None) -> dict[str, t.Any]:
     if found.state in (UNREACHABLE, FAILED):
         return _not_seen(found, before, now)
     earlier = _dict(before.get("images"))
@@ -59,26 +89,42 @@ def _site(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t.Any
         "disk_days": _days_until_full(samples),
         "disk_samples": samples,
         "images": {
-            printable(path): _image(one, earlier.get(printable(path)), now)
+            printable(path): _image(one, earlier.get(printable(path)), now, looked)
             for path, one in sorted(found.images.items())
         },
     }
 
 
-def _image(one: image_states.ImageState, before: t.Any, now: float) -> dict[str, t.Any]:
+def _image(one: image_states.ImageState, before: t.Any, now: float, looked: float | None) -> dict[str, t.Any]:
     since = rfc3339(one.since) if one.since is not None else None
     if since is None:
         same = (
             isinstance(before, dict) and before.get("state") == one.state and read_time(before.get("since")) is not None
         )
         since = before["since"] if same else rfc3339(now)
-    return {
+    found = {
         "state": one.state,
         "since": since,
         "percent": one.percent,
         "reason": printable(one.reason),
         "size": one.size,
     }
+    if one.arrived is not None:
+        rate = _rate(one, before, now - looked if looked is not None else 0.0)
+        found["arrived"] = one.arrived
+        found["seconds_left"] = round((one.size - one.arrived) / rate) if rate else None
+    return found
+
+
+def _rate(one: image_states.ImageState, before: t.Any, seconds: float) -> float:
+    """Return how many bytes of an image arrive in a second.
+
+    Since the look before, where that is a while ago, since a second or two tell little; 0 where nothing arrived.
+    """
+    earlier = _int(_dict(before).get("arrived"))
+    if earlier is not None and _LEAST_BETWEEN <= seconds <= _MOST_BETWEEN and (one.arrived or 0) > earlier:
+        return ((one.arrived or 0) - earlier) / seconds
+    return one.rate or 0.0
 
 
 def _not_seen(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t.Any]:

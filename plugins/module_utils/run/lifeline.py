@@ -14,6 +14,7 @@ Ansible skips what comes before the result, which begins with an empty line anyw
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -34,9 +35,14 @@ class Abandoned(BaseException):
 
 
 class Lifeline:
-    """Raises :class:`Abandoned` in the main thread at a signal to end, or when nobody reads our output any more."""
+    """Raises :class:`Abandoned` in the main thread at a signal to end, or when nobody reads our output any more.
 
-    def __init__(self) -> None:
+    ``last`` is called before the process ends with the main thread still at work, such as on a line that does not
+    let it say goodbye.
+    """
+
+    def __init__(self, last: t.Callable[[], object] = lambda: None) -> None:
+        self._last = last
         self._over = threading.Event()
         self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="lifeline", daemon=True)
@@ -62,6 +68,8 @@ class Lifeline:
 
     def _insist(self) -> None:
         threading.Event().wait(GRACE)
+        with contextlib.suppress(Exception):
+            self._last()
         os._exit(1)
 
     def _watch(self) -> None:

@@ -47,6 +47,7 @@ class Options:
     retries: int = options.default("retries")
     retry_delay: int = options.default("retry_delay")
     lock_timeout: int = options.default("lock_timeout")
+    history: str = options.default("history")
     check_mode: bool = False
 
 
