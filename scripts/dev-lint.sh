@@ -17,7 +17,7 @@ lint() {
 
   # By far the longest, so it runs beside the others.
   local started=$SECONDS status=0
-  check_sanity >.cache/lint/sanity.log 2>&1 &
+  check_sanity "" >.cache/lint/sanity.log 2>&1 &
   local sanity=$!
 
   check ruff ruff check .
@@ -104,8 +104,12 @@ check_package() (
 )
 
 # ansible-test wants its collection at a path of this form, and does not follow symlinks to it: so a copy, kept for what
-# ansible-test caches in it. Only for the Python that runs it: of other versions it may find shims that do not run.
+# ansible-test caches in it. Only for one Python, by default the one that runs it: of others it may find shims that do not run.
+# check_sanity [VERSION [ARGS]]
 check_sanity() {
+  local version=${1:-}
+  [[ -n $version ]] || version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  shift || true
   local copy=.cache/sanity/ansible_collections/netboot/syncer
   mkdir -p "$copy"
   find "$copy" -mindepth 1 -maxdepth 1 ! -name tests ! -name .git -exec rm -rf -- {} + || return 1
@@ -114,5 +118,5 @@ check_sanity() {
   our_files | grep -zv '^\.collections/' | tar --null --files-from=- --create --file=- | tar --extract --file=- --directory="$copy" || return 1
   python scripts/get_pip.py --place || return 1
   # Its own repository, or ansible-test asks the outer one, which ignores all that is here.
-  (cd "$copy" && git init --quiet . && ansible-test sanity --color no --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
+  (cd "$copy" && git init --quiet . && ansible-test sanity --color no --python "$version" "$@")
 }

@@ -300,6 +300,27 @@ with zipfile.ZipFile(glob.glob("ansible-*.whl")[0]) as wheel:
   fi
 }
 
+# prepare_awx: the collection awx.awx, below .cache/awx/collections, whose modules set AWX up. The package ansible has it.
+prepare_awx() {
+  local wanted have=''
+  wanted=$(sha256sum requirements/bench-peer.txt)
+  if [[ -r .cache/awx/stamp ]]; then have=$(<.cache/awx/stamp); fi
+  if [[ $have == "$wanted" ]]; then return; fi
+  rm -rf .cache/awx
+  mkdir -p .cache/awx/collections
+  say "Fetching the collection awx.awx, into .cache/awx"
+  if .venv/bin/python -m pip download -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+    -d .cache/awx -r requirements/bench-peer.txt &&
+    (cd .cache/awx && ../../.venv/bin/python -c 'import glob, zipfile
+with zipfile.ZipFile(glob.glob("ansible-*.whl")[0]) as wheel:
+    wheel.extractall("collections", members=[name for name in wheel.namelist() if name.startswith("ansible_collections/awx/awx/")])') &&
+    rm -f .cache/awx/*.whl; then
+    printf '%s\n' "$wanted" >.cache/awx/stamp
+  else
+    say "Going on without it: tests that want it are left out, and the summary names them (SKIPPED)."
+  fi
+}
+
 # prepare_boot: what booting a client needs: QEMU, firmware and iPXE, and a kernel, which is not installed but unpacked below
 # .cache/boot. Only where packages are Debian's; fails, in words, where something cannot be had.
 prepare_boot() {

@@ -51,21 +51,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             except CircularSources as error:
                 circles[str(error)] = None
                 continue
-            trouble = sites.source_trouble(one.source)
+            trouble = "" if one.newcomer else sites.source_trouble(one.source)
             if trouble:
                 troubles[trouble] = None
             else:
                 found.append(one)
-                if not sites.source_trouble(first.source):
+                if first.newcomer or not sites.source_trouble(first.source):
                     netboot_servers[(first.source, str(first.options.get("src") or options.default("src")))] = None
         if circles:  # nothing is sent anywhere: who is in the circle, and who is behind it, is for a person to say
             return {**result, "failed": True, "msg": " ".join(circles)}
         if troubles and not found:
             return {**result, "failed": True, "msg": " ".join(troubles)}
+        newcomers = _newcomers(found)
+        if len(newcomers) > 1:
+            return {**result, "failed": True, "msg": _one_newcomer(newcomers, found, sites.prefix)}
         for line in site.warnings({one.name: one.ignored for one in found}, sites.prefix):
             display.warning(line)
         roots = [{"source": source, "src": src} for source, src in netboot_servers]
-        return {**result, "changed": False, "sources": _by_source(found), "netboot_servers": roots}
+        ways = {"sources": _by_source(found), "netboot_servers": roots, "newcomers": newcomers}
+        return {**result, "changed": False, **ways}
 
     def _forks(self, sites: Sites, variables: dict[str, t.Any], hosts: int) -> str:
         """Return what to set where caching servers would wait for each other.
@@ -86,6 +90,30 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             f" {hosts} or more: --forks on the command line, ANSIBLE_FORKS, forks in ansible.cfg, or Forks in the AWX"
             f" job template. To let them wait all the same, set {name} to true."
         )
+
+
+def _newcomers(sites: t.Iterable[Site]) -> list[dict[str, t.Any]]:
+    found: list[dict[str, t.Any]] = []
+    for one in sites:
+        if one.newcomer and one.newcomer not in found:
+            found.append(one.newcomer)
+    return found
+
+
+def _one_newcomer(newcomers: list[dict[str, t.Any]], found: list[Site], prefix: str) -> str:
+    """Return that one run can know one netboot server by variables: it is the first host of its group for all."""
+    first, second = newcomers[:2]
+    names = [next(site.name for site in found if site.newcomer == one) for one in (first, second)]
+    return (
+        f"{prefix}source_address, _port and _user say {_login(first)} for {names[0]} and {_login(second)} for"
+        f" {names[1]}: by these, a run knows one netboot server alone. Put the netboot servers into the inventory, and"
+        f" set {prefix}source for each caching server."
+    )
+
+
+def _login(newcomer: dict[str, t.Any]) -> str:
+    user = f"{newcomer['user']}@" if "user" in newcomer else ""
+    return f"{user}{newcomer['name']}" + (f":{newcomer['port']}" if "port" in newcomer else "")
 
 
 def _by_source(sites: t.Iterable[Site]) -> list[dict[str, t.Any]]:

@@ -111,6 +111,35 @@ OPTIONS = (
         """,
     ),
     Option(
+        "source_address",
+        "str",
+        module=False,
+        example="netboot.example.org",
+        version_added="1.0.0",
+        text="""
+        - The address at which Ansible reaches the netboot server, for inventories that lack it, such as those of the
+          slices of an AWX job, which have some of the hosts each.
+        - It counts only where the group C(netboot_server) has no host and O(source) is not set. The
+          tasks of C(preflight) then add a host of this name to that group, whose variables it has.
+        """,
+    ),
+    Option(
+        "source_port",
+        "int",
+        module=False,
+        least=1,
+        most=65535,
+        version_added="1.0.0",
+        text="The port for O(source_address), where it is not that of the group C(netboot_server).",
+    ),
+    Option(
+        "source_user",
+        "str",
+        module=False,
+        version_added="1.0.0",
+        text="The user for O(source_address), where it is not that of the group C(netboot_server).",
+    ),
+    Option(
         "host",
         "str",
         variable="address",

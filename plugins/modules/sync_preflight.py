@@ -62,4 +62,15 @@ netboot_servers:
   contains:
     source: {description: Its inventory name., type: str}
     src: {description: The assets tree on it., type: str}
+newcomers:
+  description:
+    - The netboot server that variables name and the inventory lacks, for M(ansible.builtin.add_host); one at the most.
+    - The tasks C(newcomers) of the role C(netboot_sync) add it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: Its address and inventory name., type: str}
+    port: {description: Its port; absent where that is not said., type: int}
+    user: {description: The user to log in as; absent where that is not said., type: str}
 """

@@ -69,6 +69,26 @@ def options(variables: Variables, prefix: str) -> dict[str, t.Any]:
     return found
 
 
+def source_names(prefix: str) -> tuple[str, ...]:
+    """Return the names of the variables that say from where a host is synced."""
+    return tuple(f"{prefix}{name}" for name in ("source", "source_address", "source_port", "source_user"))
+
+
+def newcomer(variables: Variables, prefix: str) -> dict[str, t.Any]:
+    """Return what add_host needs for a netboot server that the inventory lacks: name, port, user; empty if unsaid.
+
+    Only for a host that has no source otherwise: the variables are about the netboot server, and about no hub.
+    """
+    _source, address, *others = source_names(prefix)
+    if is_unset(variables.get(address)):
+        return {}
+    found = {"name": variables[address]}
+    for option, name in zip(("port", "user"), others, strict=True):
+        if not is_unset(variables.get(name)):
+            found[option] = variables[name]
+    return found
+
+
 def source_trouble(source: t.Any, *, known: bool, prefix: str) -> str:
     """Return why nothing can be sent from a source, with the remedy; nothing where it can.
 
@@ -77,11 +97,14 @@ def source_trouble(source: t.Any, *, known: bool, prefix: str) -> str:
     if is_unset(source):
         return (
             f"nobody says where to send from: the group netboot_server has no host in this inventory. Put the netboot"
-            f" server into it (a slice of an AWX job has only some hosts), or set {prefix}source. To send from the"
-            f" machine that ansible-playbook runs on, set it to localhost."
+            f" server into it, or set {prefix}source_address where it has only some hosts, as in a slice of an AWX job."
+            f" To send from the machine that ansible-playbook runs on, set {prefix}source to localhost."
         )
     if not known:
-        return f"{prefix}source is {source!r}, and the inventory has no host of this name. Put it in, or mend the name."
+        return (
+            f"{prefix}source is {source!r}, and the inventory has no host of this name. Put it in, or mend the name. In"
+            f" a slice of an AWX job, a netboot server is known by {prefix}source_address; with hubs, have one slice."
+        )
     return ""
 
 

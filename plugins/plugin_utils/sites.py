@@ -29,12 +29,14 @@ class Site(t.NamedTuple):
     :ivar source: the inventory host to send from.
     :ivar options: those of sync_assets.
     :ivar ignored: the variables that say how Ansible logs in to it, and do not count; each with what does.
+    :ivar newcomer: what variables say of the source where the inventory lacks it, for add_host; else empty.
     """
 
     name: str
     source: str
     options: dict[str, t.Any]
     ignored: dict[str, str]
+    newcomer: dict[str, t.Any]
 
 
 class UnknownSite(Exception):
@@ -56,7 +58,12 @@ class Sites:
         self._loader = loader
         self.prefix = prefix
         self._fleet: frozenset[str] | None = None
-        names = (*site.CONNECTION_NAMES, *site.IGNORED, *site.variable_names(prefix).values(), f"{prefix}source")
+        names = (
+            *site.CONNECTION_NAMES,
+            *site.IGNORED,
+            *site.variable_names(prefix).values(),
+            *site.source_names(prefix),
+        )
         self._names = tuple(dict.fromkeys(names))
 
     def look(self, host: str) -> Site:
@@ -64,10 +71,16 @@ class Sites:
         values = self.evaluate(host, self._names)
         options = site.options(values, self.prefix)
         source = str(values.get(f"{self.prefix}source") or "")
+        newcomer: dict[str, t.Any] = {}
+        if not source:
+            newcomer = site.newcomer(values, self.prefix)
+            source = str(newcomer.get("name", ""))
+            if source in self._hostvars:
+                newcomer = {}
         if source in self.fleet:
             # A hub hands on what is published there, and that is in one tree alone.
             options["src"] = self._tree_of(source)
-        return Site(host, source, options, site.ignored(values, options.keys()))
+        return Site(host, source, options, site.ignored(values, options.keys()), newcomer)
 
     @property
     def fleet(self) -> frozenset[str]:
@@ -86,7 +99,8 @@ class Sites:
         return way_to(host, self._source_of, self.fleet, f"{self.prefix}source")
 
     def _source_of(self, host: str) -> str:
-        return str(self.evaluate(host, [f"{self.prefix}source"]).get(f"{self.prefix}source") or "")
+        values = self.evaluate(host, site.source_names(self.prefix))
+        return str(values.get(f"{self.prefix}source") or values.get(f"{self.prefix}source_address") or "")
 
     def _tree_of(self, host: str) -> str:
         dest = site.options(self.evaluate(host, self._names), self.prefix).get("dest")
