@@ -143,9 +143,11 @@ def test_lock_that_is_another_name_of_a_published_file(fleet: Fleet, monkeypatch
     lock.unlink(missing_ok=True)
     os.link(published, lock)
     before = published.read_bytes()
+    inode = published.stat().st_ino  # what was overwritten would have been sent again
     fleet.tree.add_image(NEXT)
     sync(fleet)
     assert published.read_bytes() == before
+    assert published.stat().st_ino == inode
 
 
 @pytest.mark.root

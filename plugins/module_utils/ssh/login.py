@@ -92,6 +92,8 @@ class Login:
         command = ["ssh", *options, *address.ssh_options(), "-oControlMaster=yes", "-oControlPersist=no"]
         command += [f"-oControlPath={self._socket}", "-N", "--", address.host]
         try:
+            # Not run_command: it stays open for the whole run.
+            # pylint: disable-next=ansible-bad-function
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

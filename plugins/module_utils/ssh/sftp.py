@@ -111,7 +111,8 @@ class BoundedClient(SFTPClient):
                 asked_by = self._expecting.pop(number, None)
             if asked_by is None:
                 raise self._nonsense("an answer to no question")
-            if asked_by is not type(None):
+            # paramiko marks a question that expects no answer with this very type.
+            if asked_by not in (None, type(None)):
                 asked_by._async_response(kind, answer, number)
             if waitfor is None:
                 return None, None

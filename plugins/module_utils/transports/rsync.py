@@ -192,6 +192,8 @@ class RsyncTransport:
     def _run_relayed(self, entry: Entry, has_basis: bool, relayed: Relayed) -> int:
         environment = dict(os.environ, LC_ALL="C")
         environment.pop("RSYNC_RSH", None)
+        # Not run_command: progress is read while it runs.
+        # pylint: disable-next=ansible-bad-function
         process = subprocess.Popen(
             self.command(entry, has_basis, relayed.shell),
             stdin=subprocess.DEVNULL,
