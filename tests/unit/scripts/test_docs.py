@@ -22,7 +22,7 @@ def test_every_message_of_the_code_is_explained_and_no_other() -> None:
 
 
 def test_the_page_has_what_the_run_says_and_what_it_means() -> None:
-    entry = messages.page().split("``the host key of … is not known``", 1)[1].split("``", 1)[0]
+    entry = messages.page().split("``the host key of … is not known…``", 1)[1].split("``", 1)[0]
     assert "onboard.yml" in entry
     assert "netboot\\_sync\\_host\\_key\\_checking to accept-new" in entry
 
