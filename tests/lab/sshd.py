@@ -37,11 +37,16 @@ def next_address() -> str:
     return f"127.0.{number // 200}.{number % 200}"
 
 
+def family_of(address: str) -> socket.AddressFamily:
+    """Of an IPv4 or IPv6 address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def free_port(address: str) -> int:
     """A TCP port on *address* that is free now, below the range that the kernel gives to outgoing connections."""
     for _attempt in range(200):
         port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
+        with socket.socket(family_of(address)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((address, port))
@@ -237,9 +242,10 @@ class CachingServer:
     # -- configuration -----------------------------------------------------------------------------------------------
 
     def _write_config(self) -> None:
+        host = f"[{self.address}]" if ":" in self.address else self.address
         path = self._command_directory() if self.hide or self.scripts else STANDARD_PATH
         lines = [
-            f"ListenAddress {self.address}:{self.port}",
+            f"ListenAddress {host}:{self.port}",
             f'HostKey "{self._host_key.private}"',
             f'AuthorizedKeysFile "{self._ssh / "authorized_keys"}"',
             "PidFile none",

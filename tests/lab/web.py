@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from .sshd import free_port
+from .sshd import family_of, free_port
 
 
 class _Server(ThreadingHTTPServer):
@@ -27,6 +27,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], root: Path) -> None:
         self.root = root
         self.open: set[socket.socket] = set()
+        self.address_family = family_of(address[0])
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import around, assets, going, limits, line, planning, run, site, source
+from . import around, assets, going, limits, line, outside, planning, run, site, source
 
 MUTANTS = (
     *planning.MUTANTS,
@@ -16,5 +16,6 @@ MUTANTS = (
     *line.MUTANTS,
     *limits.MUTANTS,
     *run.MUTANTS,
+    *outside.MUTANTS,
     *around.MUTANTS,
 )
