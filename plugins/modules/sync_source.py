@@ -63,6 +63,8 @@ whole_files:
   type: str
 """
 
+import shutil
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
 
@@ -78,6 +80,17 @@ def tree_trouble(src: str, name: str) -> str:
         error.host = name
         return error.line()
     return ""
+
+
+def ssh_trouble(name: str) -> str:
+    """Return that this host has no OpenSSH client, with the remedy, or an empty string."""
+    from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import no_client
+
+    if shutil.which("ssh"):
+        return ""
+    error = no_client()
+    error.host = name
+    return error.line()
 
 
 def why_whole() -> str:
@@ -107,6 +120,9 @@ def main() -> None:
         module.fail_json(msg=f"{name}: {too_old}")
     paramiko = requirements.paramiko_trouble()
     found = [f"{name}: {paramiko}"] if paramiko else []
+    ssh = ssh_trouble(name)
+    if ssh:
+        found.append(ssh)
     whole = why_whole()
     if whole and module.params["rsync"]:
         found.append(f"{name}: {whole}")
