@@ -200,6 +200,17 @@ def test_a_task_of_another_kind_and_two_workers(two: Fleet, forks: int) -> None:
             assert f"on {name}" not in run.output
 
 
+def test_what_takes_no_notice_of_being_asked_to_end(two: Fleet) -> None:
+    """It is killed a moment later."""
+    deaf = {"argv": ["sh", "-c", f"trap '' HUP INT TERM; {LONG}; {LONG}"]}
+    long = {"name": "Long", "ansible.builtin.command": deaf, "delegate_to": "localhost"}
+    with Run(two, playbook=play(two, FIRST, {**long, "when": f"inventory_hostname == '{SITE}'"})) as run:
+        wait_until(lambda: run.workers(LONG) != [], "the long task")
+        os.kill(run.workers(LONG)[0], signal.SIGKILL)
+        ended(run)
+        assert f'{SITE}: its Ansible worker was killed (SIGKILL) in the task "Long"' in run.output
+
+
 def test_what_a_task_ignores_and_rescues(two: Fleet) -> None:
     """A killed worker is a failure as any other."""
     long = {"ansible.builtin.command": LONG, "delegate_to": "localhost", "register": "found"}

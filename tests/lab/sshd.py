@@ -29,12 +29,13 @@ from .process import STANDARD_PATH, LabError, Supervised, find_program
 
 START_TIMEOUT = 10.0  # seconds
 _numbers = itertools.count(11)
+_chance = random.SystemRandom()  # what seeds the usual generator for repeatable tests must not make ports repeat
 
 
 def next_address() -> str:
-    """A loopback address that no other server of this process has: 127.0.0.11, 127.0.0.12, ..."""
+    """A loopback address that no other server of this process has, nor, as a rule, one of another process."""
     number = next(_numbers)
-    return f"127.0.{number // 200}.{number % 200}"
+    return f"127.{1 + os.getpid() % 250}.{number // 200}.{number % 200}"
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -45,7 +46,7 @@ def family_of(address: str) -> socket.AddressFamily:
 def free_port(address: str) -> int:
     """A TCP port on *address* that is free now, below the range that the kernel gives to outgoing connections."""
     for _attempt in range(200):
-        port = random.randrange(20000, 32000)
+        port = _chance.randrange(20000, 32000)
         with socket.socket(family_of(address)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

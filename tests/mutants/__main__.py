@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.lab.fleet import CHECKOUT
@@ -50,6 +51,16 @@ def copy_checkout(into: Path) -> None:
             shutil.copy2(CHECKOUT / name, into / name, follow_symlinks=False)
 
 
+@contextlib.contextmanager
+def made_checkout() -> Iterator[Path]:
+    """A copy of the checkout, in a temporary directory that other users may enter: some tests log in as one."""
+    with tempfile.TemporaryDirectory(prefix="netboot-mutant-") as directory:
+        Path(directory).chmod(0o755)
+        checkout = Path(directory) / "checkout"
+        copy_checkout(checkout)
+        yield checkout
+
+
 def run_tests(checkout: Path, tests: Sequence[str], *options: str, patience: float) -> list[Verdict]:
     """Run tests in a copy of the checkout, and return what became of them."""
     verdicts = checkout.parent / "verdicts"
@@ -76,9 +87,7 @@ def of(test: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def broken(tests: Sequence[str]) -> dict[str, str]:
     """Run all tests on the code as it is. Returns those that prove nothing, with the reason."""
-    with tempfile.TemporaryDirectory(prefix="netboot-mutant-") as directory:
-        checkout = Path(directory) / "checkout"
-        copy_checkout(checkout)
+    with made_checkout() as checkout:
         # The tests of one file stay together, as in the whole suite: some make a fleet once for all of them.
         found = run_tests(checkout, tests, f"-n{AT_ONCE}", "--dist=loadfile", patience=AT_ONCE * PATIENCE)
     reasons = {}
@@ -94,9 +103,7 @@ def broken(tests: Sequence[str]) -> dict[str, str]:
 
 def catches(mutant: Mutant) -> str:
     """Return why the test does not catch the fault; nothing where it does."""
-    with tempfile.TemporaryDirectory(prefix="netboot-mutant-") as directory:
-        checkout = Path(directory) / "checkout"
-        copy_checkout(checkout)
+    with made_checkout() as checkout:
         try:
             mutant.put_into(checkout)
         except AnchorError as error:

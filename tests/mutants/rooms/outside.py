@@ -18,18 +18,20 @@ MUTANTS = (
         old=".strip() if mark else None",
         new=".strip() if mark and not before else None",
         test=f"{LOGIN}::test_text_of_the_login_is_ignored[no-newline]",
+        sees=("ConnectionTrouble",),
     ),
     Mutant(
         "a shell is believed about files that SFTP does not show",
         old="""rmdir -- "$4" 2>/dev/null || { say elsewhere; exit 1; }""",
         new="""rmdir -- "$4" 2>/dev/null || :""",
         test=f"{LOGIN}::test_sftp_that_shows_other_files_than_the_shell[nas]",
+        sees=("SyncError",),
     ),
     Mutant(
         "why there is no SFTP is not told in the server's words",
         old="errors = errors or self._refused_command()",
         new="pass",
-        test=f"{LOGIN}::test_why_there_is_no_sftp_is_told_in_the_servers_words[nologin]",
+        test=f"{LOGIN}::test_why_there_is_no_sftp_is_told_in_the_servers_words[expired-password]",
     ),
     Mutant(
         "a hash is given up while it comes further",
@@ -100,7 +102,7 @@ MUTANTS = (
         "what a killed worker had started works on",
         old="worker.end_what_it_started(signal.SIGKILL)",
         new="pass",
-        test=f"{KILLED}::test_a_task_of_another_kind_and_two_workers",
+        test=f"{KILLED}::test_what_takes_no_notice_of_being_asked_to_end",
         sees=("LabError", "TimeoutExpired"),
     ),
     Mutant(
