@@ -25,7 +25,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries impo
     is_hidden,
     parents,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.protocol import CachingServer, Sent
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.protocol import CachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import LockHeld, SyncError
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle import Throttle
 from ansible_collections.netboot.syncer.plugins.module_utils.run.ledger import Outcome
@@ -33,6 +33,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import
 from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
+from ansible_collections.netboot.syncer.plugins.module_utils.transports.protocol import Sent
 
 from .disk import Disk, File
 

@@ -13,7 +13,6 @@ import dataclasses
 import typing as t
 
 from ..assets.entries import FILE, Entry, Tree
-from ..errors import ConnectionTrouble
 from ..ssh.base import BaseSession
 from ..ssh.sftp import Sftp
 
@@ -75,9 +74,7 @@ class Attributes:
         try:
             call()
         except OSError as error:
-            trouble = self._session.in_words(error)
-            if isinstance(trouble, ConnectionTrouble):
-                raise trouble from error
+            self._session.require_line(error)
 
     def read(self, tree: Tree, suspects: t.Sequence[Entry], *, hashes: bool, probe: str | None) -> list[Entry]:
         """Put in a listing what the file system there cannot keep, and return the suspects whose content has to tell.
@@ -118,9 +115,7 @@ class Attributes:
             found = self._sftp.look(path)
             self._sftp.remove(path)
         except OSError as error:
-            trouble = self._session.in_words(error)
-            if isinstance(trouble, ConnectionTrouble):
-                raise trouble from error
+            self._session.require_line(error)
             return None
         if found is None:
             return None

@@ -10,13 +10,7 @@ import typing as t
 from ..assets.entries import Entry, Tree
 from ..errors import SyncError
 from ..limits.throttle import Throttle
-
-
-class Sent(t.NamedTuple):
-    """What a transfer cost: bytes on the wire, and the file that it was the difference to."""
-
-    bytes: int
-    basis: str | None = None
+from ..transports.protocol import Sent
 
 
 class CachingServer(t.Protocol):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import posixpath
 import time
@@ -19,7 +18,7 @@ import uuid
 
 from ..assets.entries import DIRECTORY, FILE, Entry, Tree, parents
 from ..assets.marker import MAX_SIZE
-from ..errors import ConnectionTrouble, Kept, LeftForLater, SourceChanged, SyncError
+from ..errors import Kept, SyncError
 from ..limits import site_time
 from ..limits.bandwidth import NO_LIMIT, Limit
 from ..limits.throttle import Throttle
@@ -30,20 +29,21 @@ from ..source.tree import SourceTree
 from ..ssh import itself, remote_commands
 from ..ssh.base import BaseSession
 from ..ssh.settings import has_aes
-from ..ssh.sftp import Budget, Sftp, Space
+from ..ssh.sftp import Budget, Sftp
 from ..transports import rsync as rsync_transport
 from ..transports.mounts import Mounts
-from ..transports.rsync import DiskFull, RsyncTransport
+from ..transports.protocol import Sent
+from ..transports.rsync import RsyncTransport
 from ..transports.sftp import SftpTransport
 from ..transports.work_area import WorkArea
+from . import destination
 from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
 from .folding import Spellings, in_spelling_of
 from .listing import Listing, list_tree
 from .lock import Elsewhere, KernelLock, LeaseLock, Lock
-from .protocol import Sent
-from .trial import RESERVE, Trial, describe_space, is_full
+from .sending import SMALL, Sending
+from .trial import Trial
 
-SMALL = 256 * 1024  # bytes; below this, a process of its own costs more than rsync can save
 TINY = 16 * 1024  # bytes; below this, a process that hashes a file there costs more than to read it back
 _ONLY_SFTP = "every file is sent whole, by SFTP"
 _ELSEWHERE = "its shell does not see the files that SFTP shows, as on a NAS whose SFTP has a root of its own"
@@ -85,9 +85,11 @@ class SshCachingServer:
         self._listing = Listing()
         self.throttle = self._make_throttle(limit, timezone, uplink)
         self._progress = progress or Progress()
-        self._by_sftp = SftpTransport(self._sftp, self._area, source, throttle=self.throttle, progress=self._progress)
-        self._by_rsync = self._choose_rsync(transport)
-        self._last: SftpTransport | RsyncTransport = self._by_sftp
+        by_sftp = SftpTransport(
+            session, self._sftp, self._area, source, throttle=self.throttle, progress=self._progress
+        )
+        large = self._choose_rsync(transport) or by_sftp
+        self._sending = Sending(session, self._area, self._trial, self.dest, small=by_sftp, large=large)
 
     def _make_area(self, run: str) -> WorkArea:
         can = self.abilities
@@ -130,7 +132,7 @@ class SshCachingServer:
     @property
     def transport(self) -> str:
         """How large files travel: ``rsync`` or ``sftp``."""
-        return (self._by_rsync or self._by_sftp).name
+        return self._sending.large.name
 
     def _full(self, path: str) -> str:
         return f"{self.dest}/{path}"
@@ -146,27 +148,7 @@ class SshCachingServer:
 
         Nor may it be the tree of the source itself.
         """
-        src = self._source.root
-        if self.abilities.place is not None:
-            what = itself.relation(itself.place(src), self.abilities.place)
-        else:
-            what = itself.SAME if itself.is_seen(self._sftp, self.dest, src) else ""
-        if what:
-            raise itself.refusal(self._session.where, self.dest, what)
-        if self._look(self.dest) is None:
-            # Often a file system that is not mounted; what is written below its mount point would be lost to sight.
-            if self._look(f"{posixpath.dirname(self.dest)}/.") is None:
-                raise SyncError(
-                    "the destination is not there, and neither is the directory above it",
-                    path=self.dest,
-                    remedy=f"Mount or make it on the caching server, or set {called('dest')}.",
-                )
-        elif self._look(f"{self.dest}/.") is None:
-            raise SyncError(
-                "the destination is no directory",
-                path=self.dest,
-                remedy=f"Move it away on the caching server, or set {called('dest')}.",
-            )
+        destination.require(self._session, self._sftp, self.dest, source=self._source.root, place=self.abilities.place)
 
     def open_for_writing(self) -> None:
         """Make what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
@@ -177,7 +159,7 @@ class SshCachingServer:
             self._area.open_root(self._area.root)
             self._lock = self._take_lock()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise destination.unwritable(self._session, self._sftp, self.dest, error) from error
         self._refuse_itself()
 
     def _take_lock(self) -> Lock:
@@ -217,7 +199,7 @@ class SshCachingServer:
         self.warnings = [one for one in self.warnings if not one.startswith(_ONLY_SFTP)]
         self._warn(f"{_ONLY_SFTP}: {_ELSEWHERE}")
         self.abilities = self.abilities.without_files()
-        self._by_rsync = None
+        self._sending.large = self._sending.small
         self._area.mounts = Mounts(self._sftp, self.dest)
         self._trial.has_shell = False
 
@@ -245,19 +227,6 @@ class SshCachingServer:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-    def _unwritable(self, error: OSError) -> SyncError:
-        trouble = self._session.in_words(error)
-        if isinstance(trouble, ConnectionTrouble):
-            return trouble
-        words = error.strerror or str(error)
-        remedy = f"Give it to {self._session.settings.user or 'the user of the sync'} on the caching server."
-        space = self._sftp.space(self.dest)
-        if space is not None and space.read_only:
-            words, remedy = "its file system is read-only", "Mount it writable; if it was, look for disk errors."
-        elif space is not None and is_full(space):
-            words, remedy = f"its file system is full, {describe_space(space)}", "Free some space there."
-        return SyncError(f"the destination cannot be written ({words})", path=self.dest, remedy=remedy)
 
     def in_words(self, error: Exception, path: str) -> SyncError | None:
         """See :meth:`BaseSession.in_words`."""
@@ -355,9 +324,7 @@ class SshCachingServer:
             for block in self._sftp.blocks(path, size):
                 total.update(block)
         except OSError as error:
-            trouble = self._session.in_words(error)
-            if isinstance(trouble, ConnectionTrouble):
-                raise trouble from error  # no answer is no difference
+            self._session.require_line(error)  # no answer is no difference
             return ""
         return total.hexdigest()
 
@@ -365,108 +332,18 @@ class SshCachingServer:
 
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
-        self._last.sent = 0
-        self._trial.require_target(entry.path, really=True)
-        small = entry.size < SMALL
-        if self.hashes and not small:
+        self._sending.prepare(entry)
+        if self.hashes and entry.size >= SMALL:
             self._source.begin_digest(entry)  # the check wants it, and a line is seldom as fast as this
-        self._last = self._by_sftp if self._by_rsync is None or small else self._by_rsync
-        self._last.sent = 0
-        room = None if small else self._room(entry)
-        try:
-            if self._by_rsync is None or small:
-                sent = Sent(self._by_sftp.send(entry))
-            else:
-                sent = Sent(*self._by_rsync.send(entry, basis, room))
+        sent = self._sending.send(entry, basis, self.wanted)
+        with self._sending.in_words(entry):
             self._attributes.finish(self._area.incoming(entry.path), entry)
-            return sent
-        except DiskFull as error:
-            self._refuse_quota(error.what, entry)
-            full = self._disk_full(entry)
-            raise full from None
-        except (ConnectionTrouble, LeftForLater, SourceChanged):
-            raise
-        except SyncError:
-            # rsync's receiver does not always get to say why it could not write.
-            if self._is_full(entry):
-                full = self._disk_full(entry)
-                raise full from None
-            raise
-        except OSError as error:
-            trouble = self._session.in_words(error)
-            if isinstance(trouble, ConnectionTrouble):
-                raise trouble from error
-            if self._is_full(entry):
-                full = self._disk_full(entry)
-                raise full from None
-            said = self._why_no_write(entry)
-            words = said or error.strerror or str(error)
-            self._refuse_quota(said, entry)
-            if error.errno == errno.EIO and self.abilities.has_shell and not said:
-                raise ConnectionTrouble(
-                    f"a write failed on the caching server ({words}), and the next one did not",
-                    path=entry.path,
-                    remedy="If that goes on, look at its kernel's log and at the mount.",
-                ) from error
-            raise SyncError(
-                f"cannot be written on the caching server ({words})",
-                path=entry.path,
-                remedy=f"Look at {self._area.root_of(entry.path)} there.",
-            ) from error
-
-    def _why_no_write(self, entry: Entry) -> str:
-        """Return what the shell says of a failure that SFTP has no word for; empty where it says nothing."""
-        if not self.abilities.has_shell:
-            return ""
-        name = f"{self._area.directory(entry.path)}/try-{self._area.run}"
-        return remote_commands.why_no_write(self._session, name)
-
-    def _refuse_quota(self, said: str, entry: Entry) -> None:
-        if "quota" in said.lower():
-            self._area.drop(entry.path)
-            raise SyncError(
-                f"the quota of {self._session.settings.user or 'the user of the sync'} is used up in {self.dest}",
-                path=entry.path,
-                remedy="Raise it on the caching server, or free some.",
-            )
-
-    def _is_full(self, entry: Entry) -> bool:
-        space = self._space(entry)
-        return space is not None and is_full(space)
-
-    def _space(self, entry: Entry) -> Space | None:
-        """Return the room in the file system that a file goes to."""
-        return self._trial.space(self._area.mounts.of(entry.path))
+        return sent
 
     @property
     def unfinished_bytes(self) -> int:
         """How many bytes the last transfer sent, if it did not come to its end."""
-        return self._last.sent
-
-    def _room(self, entry: Entry) -> int | None:
-        """Return how many bytes may be filled beside a new file, or None where the server does not tell."""
-        space = self._space(entry)
-        if space is None:
-            return None
-        room = space.available - RESERVE - entry.size
-        if room < 0:
-            # What lies in the work area of this file is ours to give up before anybody has to be asked.
-            self._area.drop(entry.path)
-            space = self._space(entry) or space
-            room = space.available - RESERVE - entry.size
-        if room < 0 and self.wanted is not None:
-            # Pieces of files that this run is not about are only kept where there is room for them.
-            self._area.clean(self.wanted)
-            space = self._space(entry) or space
-            room = space.available - RESERVE - entry.size
-        if room < 0:
-            raise self._disk_full(entry)
-        return room
-
-    def _disk_full(self, entry: Entry) -> SyncError:
-        """Say what is missing, and give back what the failed transfer took."""
-        self._area.drop(entry.path)
-        return self._trial.no_room(entry, self._space(entry))
+        return self._sending.unfinished_bytes
 
     def check(self, entry: Entry, *, read_back: bool) -> bool:
         """Compare what lies under the hidden name with the source. Returns whether the content was compared."""
@@ -594,9 +471,9 @@ class SshCachingServer:
     def _flush_directory(self, path: str) -> None:
         self._sftp.flush(posixpath.dirname(self._full(path)))
 
-    def _translated(self, path: str, what: str, remedy: str = "") -> _Translation:
+    def _translated(self, path: str, what: str, remedy: str = "") -> t.ContextManager[None]:
         remedy = remedy or f"Look at the permissions below {self.dest} on the caching server."
-        return _Translation(self._session, path, what, remedy)
+        return self._session.told_as(path, what, remedy)
 
 
 def _may_be_same(entry: Entry, there: Entry | None) -> bool:
@@ -604,25 +481,3 @@ def _may_be_same(entry: Entry, there: Entry | None) -> bool:
     if there is None or entry.kind != FILE or there.kind != FILE:
         return False
     return entry.size == there.size and entry.mtime != there.mtime
-
-
-class _Translation:
-    """Turns an SFTP error inside a ``with`` block into one that says what was tried."""
-
-    def __init__(self, session: BaseSession, path: str, what: str, remedy: str) -> None:
-        self._session = session
-        self._path = path
-        self._what = what
-        self._remedy = remedy
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError):
-            trouble = self._session.in_words(error)
-            if isinstance(trouble, ConnectionTrouble):
-                raise trouble from error
-            raise SyncError(
-                f"{self._what} ({error.strerror or error})", path=self._path, remedy=self._remedy
-            ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ..assets.entries import DIRECTORY, FILE, SYMLINK
-from ..caching_server.protocol import CachingServer, Sent
+from ..caching_server.protocol import CachingServer
 from ..errors import Kept, SyncError
 from ..planning.steps import (
     Adopt,
@@ -28,6 +28,7 @@ from ..planning.steps import (
 )
 from ..progress import Progress
 from ..source.tree import SourceTree
+from ..transports.protocol import Sent
 from .comparing import Comparing
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import socket
 import typing as t
 
@@ -178,6 +179,25 @@ class BaseSession(abc.ABC):
                 remedy="Look at the permissions there.",
             )
         return error if isinstance(error, SyncError) else None
+
+    def require_line(self, error: Exception) -> None:
+        """Raise :class:`ConnectionTrouble` where an error means that the session broke, and not that one call failed.
+
+        What nobody answered is never to be taken for an answer.
+        """
+        trouble = self.in_words(error)
+        if isinstance(trouble, ConnectionTrouble):
+            raise trouble from error
+
+    @contextlib.contextmanager
+    def told_as(self, path: str, what: str, remedy: str) -> t.Iterator[None]:
+        """Raise an OS error of SFTP inside the block as a :class:`SyncError` that says what was tried."""
+        try:
+            yield
+        except (OSError, EOFError, SSHException) as error:
+            self.require_line(error)
+            words = getattr(error, "strerror", None) or error
+            raise SyncError(f"{what} ({words})", path=path, remedy=remedy) from error
 
 
 Self = t.TypeVar("Self", bound=BaseSession)

@@ -41,8 +41,9 @@ try:
         from paramiko.py3compat import long as int64  # type: ignore[import-not-found,no-redef]
 except ImportError:  # reported by the module, with missing_required_lib
     SFTPClient = object  # type: ignore[assignment,misc]
-    SFTPError = Exception  # type: ignore[assignment,misc]
+    SFTPError = SSHException = Exception  # type: ignore[assignment,misc]
 
+SFTP_ERRORS = (OSError, EOFError, SSHException)  # what a call raises: it was refused, or the line broke
 BLOCK_SIZE = 32 * 1024  # bytes in one request; every server takes and gives this much
 WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
 MAX_ENTRIES = 100_000  # in all listings of one tree together
@@ -209,7 +210,7 @@ class Sftp:
                         continue
                     yield os.fsdecode(raw), long_form, attributes
         finally:
-            with contextlib.suppress(OSError, EOFError, SSHException):  # what was found counts, or why that went wrong
+            with contextlib.suppress(*SFTP_ERRORS):  # what was found counts, or why that went wrong
                 self._request(protocol.CMD_CLOSE, handle)
 
     def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:

@@ -30,6 +30,7 @@ from ..ssh.base import BaseSession
 from ..ssh.bounds import run_bounded
 from ..ssh.remote_commands import Abilities, join_files, parse_rsync_version
 from ..ssh.sftp import Sftp
+from .protocol import DiskFull, Sent
 from .work_area import BASIS, WorkArea
 
 MAX_OUTPUT = 32 * 1024 * 1024  # bytes; a transfer of a day tells its progress in 10 MB
@@ -47,10 +48,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
 _READ_FAILED = re.compile(r"read errors mapping .*: ([^:\n]+) \([0-9]+\)")
 # Exit codes of rsync(1) that mean that the line or the other end went away
 _LINE_BROKE = {10, 12, 20, 30, 35, 255}
-
-
-class DiskFull(SyncError):
-    """The caching server ran out of space."""
 
 
 def local_version() -> tuple[int, ...]:
@@ -94,7 +91,7 @@ def block_size(size: int) -> int:
 
 
 class RsyncTransport:
-    """Sends one file at a time, as fast as the throttle lets it."""
+    """A :class:`~.protocol.Transport` by rsync's own protocol, over the connection for bulk."""
 
     name = "rsync"
 
@@ -122,16 +119,12 @@ class RsyncTransport:
         self._progress = progress
         self.sent = 0  # bytes of the last transfer that did not come to its end
 
-    def send(self, entry: Entry, basis: str | None, room: int | None) -> tuple[int, str | None]:
-        """Send a file to its hidden name.
-
-        ``room`` is how many bytes may be filled beside the file itself. Returns how many bytes crossed the line, both
-        directions added up, and the basis that was used.
-        """
+    def send(self, entry: Entry, basis: str | None, room: int | None) -> Sent:
+        """Send a file to its hidden name; the bytes of both directions count."""
         self._area.make(entry.path)
         used, has_basis = self._prepare(entry, basis, room)
         self._source.confirm(entry)
-        return self._run(entry, has_basis), used
+        return Sent(self._run(entry, has_basis), used)
 
     def _prepare(self, entry: Entry, basis: str | None, room: int | None) -> tuple[str | None, bool]:
         """Put the basis where rsync looks for it. Returns the predecessor that is in it, and whether there is any."""

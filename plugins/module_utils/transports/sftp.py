@@ -16,7 +16,9 @@ from ..assets.entries import Entry
 from ..limits.throttle import Throttle
 from ..progress import Progress
 from ..source.tree import SourceTree
-from ..ssh.sftp import BLOCK_SIZE, Sftp
+from ..ssh.base import BaseSession
+from ..ssh.sftp import BLOCK_SIZE, SFTP_ERRORS, Sftp
+from .protocol import Sent
 from .work_area import WorkArea
 
 SEGMENT = 8 * 1024 * 1024  # bytes
@@ -28,12 +30,13 @@ def resume_at(size_there: int) -> int:
 
 
 class SftpTransport:
-    """Sends one file at a time, as fast as the throttle lets it."""
+    """A :class:`~.protocol.Transport` over the session that a run has in any case."""
 
     name = "sftp"
 
     def __init__(
         self,
+        session: BaseSession,
         sftp: Sftp,
         area: WorkArea,
         source: SourceTree,
@@ -41,6 +44,7 @@ class SftpTransport:
         throttle: Throttle,
         progress: Progress,
     ) -> None:
+        self._session = session
         self._sftp = sftp
         self._area = area
         self._source = source
@@ -48,10 +52,14 @@ class SftpTransport:
         self._progress = progress
         self.sent = 0  # bytes of the last transfer so far
 
-    def send(self, entry: Entry) -> int:
-        """Send a file to its hidden name, and return how many bytes were sent. Raises :class:`OSError`."""
+    def send(self, entry: Entry, _basis: str | None = None, _room: int | None = None) -> Sent:
+        """Send a file whole to its hidden name, from where an interrupted upload of it ended."""
         with self._throttle.sending():
-            return self._send(entry)
+            try:
+                return Sent(self._send(entry))
+            except SFTP_ERRORS as error:
+                self._session.require_line(error)
+                raise
 
     def _send(self, entry: Entry) -> int:
         self._area.make(entry.path)

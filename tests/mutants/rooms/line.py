@@ -25,11 +25,18 @@ MUTANTS = (
         test="tests/unit/plugins/module_utils/ssh/test_agrees.py::test_a_marker_in_known_hosts",
     ),
     Mutant(
+        "a line that breaks under SFTP is a defect of ours",
+        old="self._session.require_line(error)\n                raise",
+        new="raise",
+        test="tests/contracts/test_transports.py::test_after_a_break_it_goes_on_where_it_ended[sftp]",
+        sees=("EOFError", "OSError"),
+    ),
+    Mutant(
         "each transfer logs in",
-        old="return self._run(entry, has_basis), used",
+        old="return Sent(self._run(entry, has_basis), used)",
         new="""
         self._session.drop_bulk()
-        return self._run(entry, has_basis), used
+        return Sent(self._run(entry, has_basis), used)
         """,
         test="tests/integration/test_logins.py::test_five_images_take_two_logins_and_nothing_to_do_takes_one",
     ),
@@ -53,12 +60,12 @@ MUTANTS = (
     ),
     Mutant(
         "the basis is updated in place",
-        old="return self._run(entry, has_basis), used",
+        old="return Sent(self._run(entry, has_basis), used)",
         new="""
         if used:
             self._sftp.hard_link(f"{self._dest}/{used}", self._area.incoming(entry.path))
         command, self.command = self.command, lambda *given: ["rsync", "--inplace", *command(*given)[1:]]
-        return self._run(entry, has_basis), used
+        return Sent(self._run(entry, has_basis), used)
         """,
         test=f"{LINES}::test_second_build_goes_as_the_difference_to_the_first",
     ),

@@ -25,7 +25,7 @@ MUTANTS = (
     ),
     Mutant(
         "a line without an answer is taken for damage",
-        old="raise trouble from error  # no answer is no difference",
+        old="self._session.require_line(error)  # no answer is no difference",
         new="pass",
         test="tests/integration/test_no_answer.py::test_silence_is_a_broken_line_whatever_was_asked[content-line]",
     ),

@@ -138,7 +138,7 @@ def test_start_says_why_it_failed(start: ServerFactory, tmp_path: Path, key: Cli
 
 
 # leaves its session and its process group, and ignores the signals that ask nicely
-STUBBORN = "trap '' HUP TERM INT; echo $$; exec >&- 2>&-; sleep 300 & wait"
+STUBBORN = "trap '' HUP TERM INT; echo $$; sleep 300 >&- 2>&- & exec >&- 2>&-; wait"
 
 
 def test_stop_ends_what_sessions_left_behind(start: ServerFactory, key: ClientKey) -> None:

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory that a caching server's tree is in: refused where it cannot be one, or is the source's own."""
+
+from __future__ import annotations
+
+import posixpath
+
+from ..errors import ConnectionTrouble, SyncError
+from ..options import called
+from ..ssh import itself
+from ..ssh.base import BaseSession
+from ..ssh.sftp import Sftp
+from .trial import describe_space, is_full
+
+
+def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: itself.Place | None) -> None:
+    """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it.
+
+    Nor may it be the tree of the ``source`` itself; ``place`` is where the shell says that ``dest`` is.
+    """
+    if place is not None:
+        what = itself.relation(itself.place(source), place)
+    else:
+        what = itself.SAME if itself.is_seen(sftp, dest, source) else ""
+    if what:
+        raise itself.refusal(session.where, dest, what)
+    if sftp.look(dest) is None:
+        # Often a file system that is not mounted; what is written below its mount point would be lost to sight.
+        if sftp.look(f"{posixpath.dirname(dest)}/.") is None:
+            raise SyncError(
+                "the destination is not there, and neither is the directory above it",
+                path=dest,
+                remedy=f"Mount or make it on the caching server, or set {called('dest')}.",
+            )
+    elif sftp.look(f"{dest}/.") is None:
+        raise SyncError(
+            "the destination is no directory",
+            path=dest,
+            remedy=f"Move it away on the caching server, or set {called('dest')}.",
+        )
+
+
+def unwritable(session: BaseSession, sftp: Sftp, dest: str, error: OSError) -> SyncError:
+    """Return in words why nothing can be written to the destination."""
+    trouble = session.in_words(error)
+    if isinstance(trouble, ConnectionTrouble):
+        return trouble
+    words = error.strerror or str(error)
+    remedy = f"Give it to {session.settings.user or 'the user of the sync'} on the caching server."
+    space = sftp.space(dest)
+    if space is not None and space.read_only:
+        words, remedy = "its file system is read-only", "Mount it writable; if it was, look for disk errors."
+    elif space is not None and is_full(space):
+        words, remedy = f"its file system is full, {describe_space(space)}", "Free some space there."
+    return SyncError(f"the destination cannot be written ({words})", path=dest, remedy=remedy)
