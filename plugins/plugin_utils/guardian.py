@@ -182,9 +182,6 @@ def _is_anything_left(group: int) -> bool:
     return False
 
 
-# -- parts of ansible-core that it does not promise -------------------------------------------------------------------
-
-
 def _results_handler() -> t.Any:
     """Return what the thread runs that reads the workers' results. Raises where ansible-core has no such thing."""
     from ansible.plugins.strategy import results_thread_main

@@ -108,8 +108,6 @@ def source_trouble(source: t.Any, *, known: bool, prefix: str) -> str:
     return ""
 
 
-# -- settings of Ansible's own connection that mean nothing to the source's ------------------------------------------
-
 _KEY = "private_key_file, a path on the source"
 _SSH_CONFIG = "ssh_config on the source"
 _PASSWORD = "a key: private_key_file, or an agent on the source"  # noqa: S105  # no password

@@ -84,8 +84,6 @@ class AwxDouble:
         """The names of objects."""
         return [self.objects[collection][one].get("name") or self.objects[collection][one]["identifier"] for one in ids]
 
-    # -- what the API does --------------------------------------------------------------------------------------------
-
     def create(self, collection: str, data: dict[str, Any]) -> tuple[int, Any]:
         """Make an object."""
         trouble = self._trouble(collection, data)

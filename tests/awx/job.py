@@ -137,8 +137,6 @@ class Job:
             "PROJECT_REVISION": "0" * 40,
         }
 
-    # -- life ---------------------------------------------------------------------------------------------------------
-
     def start(self) -> None:
         """Start it, with nothing of the caller's environment, as in a container."""
         environment = {
@@ -180,8 +178,6 @@ class Job:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-
-    # -- what AWX sees ------------------------------------------------------------------------------------------------
 
     @property
     def running(self) -> bool:

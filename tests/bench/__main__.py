@@ -17,10 +17,11 @@ from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import isolate, own_directory
 from tests.lab.process import LabError
 
-from . import growth, images, report
+from . import growth, images, report, squash
+from .bench import Bench
 from .lab import BenchLab
 from .results import Result
-from .rows import ROWS, Bench
+from .rows import ROWS
 
 CACHE = CHECKOUT / ".cache" / "bench"
 COLLECTION = CACHE / "peer" / "ansible_collections" / "ansible" / "posix"  # where ./dev bench puts it
@@ -121,7 +122,7 @@ def main(arguments: list[str]) -> int:
             {
                 "compression": one.compression,
                 "origin": one.origin,
-                "bytes": {build: one.size(build) for build in images.BUILDS},
+                "bytes": {build: one.size(build) for build in squash.BUILDS},
             }
             for one in sets
         ],

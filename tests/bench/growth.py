@@ -10,9 +10,10 @@ from typing import Any
 
 from tests.lab.tree import AssetsTree
 
+from .bench import Bench
 from .lab import Site
+from .many_sites import idle_tree
 from .peers import Collection, Seed
-from .rows import Bench, idle_tree
 
 SITES, IMAGES = (1, 5, 20, 50, 100, 200), (10, 50, 200, 1000, 2000)
 SITES_SHORT, IMAGES_SHORT = (1, 4), (10, 40)

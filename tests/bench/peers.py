@@ -21,7 +21,9 @@ import yaml
 from tests.lab.process import LabError, find_program
 from tests.lab.tree import AssetsTree
 
-from .lab import CODE, DEST, KEY, KNOWN_HOSTS, BenchLab, Cost, Running, Site
+from .cost import Cost, Running
+from .lab import BenchLab, Site
+from .places import CODE, DEST, KEY, KNOWN_HOSTS
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
 
@@ -194,9 +196,6 @@ def _inventory(lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], name: str
     file = lab.server.disk / "peer" / name
     file.write_text(yaml.safe_dump({"all": {"children": groups}}, sort_keys=False), encoding="utf-8")
     return lab.within(file)
-
-
-# -- limits: what a patch made in advance would have, were it made for each pair of images ----------------------------
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,6 @@ def _version(words: Sequence[str]) -> str:
     return found.group(0) if found else "unknown"
 
 
-# -- for the terminal -------------------------------------------------------------------------------------------------
-
-
 def table(results: Sequence[Result]) -> str:
     """The table of all ratios."""
     rows = [("row", "what", "ours", "other", "ratio", "target", "")]
@@ -108,9 +105,6 @@ def _target(one: Result) -> str:
 
 def _verdict(one: Result) -> str:
     return {None: "", True: "met", False: "MISSED"}[one.met]
-
-
-# -- files ------------------------------------------------------------------------------------------------------------
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -181,9 +175,6 @@ def publish(document: Path, text: str) -> None:
     if not found or not found_end:
         raise LabError(f"{document.name} has not the marks between which the figures go")
     document.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-
-
-# -- plots ------------------------------------------------------------------------------------------------------------
 
 
 def plot(directory: Path, results: Sequence[Result], growth: Mapping[str, Any] | None) -> list[str]:

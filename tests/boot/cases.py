@@ -112,9 +112,6 @@ def at_the_menu(between: Callable[[BootLab], object], *, again: bool = False) ->
     return play
 
 
-# -- what happens -----------------------------------------------------------------------------------------------------
-
-
 def nothing(_lab: BootLab) -> None:
     """All is as it should be."""
 

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable
 
-from tests.bench.images import NoDebian, _archives, _Debian
+from tests.bench.debian import Debian, NoDebian, archives
 from tests.lab.fleet import CHECKOUT
 from tests.lab.images import build_image
 from tests.lab.tree import AssetsTree
@@ -54,11 +54,11 @@ def make(say: Callable[[str], None]) -> None:
     PLACE.mkdir(parents=True, exist_ok=True)
     for left in ("recipe", "root.squashfs"):
         (PLACE / left).unlink(missing_ok=True)
-    base, newer = _archives()
+    base, newer = archives()
     work = PLACE / "work"
     try:
         say("making a Debian with live-boot: this takes some minutes, once")
-        debian = _Debian(work, base, newer)
+        debian = Debian(work, base, newer)
         root = debian.install("root", PACKAGES, say)
         # as docs/clients.md says
         shutil.copy(HOOK, root / "lib" / "live" / "boot" / HOOK.name)

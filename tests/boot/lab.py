@@ -85,8 +85,6 @@ class BootLab:
         for host in (self.server, self.cache, self.router):
             host.stop_all()
 
-    # -- networks
-
     def _network(self) -> None:
         for name in (SERVER, ROUTER, CACHE, LAN):
             add_network(name)
@@ -136,8 +134,6 @@ class BootLab:
         ours += ["--dhcp-authoritative", "--dhcp-leasefile=/run/leases"]
         ours += ["--enable-ra", "--dhcp-range=fd00:113::,ra-only"]
         self.router.start("dnsmasq", *DNSMASQ, *ours)
-
-    # -- what Ansible does
 
     def write_inventory(self, **variables: Any) -> None:
         """Write the inventory; *variables* are for all hosts."""
@@ -202,8 +198,6 @@ class BootLab:
     def _places(self) -> Mapping[Path, Path]:
         return {self.directory / "kept-server": self.tree.root, self.directory / "kept-cache": self.assets}
 
-    # -- what becomes of the caching server
-
     def start_server_web(self) -> None:
         """Start the netboot server's web server, anew if it runs."""
         self.server.stop("nginx")
@@ -241,8 +235,6 @@ class BootLab:
         if everywhere:
             path = self.tree.root / marker
             path.rename(path.with_name(f".{path.name}.withdrawn"))
-
-    # -- clients
 
     def boot(self, name: str, *, uefi: bool = False, memory: int = MEMORY) -> Client:
         """Switch a client on."""

@@ -85,9 +85,6 @@ def test_the_dhcp_examples_are_taken(program: str, arguments: list[str], example
         assert (ended.returncode == 0) is right, ended.stdout + ended.stderr
 
 
-# -- the hook for live-boot, in the shell that an initrd has -----------------------------------------------------------
-
-
 def fetch(tmp_path: Path, url: str, arguments: str) -> tuple[int, str, bytes | None]:
     """Call the hook as live-boot does. Returns its status, what it says, and what it brought."""
     busybox = shutil.which("busybox", path=PATH)

@@ -9,7 +9,8 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from .lab import Lane, Run
+from .lane import Lane
+from .run import Run
 from .uploads import Job, Uploader
 
 PATIENCE = 5.0  # seconds to wait for the process that is to be killed

@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable
 
 from .fault import PATIENCE, RUN_LIMIT, Fault, Scene
-from .lab import MIB, Ended, Run
-
-# -- processes --------------------------------------------------------------------------------------------------------
+from .places import MIB
+from .run import Ended, Run
 
 
 def kill_one(scene: Scene, find: Callable[[], list[int]]) -> bool:
@@ -130,9 +129,6 @@ class SecondRun(Fault):
                 self.ended = self._second.wait(RUN_LIMIT)
 
 
-# -- the line ---------------------------------------------------------------------------------------------------------
-
-
 class _LineFault(Fault):
     def lifts_after(self, scene: Scene) -> float | None:
         # short: the connections live on; long: the run gives up, or tries again in vain
@@ -166,9 +162,6 @@ class StallLine(_LineFault):
             return False
         scene.lane.line.stall()
         return scene.at_work
-
-
-# -- the caching server -----------------------------------------------------------------------------------------------
 
 
 class DiskFull(Fault):

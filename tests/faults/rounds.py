@@ -21,8 +21,11 @@ from tests.lab.process import LabError
 
 from .fault import RUN_LIMIT, Fault, Scene
 from .faults import FAULTS
-from .lab import MIB, Ended, FaultLab, Lane, Run
+from .lab import FaultLab
+from .lane import Lane
 from .machine_faults import SecondRun
+from .places import MIB
+from .run import Ended, Run
 from .uploads import Job, Uploader
 
 ATTEMPTS = 10  # at a fault that came too late

@@ -81,9 +81,6 @@ def test_reports_are_sorted_by_kind(words: str, kind: str) -> None:
     assert outcome(words) == kind
 
 
-# -- the witness ------------------------------------------------------------------------------------------------------
-
-
 class Stage:
     """A netboot server's tree, the tree of a caching server beside it, and a witness of that."""
 

@@ -21,7 +21,7 @@ from tests.lab import images
 from tests.lab.ledger import fingerprint
 from tests.lab.tree import Image, flip_byte
 
-from .lab import Lane
+from .lane import Lane
 
 KERNELS = ("5.8.0-43-generic", "5.10.0-8-amd64", "6.1.0-13-amd64")
 KERNEL_SIZE = 400_000  # bytes, vmlinuz and initrd together
@@ -95,8 +95,6 @@ class Uploader:
         self._retire()
         self.lane.ledger.snapshot()
         return job
-
-    # -- what can be done
 
     def built(self, numbers: random.Random, image: Image, *, share: float = 0.3) -> Path:
         """Change a *share* of the files of the image's root file system, and make an image of it outside the tree."""

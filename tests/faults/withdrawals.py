@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .fault import RUN_LIMIT, Fault, Scene
-from .lab import Ended
+from .run import Ended
 
 
 class WithdrawByName(Fault):

@@ -211,8 +211,6 @@ def test_a_server_that_does_not_tell_its_time_is_warned_of_once(fleet: Fleet) ->
     )
 
 
-# -- the uplink -------------------------------------------------------------------------------------------------------
-
 CAP = 4 * MB
 
 

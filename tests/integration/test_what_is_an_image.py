@@ -91,9 +91,6 @@ def test_an_image_that_the_source_no_longer_has_goes_marker_first(fleet: Fleet) 
     assert not visible(fleet) & {"prod/rootfs.json", "prod/rootfs"}
 
 
-# -- large files --------------------------------------------------------------------------------------------------
-
-
 def iso(fleet: Fleet) -> Path:
     """A large file, as scp has it half way: nothing but its size and time tells of it."""
     path = fleet.tree.root / ISO
@@ -147,9 +144,6 @@ def test_a_large_file_whose_upload_goes_on_while_it_is_sent(fleet: Fleet) -> Non
 def test_nothing_waits_where_settle_is_0(fleet: Fleet) -> None:
     iso(fleet)
     assert sync(fleet, settle=0).files[ISO].state == "published"
-
-
-# -- kernels, names, depth ----------------------------------------------------------------------------------------
 
 
 def result_of(fleet: Fleet, **parameters: Any) -> dict[str, Any]:

@@ -54,9 +54,6 @@ def published(fleet: Fleet) -> Fleet:
     return fleet
 
 
-# -- left over --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check", "run"])
 @pytest.mark.parametrize("what", ["marker", "image"])
 def test_left_over_is_a_state_of_its_own(published: Fleet, what: str, check_mode: bool) -> None:
@@ -93,9 +90,6 @@ def test_what_cannot_be_listed_is_not_left_over(published: Fleet, monkeypatch: p
     run = sync(published, delete=True)
     assert "left_over" not in {one.state for one in run.images.values()}
     assert there(published, MARKER).exists()
-
-
-# -- withdrawn by name ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pattern", [IMAGE, f"{IMAGE}.squashfs", MARKER, "prod/21-04-09-*", "*f1d734e*"])
@@ -255,9 +249,6 @@ def test_undo_in_the_middle_keeps_the_image(published: Fleet, monkeypatch: pytes
     run = sync(published)
     assert actions(run) == []
     assert there(published, MARKER).exists()
-
-
-# -- what a client may still be fetching ------------------------------------------------------------------------------
 
 
 def age(fleet: Fleet, path: str, seconds: float) -> None:

@@ -130,8 +130,6 @@ class BootClient:
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
         self._watches: list[concurrent.futures.Future[None]] = []
 
-    # -- life ---------------------------------------------------------------------------------------------------------
-
     def start(self) -> None:
         """Start to poll."""
         self._stopping.clear()
@@ -170,8 +168,6 @@ class BootClient:
     def _watch(self, site: _Site) -> None:
         while not self._stopping.wait(self.interval):
             self._round(site, whole=False)
-
-    # -- one look at one site -----------------------------------------------------------------------------------------
 
     def _round(self, site: _Site, *, whole: bool) -> None:
         with site.lock:
@@ -270,8 +266,6 @@ class BootClient:
         if not self.ledger.promised(marker, digest, parts):
             self.ledger.snapshot()
         return self.ledger.promised(marker, digest, parts)
-
-    # -- small things -------------------------------------------------------------------------------------------------
 
     def _blame(self, violation: Violation) -> None:
         with self._count:

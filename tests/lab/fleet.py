@@ -151,8 +151,6 @@ class Fleet:
         )
         return Site(settled, server, web, line)
 
-    # -- life ---------------------------------------------------------------------------------------------------------
-
     def up(self) -> None:
         """Start all servers and lines and write known_hosts, inventory and ``fleet.json``."""
         try:
@@ -185,8 +183,6 @@ class Fleet:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.down()
-
-    # -- what Ansible needs -------------------------------------------------------------------------------------------
 
     def write_known_hosts(self) -> None:
         """Write the host keys that the servers have now; call it again after a new host key that is to be known."""
@@ -264,8 +260,6 @@ class Fleet:
         if not self._results.exists():
             return {}
         return dict(json.loads(self._results.read_text(encoding="utf-8")))
-
-    # -- what watches it ----------------------------------------------------------------------------------------------
 
     def client(self, *, on_event: Callable[[Event], None] | None = None, full_every: float = 30.0) -> BootClient:
         """A booting machine that knows all sites; it is to be started (``with``)."""

@@ -76,9 +76,6 @@ def tiny_image(target: Path, text: str) -> Path:
         return build_image(target, Path(directory))
 
 
-# -- what goes into larger images -------------------------------------------------------------------------------------
-
-
 def write_rootfs(root: Path, *, size: int, seed: int = 1) -> None:
     """Write a root file system of generated files; an image of it has about *size* bytes."""
     _write_configuration(root, build=1)
@@ -160,9 +157,6 @@ def _write_configuration(root: Path, *, build: int) -> None:
         version = build if number % 5 == 0 else 1
         text = f"# written by build {version}\n" + "".join(f"option-{line} = {number * line}\n" for line in range(50))
         (directory / f"service-{number}.conf").write_text(text, encoding="utf-8")
-
-
-# -- what goes with an image ------------------------------------------------------------------------------------------
 
 
 def write_kernel(directory: Path, *, size: int) -> None:

@@ -92,8 +92,6 @@ class Line:
         self._connections: set[asyncio.Task[None]] = set()
         self._planned: asyncio.Task[None] | None = None
 
-    # -- what it is ---------------------------------------------------------------------------------------------------
-
     @property
     def bytes_up(self) -> int:
         """Bytes that arrived at the caching server so far."""
@@ -113,8 +111,6 @@ class Line:
         """Change the rate, bit/s in each direction, from the next piece on."""
         for way in self._ways.values():
             way.rate = rate
-
-    # -- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start to listen. Raises OSError if the address is taken."""
@@ -144,8 +140,6 @@ class Line:
     ) -> None:
         self.stop()
 
-    # -- faults -------------------------------------------------------------------------------------------------------
-
     def cut(self) -> None:
         """Reset all connections and refuse new ones, until restore()."""
         self._call(self._cut())
@@ -164,8 +158,6 @@ class Line:
         :attr:`was_cut` tells when it happened.
         """
         self._call(self._plan_cut(count, direction))
-
-    # -- in the thread of the line ------------------------------------------------------------------------------------
 
     def _call(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         if self._loop is None:

@@ -51,9 +51,6 @@ def command(*words: str) -> str:
     return done.stdout
 
 
-# -- the namespaces that all others live in ---------------------------------------------------------------------------
-
-
 def network_id(of: str = "self") -> int:
     """The number of a network namespace: of a process, of a name, or (``thread-self``) of the calling thread."""
     path = NAMES / of if (NAMES / of).exists() else Path("/proc", of, "ns", "net")
@@ -117,9 +114,6 @@ def own_directory(*kept: Path) -> Path:
             command("mount", "-t", "tmpfs", "-o", "mode=755", "lab", str(place))
             return place
     raise LabError("no directory to mount the lab's file system on: tried /mnt, /media, /srv and /opt")
-
-
-# -- networks and lines -----------------------------------------------------------------------------------------------
 
 
 def add_network(name: str) -> None:
@@ -199,9 +193,6 @@ class Line:
         raise LabError(f"the line {device} is not in this network")
 
 
-# -- hosts ------------------------------------------------------------------------------------------------------------
-
-
 class Host:
     """A machine of its own: this machine's files under an overlay, a disk of *size* bytes on /srv/netboot.
 
@@ -245,8 +236,6 @@ class Host:
             command("mount", "--bind", str(place), str(within))
             command("mount", "-o", "remount,bind,ro", str(within))
 
-    # -- its disk
-
     def used(self) -> int:
         """Bytes that are taken on its disk."""
         found = os.statvfs(self.disk)
@@ -264,8 +253,6 @@ class Host:
     def free_disk(self) -> None:
         """Give its disk its own size again."""
         command("mount", "-o", f"remount,size={self.size}", str(self.disk))
-
-    # -- its programs
 
     def start(self, name: str, *words: str, environment: Mapping[str, str] | None = None) -> Supervised:
         """Start a program that goes on running; its output is appended to ``<name>.log``."""

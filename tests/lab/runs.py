@@ -106,9 +106,6 @@ def run_module(fleet: Fleet, site: str = SITE, *, output: int | None = None, **p
         return Supervised(command, stdout=log if output is None else output, stderr=log, env=environment)
 
 
-# -- what a test looks at ---------------------------------------------------------------------------------------------
-
-
 def actions(run: SyncRun) -> list[tuple[str, str]]:
     """What was done, in order: the name of each action and its path."""
     return [(one["action"], one["path"]) for one in run.actions]
@@ -136,9 +133,6 @@ def listing(root: Path) -> dict[str, tuple[int, ...]]:
             seen.st_ctime_ns,
         )
     return found
-
-
-# -- what happens meanwhile -------------------------------------------------------------------------------------------
 
 
 def add_large_image(tree: AssetsTree, name: str, *, size: int) -> Image:

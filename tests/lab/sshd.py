@@ -125,8 +125,6 @@ class CachingServer:
         self._host_key = ClientKey.create(self._ssh / "host_key")
         self.authorize(authorized)
 
-    # -- what others need to know ------------------------------------------------------------------------------------
-
     @property
     def running(self) -> bool:
         """Whether the server is up."""
@@ -150,8 +148,6 @@ class CachingServer:
     def session_pids(self) -> list[int]:
         """Process ids of all sessions: the server's own processes for them, and the commands that they run."""
         return self._server.pids()[1:] if self._server is not None else []
-
-    # -- life --------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the server and wait until it listens. Raises LabError with its log if it does not."""
@@ -200,8 +196,6 @@ class CachingServer:
     ) -> None:
         self.stop()
 
-    # -- changes -----------------------------------------------------------------------------------------------------
-
     def authorize(self, keys: Collection[str]) -> None:
         """Set the public keys that may log in; holds for the next login."""
         (self._ssh / "authorized_keys").write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
@@ -239,8 +233,6 @@ class CachingServer:
                 timeout=timeout,
                 check=False,
             )
-
-    # -- configuration -----------------------------------------------------------------------------------------------
 
     def _write_config(self) -> None:
         host = f"[{self.address}]" if ":" in self.address else self.address

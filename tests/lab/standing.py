@@ -102,9 +102,6 @@ def _is_free(lock: IO[str]) -> bool:
     return True
 
 
-# -- the process that holds the fleet ---------------------------------------------------------------------------------
-
-
 def keep(directory: Path, *, netboot_server: str, caching_servers: Sequence[str], sftp_only: Sequence[str]) -> None:
     """Hold a fleet until a signal, or until its files are gone, for LONGEST seconds at most."""
     ended = threading.Event()

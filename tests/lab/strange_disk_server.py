@@ -52,8 +52,6 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
         # another spelling may have changed what a name shows
         config_3.entry_timeout = config_3.negative_timeout = config_3.attr_timeout = 0.0
 
-    # -- names
-
     def _real(self, path: str) -> str:
         """The path in the backing directory, in the spelling that is there; in the one given, where nothing is."""
         found = self._backing
@@ -75,8 +73,6 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
         """The same, but for the last name."""
         directory, _slash, name = path.rpartition("/")
         return f"{self._real(directory)}/{name}"
-
-    # -- what is there
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         found = os.fstat(fh) if fh is not None else os.lstat(self._real(path))
@@ -113,8 +109,6 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
     def statfs(self, path: str) -> dict[str, int]:
         found = os.statvfs(self._real(path))
         return {name: getattr(found, name) for name in SPACE_FIELDS}
-
-    # -- content
 
     def open(self, path: str, flags: int) -> int:
         return self._opened(path, flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW), 0)
@@ -161,8 +155,6 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
     def release(self, path: str, fh: int) -> int:  # noqa: ARG002
         os.close(fh)
         return 0
-
-    # -- changes of names and attributes
 
     def mkdir(self, path: str, mode: int) -> int:
         os.mkdir(self._real(path), mode)
@@ -223,8 +215,6 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]  # it carries no ty
         """What a user makes is the user's, though this process is root's."""
         uid, gid, _pid = mfusepy.fuse_get_context()
         os.chown(real, uid, gid, follow_symlinks=False)
-
-    # -- orders
 
     def obey(self, order: str) -> str:
         """Do what the other side says. Returns the answer."""

@@ -51,8 +51,6 @@ class Machine:
         self._disk = disk
         self._running: Supervised | None = None
 
-    # -- life ---------------------------------------------------------------------------------------------------------
-
     def install(self, administrator: str) -> None:
         """Put a fresh system onto it, with host keys of its own, and root's login for the key *administrator*."""
         for kept in ("upper", "work", "root"):
@@ -112,8 +110,6 @@ class Machine:
         command("ip", "-n", self.name, "link", "set", "lo", "up")
         command("ip", "-n", self.name, "address", "add", f"{self.address}/24", "dev", "eth0")
         command("ip", "-n", self.name, "link", "set", "eth0", "up")
-
-    # -- what can be seen of it, and done on its console --------------------------------------------------------------
 
     def answers(self, port: int = 22) -> bool:
         """Whether a server answers there."""

@@ -63,8 +63,6 @@ class Story:
         """Switch everything off."""
         self.fleet.down()
 
-    # -- the steps ----------------------------------------------------------------------------------------------------
-
     def bare_machines(self) -> None:
         """The netboot server holds images; one site has them, too, carried there by whatever means."""
         started = time.monotonic()
@@ -235,8 +233,6 @@ class Story:
         expect(run.counted("changed")[FILLED] == 0, "it changed something", run)
         run = self._play("removed, and emptied", "offboard.yml", *words, "-e", "netboot_offboard_purge=true")
         expect(not list(fleet.assets(FILLED).iterdir()), "the tree is left", run)
-
-    # -- helpers ------------------------------------------------------------------------------------------------------
 
     def _play(self, what: str, playbook: str, *words: str, status: int = 0) -> Run:
         run = self.fleet.play(playbook, *words)

@@ -52,9 +52,6 @@ def test_there_are_enough_and_no_two_alike() -> None:
     assert len({(mutant.old, mutant.new) for mutant in MUTANTS}) == len(MUTANTS)
 
 
-# -- the tool itself --------------------------------------------------------------------------------------------------
-
-
 def _checkout(directory: Path, text: str) -> Path:
     file = directory / "plugins" / "some.py"
     file.parent.mkdir(parents=True)

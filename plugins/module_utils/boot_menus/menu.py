@@ -100,9 +100,6 @@ class ArgumentRule:
     arguments: tuple[str, ...]
 
 
-# -- what a user wrote ------------------------------------------------------------------------------------------------
-
-
 def read_site(given: t.Mapping[str, t.Any]) -> Site:
     """Check what a user says of a site. Raises :class:`ValueError`, which names it."""
     name = str(given["name"])
@@ -202,9 +199,6 @@ def check_sites(sites: t.Iterable[Site]) -> None:
                     "Clients behind it could belong to either; let one site name it"
                 )
             owners[gateway] = site.name
-
-
-# -- images -----------------------------------------------------------------------------------------------------------
 
 
 def make_offer(image: Image, inventory: Inventory, kernel_files: KernelFiles) -> Offer:

@@ -20,13 +20,13 @@ MUTANTS = (
         "the sha256 that a marker states is not compared",
         old="if one.sha256 and digest and one.sha256 != digest:",
         new="if False:",
-        test=f"{UNIT}/assets/test_inventory.py::test_sha256_counts_only_once_it_was_computed",
+        test=f"{UNIT}/assets/test_ready.py::test_sha256_counts_only_once_it_was_computed",
     ),
     Mutant(
         "an empty initrd is a whole one",
         old="if target.size == 0:",
         new="if False:",
-        test=f"{UNIT}/assets/test_inventory.py::test_held_back",
+        test=f"{UNIT}/assets/test_held_back.py::test_held_back",
         within="kernels",
     ),
     Mutant(

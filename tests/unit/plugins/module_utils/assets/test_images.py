@@ -124,9 +124,6 @@ def test_a_kernel_directory_has_its_own_img_and_squashfs() -> None:
     )
 
 
-# -- whose marker it is -------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("image", "markers"),
     [
@@ -190,9 +187,6 @@ def test_a_marker_beside_a_symlink_says_that_what_it_leads_to_is_whole() -> None
         assert found["p/x.squashfs"] != ""
     assets = Assets().file("dev/y.sqfs", squashfs()).link("p/x.squashfs", "../dev/y.sqfs").marker("p/x.json", {})
     assert reasons(assets)["dev/y.sqfs"].startswith("no marker yet")  # whoever takes it away means that
-
-
-# -- the caching server -------------------------------------------------------------------------------------------
 
 
 def ltsp(content: bytes = b"", marker: bytes = b"{}") -> Assets:

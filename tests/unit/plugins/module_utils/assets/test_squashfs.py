@@ -99,9 +99,6 @@ def test_empty_file() -> None:
     assert trouble(b"", 0) == "the squashfs is empty: its upload has not begun, or failed"
 
 
-# -- fuzzed -------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An image as mksquashfs makes it: of many blocks, with fragments, inode, directory and id tables."""

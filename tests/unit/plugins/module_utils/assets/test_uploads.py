@@ -127,9 +127,6 @@ def test_a_whole_copy_under_the_name_of_a_part_is_an_image() -> None:
     assert "no marker yet" in image.reason
 
 
-# -- large files --------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("mtime", "ctime", "age"),
     [

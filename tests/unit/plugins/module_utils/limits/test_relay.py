@@ -159,9 +159,6 @@ def test_it_tells_what_has_passed() -> None:
         assert 100_000 < told[-1] < 110_000
 
 
-# -- the bucket -------------------------------------------------------------------------------------------------------
-
-
 class Clock:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0

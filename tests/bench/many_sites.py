@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows about many caching servers: a fan-out, stalled sites, nothing to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import time
+from collections.abc import Iterator
+
+from tests.lab import images as lab_images
+from tests.lab.process import LabError
+from tests.lab.tree import AssetsTree
+
+from .bench import BASE_NAME, OLD, Bench, cpu, median, of_peer, seconds
+from .cost import Cost
+from .lab import BenchLab, Visible
+from .memory import random_image
+from .peers import Collection, Peer, Seed, Synchronize
+from .places import MIB
+from .results import Result, in_bytes, in_seconds
+
+FLAVOURS = ("gnome", "kde", "xfce", "lxde")
+KERNELS = ("5.10.0-1", "5.10.0-2", "5.10.0-3", "5.10.0-4")
+
+
+def fan_out(bench: Bench) -> Iterator[Result]:
+    """5: one image to more and more caching servers: what each further one costs the netboot server."""
+    lab = bench.lab
+    counts = (1, 2) if bench.short else (1, 2, 4, 8)
+    tree = lab.tree("fan-out")
+    bench.place(tree, BASE_NAME, bench.set.path("base"), when=OLD)
+    found: dict[str, dict[int, Cost]] = {}
+    for count in counts:
+        bench.say(f"  {count} caching servers")
+        for peer in bench.peers():
+            sites = lab.use(count)
+            found.setdefault(peer.name, {})[count] = peer.run(lab, tree, sites, timeout=600)
+    lab.release()
+    first, last = counts[0], counts[-1]
+    slopes = {name: (costs[last].near_cpu - costs[first].near_cpu) / (last - first) for name, costs in found.items()}
+    figures = {name: {count: cost.figures() for count, cost in costs.items()} for name, costs in found.items()}
+    for other in list(found)[1:]:
+        yield Result(
+            "5",
+            f"{in_bytes(bench.set.size('base'))} to {first} to {last} caching servers: CPU of the netboot server for"
+            f" each further one, to {of_peer(other)}",
+            slopes["collection"] / slopes[other] if slopes[other] > 0 else None,
+            in_seconds(slopes["collection"]),
+            in_seconds(slopes[other]),
+            figures=figures,
+        )
+
+
+def stalled_sites(bench: Bench) -> Iterator[Result]:
+    """6: some lines fall silent in the middle; the others are to be through as if those were not there."""
+    lab = bench.lab
+    count, stalled, size = (6, 2, 4 * MIB) if bench.short else (20, 5, 150 * MIB)
+    rate = 20_000_000
+    tree = lab.tree("stalled")
+    image = random_image(tree, BASE_NAME, size)
+    marker = image.marker.relative_to(tree.root)
+
+    def others(forks: int, *, peer: Peer, stall: bool, limit: float) -> tuple[float | None, int]:
+        """Seconds until all that are not stalled have the image, if it comes to that; and how many have it."""
+        sites = lab.use(count, rate=rate)
+        bad, good = sites[:stalled], sites[stalled:]
+        try:
+            base = {site.index: site.line.carried() for site in bad}
+            with (
+                Visible([site.assets / marker for site in good]) as visible,
+                peer.start(lab, tree, sites if stall else good, forks=forks) as running,
+            ):
+                waiting = list(bad) if stall else []
+                while waiting and time.monotonic() < running.started + limit and running.running:
+                    for site in [one for one in waiting if one.line.carried() - base[one.index] > size / 8]:
+                        site.line.stall()
+                        waiting.remove(site)
+                    time.sleep(0.01)
+                if not visible.wait(running, limit):
+                    return None, len(visible.at)
+                return max(visible.at.values()) - running.started, len(visible.at)
+        finally:
+            for site in bad:
+                site.line.restore()
+
+    limit = 120 + 10 * size * 8 / rate
+    alone, _all = others(count, peer=Collection(), stall=False, limit=limit)
+    beside, arrived = others(count, peer=Collection(), stall=True, limit=limit)
+    if alone is None:
+        raise LabError("the image did not reach all caching servers although no line was stalled")
+    good = count - stalled
+    figures: dict[str, object] = {"alone_seconds": alone, "beside_stalled_seconds": beside, "arrived": arrived}
+    yield Result(
+        "6",
+        f"{in_bytes(size)} to {count} caching servers, {stalled} of them stalled: time of the other {good}, to them"
+        " alone",
+        beside / alone if beside is not None else None,
+        in_seconds(beside) if beside is not None else f"{arrived} of {good} had it",
+        in_seconds(alone),
+        target=None if bench.short else 1.05,
+        figures=figures,
+    )
+    few = 2 if bench.short else 5
+    sites = lab.use(count)
+    with Collection().start(lab, tree, sites, forks=few) as running:
+        refused = running.wait(120)
+    said = re.search(r"\d+ forks are fewer[^\n]*(?:\n[^\n]+)*?\.", refused.output)
+    words = " ".join(said.group(0).split()) if said else "it did not refuse"
+    yield Result(
+        "6",
+        f"the same with {few} forks",
+        None,
+        "refused before anything is sent" if refused.status and said else "not refused",
+        note=words,
+        figures={"status": refused.status, "line_bytes": refused.line_bytes},
+    )
+    if lab.has_synchronize:
+        patience = min(1.5 * alone, limit)
+        took, arrived = others(few, peer=Synchronize(), stall=True, limit=patience)
+        yield Result(
+            "6",
+            f"the same by synchronize, strategy free, {few} forks: time of the other {good}, to the collection alone",
+            took / alone if took is not None else None,
+            in_seconds(alone),
+            in_seconds(took) if took is not None else f"after {in_seconds(patience)}, {arrived} of {good} had it",
+            note="the stalled ones hold the forks",
+        )
+
+
+def idle_tree(lab: BenchLab, count: int) -> AssetsTree:
+    """A tree of *count* small, real images, each with its marker; four kernels."""
+    tree = lab.tree(f"idle-{count}")
+    for version in KERNELS:
+        tree.add_kernel(version)
+    first = tree.add_image("prod/21-01-01-gnome-master-0000000", kernel=KERNELS[0], content="idle")
+    content = bytearray(first.squashfs.read_bytes())
+    for number in range(1, count):
+        # mkfs_time in the superblock (offset 8) makes another image of it
+        content[8:12] = struct.pack("<I", OLD + number)
+        day = f"{21 + number // 336:02}-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}"
+        image = tree.image(f"prod/{day}-gnome-master-{number:07x}")
+        image.squashfs.write_bytes(content)
+        lab_images.write_marker(image.marker, version=KERNELS[number % len(KERNELS)])
+    for path in tree.root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (OLD, OLD))
+    return tree
+
+
+def nothing_to_do(bench: Bench) -> Iterator[Result]:
+    """7: all is in line already: as a user runs it, beside a loop of ``rsync -n``."""
+    lab = bench.lab
+    few, many, count = (8, 16, 40) if bench.short else (50, 200, 200)
+    tree = idle_tree(lab, count)
+    walls: dict[int, float] = {}
+    found: dict[str, dict[str, object]] = {}
+    for sites_count in (few, many):
+        bench.say(f"  {sites_count} caching servers")
+        sites = lab.use(sites_count)
+        for site in sites:
+            site.fill(tree)
+        ours, theirs = [], []
+        for _turn in range(3 if sites_count == few and not bench.short else 1):
+            ours.append(Collection().run(lab, tree, sites, timeout=600))
+            theirs.append(Seed().run(lab, tree, sites, timeout=600, dry=True))
+        walls[sites_count] = median(ours, seconds) / sites_count
+        found[f"{sites_count} sites"] = {
+            "collection": [cost.figures() for cost in ours],
+            "rsync -n": [cost.figures() for cost in theirs],
+        }
+        for what, of in (("wall", seconds), ("CPU of both ends", cpu)):
+            yield Result(
+                "7",
+                f"nothing to do, {sites_count} caching servers, {count} images: {what}, to a parallel loop of rsync -n",
+                median(ours, of) / median(theirs, of),
+                in_seconds(median(ours, of)),
+                in_seconds(median(theirs, of)),
+                target=1.0 if what == "wall" and sites_count == few and not bench.short else None,
+                figures=found[f"{sites_count} sites"],
+            )
+    yield Result(
+        "7",
+        f"nothing to do: wall for each of {many} caching servers, to each of {few}",
+        walls[many] / walls[few],
+        f"{walls[many] * 1000:.0f} ms",
+        f"{walls[few] * 1000:.0f} ms",
+        target=None if bench.short else 1.2,
+        figures=found,
+    )
+    lab.release()
