@@ -41,6 +41,7 @@ MUTANTS = (
         old="if found.kind == FILE and 0 < found.size <= entry.size:",
         new="if found.kind == FILE and found.size <= entry.size:",
         test="tests/integration/test_work_area.py::test_piece_of_a_run_that_was_killed_at_once",
+        sees=("ConnectionTrouble",),
     ),
     Mutant(
         "a directory is made that the web server may not enter",
