@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from pathlib import Path
 
@@ -88,3 +89,12 @@ def test_a_place_that_is_not_there_once_is_refused(tmp_path: Path, text: str) ->
 )
 def test_only_what_the_test_is_to_see_counts(failure: str, counts: bool) -> None:
     assert Mutant("fault", old="", new="", test="", sees=("LabError: waited in vain",)).counts(failure) is counts
+
+
+def test_reliability_names_each_fault() -> None:
+    text = (CHECKOUT / "RELIABILITY.md").read_text(encoding="utf-8")
+    assert [
+        mutant.name for mutant in MUTANTS if f" {mutant.name};" not in text and f" {mutant.name}." not in text
+    ] == []
+    counts = [int(found) for found in re.findall(r"^- [a-z', ]+ \(([0-9]+)\): ", text, re.MULTILINE)]
+    assert sum(counts) == len(MUTANTS)
