@@ -11,6 +11,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 
@@ -129,6 +130,35 @@ def test_lease_is_renewed_all_the_time(fleet: Fleet, monkeypatch: pytest.MonkeyP
 
     with meanwhile(look, lambda: None):
         sync(fleet)
+
+
+@pytest.mark.parametrize("spec", [SLOW_SFTP], indirect=True, ids=["lease"])
+def test_the_lock_is_given_back_once_its_last_beat_is_answered(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow line that takes its time; of two threads at one channel, each would read the answers to the other."""
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    line = fleet.sites[SITE].line
+    assert line is not None
+    beating: list[bool] = []
+    with Session(address_of(fleet), remember=False) as session:
+        area = fleet.sites[SITE].assets / ".netboot-sync"
+        area.mkdir(parents=True)
+        lease = lock.LeaseLock(session, str(area / "lock"), timeout=5)
+        lease.acquire()
+        close = lease._handle.close
+
+        def note_and_close() -> None:
+            beating.append(any(thread.name == "lock" for thread in threading.enumerate()))
+            close()
+
+        monkeypatch.setattr(lease._handle, "close", note_and_close)
+        line.stall()
+        time.sleep(0.1)  # a beat is under way by now, or the next one begins: either way nothing is answered
+        restore = threading.Timer(1, line.restore)
+        restore.start()
+        lease.release()
+        restore.join()
+    assert beating == [False]
+    assert not (area / "lock").exists()
 
 
 @pytest.mark.parametrize("spec", [SLOW_SFTP], indirect=True, ids=["lease"])

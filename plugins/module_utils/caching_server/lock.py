@@ -88,7 +88,10 @@ class Lock:
         """Give the lock back."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(2 * BEAT)
+            # The channel is for one thread: a beat that is under way has it until it is answered, or for too long.
+            self._thread.join(BEAT + self._session.address.stall_timeout)
+            if self._thread.is_alive() or self._lost.is_set():
+                return  # the line is gone, and the lock goes with it
         self._release()
 
     def require(self) -> None:
@@ -111,8 +114,8 @@ class Lock:
             try:
                 self._beat()
             except Exception:  # noqa: BLE001  # whatever it was, the lock is not known to be ours any more
+                self._lost.set()
                 if not self._stop.is_set():
-                    self._lost.set()
                     self._session.close()
                 return
 

@@ -84,6 +84,12 @@ MUTANTS = (
         sees=("LabError: one line was to tell what failed",),
     ),
     Mutant(
+        "the lock is given back while its beat is under way",
+        old="self._thread.join(BEAT + self._session.address.stall_timeout)",
+        new="self._thread.join(2 * BEAT)",
+        test=f"{LOCKS}::test_the_lock_is_given_back_once_its_last_beat_is_answered",
+    ),
+    Mutant(
         "the lock outlives the line of its holder",
         old="""while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do say held; done""",
         new="trap '' HUP PIPE; while :; do dd bs=1 count=1 >/dev/null 2>&1; say held 2>/dev/null; sleep 0.2; done",
