@@ -29,6 +29,7 @@ from .process import STANDARD_PATH, LabError, Supervised, find_program
 
 START_TIMEOUT = 10.0  # seconds
 _numbers = itertools.count(11)
+_given: set[tuple[str, int]] = set()
 _chance = random.SystemRandom()  # what seeds the usual generator for repeatable tests must not make ports repeat
 
 
@@ -44,15 +45,21 @@ def family_of(address: str) -> socket.AddressFamily:
 
 
 def free_port(address: str) -> int:
-    """A TCP port on *address* that is free now, below the range that the kernel gives to outgoing connections."""
+    """A TCP port on *address* that is free now, below the range that the kernel gives to outgoing connections.
+
+    None is given twice by one process: who asked first may not listen yet.
+    """
     for _attempt in range(200):
         port = _chance.randrange(20000, 32000)
+        if (address, port) in _given:
+            continue
         with socket.socket(family_of(address)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((address, port))
             except OSError:
                 continue
+            _given.add((address, port))
             return port
     raise LabError(f"no free TCP port found on {address}")
 

@@ -81,6 +81,15 @@ class BoundedClient(SFTPClient):
     _lock: threading.Lock
     _expecting: t.MutableMapping[int, t.Any]
 
+    def _send_version(self) -> int:
+        try:
+            return super()._send_version()  # type: ignore[misc,no-any-return]
+        except EOFError:
+            text = self._at_hand()  # it ended before it was asked, and may have said why
+            if text:
+                raise NoSftp(text) from None
+            raise
+
     def _read_packet(self) -> tuple[int, bytes]:
         header = self._read_all(4)
         size = int.from_bytes(header, "big")
