@@ -27,6 +27,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.transports.mounts i
 from ansible_collections.netboot.syncer.plugins.module_utils.transports.protocol import Transport
 from ansible_collections.netboot.syncer.plugins.module_utils.transports.rsync import RsyncTransport
 from ansible_collections.netboot.syncer.plugins.module_utils.transports.sftp import SEGMENT, SftpTransport
+from ansible_collections.netboot.syncer.plugins.module_utils.transports.stream import Stream
 from ansible_collections.netboot.syncer.plugins.module_utils.transports.work_area import WorkArea
 
 from tests.lab.fleet import Fleet, SiteSpec
@@ -69,6 +70,7 @@ class Stage:
             if self._name == "sftp":
                 yield SftpTransport(session, sftp, area, self.source, throttle=throttle, progress=progress)
                 return
+            stream = Stream(session, area, self.source, throttle=throttle, progress=progress)
             yield RsyncTransport(
                 session,
                 sftp,
@@ -76,6 +78,7 @@ class Stage:
                 self.source,
                 dest=str(self.dest),
                 can_join=True,
+                stream=stream if self._name == "stream" else None,
                 throttle=throttle,
                 progress=progress,
             )
@@ -90,7 +93,7 @@ class Stage:
         return [name for name in os.listdir(self.dest) if not name.startswith(".netboot-sync")]
 
 
-@pytest.fixture(params=["rsync", "sftp"])
+@pytest.fixture(params=["rsync", "stream", "sftp"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     with Fleet(tmp_path / "fleet", [SiteSpec(SITE, line=True)]) as fleet:
         yield Stage(fleet, request.param)

@@ -33,7 +33,7 @@ from tests.lab.tree import AssetsTree
 from tests.lab.web import AssetsWeb
 
 from .machine import BootingMachine
-from .places import CANARIES, DEST, EXCLUDE, MODULE, QUIET_WITHIN, SERVER, SET_ASIDE, SITE_DISK, WORK_AREA
+from .places import CANARIES, DEST, EXCLUDE, MODULE, QUIET_WITHIN, SERVER, SET_ASIDE, SITE_DISK, STREAM, WORK_AREA
 from .run import RUNNER, Run
 from .witness import Witness
 
@@ -215,12 +215,13 @@ class Lane:
         return found
 
     def senders(self) -> list[int]:
-        """The processes of rsync on the netboot server that send to this caching server, their ssh aside."""
-        return self.processes(self.lab.server, "rsync ", f" {self.address}:{DEST}")
+        """What sends a file to this caching server on the netboot server: rsync, or the ssh of a stream."""
+        rsync = self.processes(self.lab.server, "rsync ", f" {self.address}:{DEST}")
+        return rsync + self.processes(self.lab.server, "ssh ", f" -- {self.address} ", STREAM)
 
     def receivers(self) -> list[int]:
-        """The processes of rsync on the caching server."""
-        return self.processes(self.host, "rsync --server")
+        """What receives a file on the caching server: rsync's, or the shells of a stream."""
+        return self.processes(self.host, "rsync --server") + self.processes(self.host, STREAM)
 
     def lock_is_free(self) -> bool:
         """Whether nobody holds the lock of this caching server."""
@@ -240,7 +241,7 @@ class Lane:
         """What of a run is left, in words; empty when nothing is."""
         left = {
             "the lock is held": not self.lock_is_free(),
-            "rsync sends": bool(self.senders()),
+            "something sends": bool(self.senders()),
         }
         return ", ".join(what for what, there in left.items() if there)
 

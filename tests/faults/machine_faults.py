@@ -44,20 +44,20 @@ class KillModule(Fault):
 
 
 class KillSender(Fault):
-    """rsync on the near end."""
+    """rsync on the near end, or the ssh that carries a stream."""
 
     name = "kill-sender"
-    about = "SIGKILL of rsync on the netboot server"
+    about = "SIGKILL of what sends on the netboot server: rsync, or the ssh of a stream"
 
     def strike(self, scene: Scene) -> bool:
         return kill_one(scene, scene.lane.senders)
 
 
 class KillReceiver(Fault):
-    """rsync on the far end, one of its two processes."""
+    """rsync on the far end, one of its two processes, or a shell that takes a stream."""
 
     name = "kill-receiver"
-    about = "SIGKILL of rsync on the caching server"
+    about = "SIGKILL of what receives on the caching server: rsync, or the shell of a stream"
 
     def strike(self, scene: Scene) -> bool:
         return kill_one(scene, scene.lane.receivers)

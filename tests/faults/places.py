@@ -12,6 +12,7 @@ SITE_DISK = 192 * MIB  # the module keeps 64 MiB of it free
 SERVER, CONTROLLER = "server", "controller"
 DEST = "/srv/netboot/assets"
 WORK_AREA = ".netboot-sync"
+STREAM = "came to $place"  # in the script that takes one, and so in the command line of whoever has a part in it
 CODE = "/srv/netboot/code"  # the collection, as it was when the laboratory was started
 MODULE = "ansible_collections.netboot.syncer.plugins.modules.sync_assets"
 SET_ASIDE = "ansible_collections.netboot.syncer.plugins.modules.withdraw_assets"

@@ -17,7 +17,18 @@ from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth im
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import Supervised
-from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, meanwhile, prepare, run_module, sync, wait_until
+from tests.lab.runs import (
+    IMAGE,
+    NEXT,
+    SITE,
+    add_large_image,
+    is_delivered,
+    meanwhile,
+    prepare,
+    run_module,
+    sync,
+    wait_until,
+)
 from tests.lab.sshd import CachingServer
 
 RATE = 8e6  # bit/s: what is sent here takes a quarter of a minute
@@ -112,19 +123,41 @@ def test_nothing_is_left_of_an_abandoned_run(
 
 @ENDS
 def test_nothing_is_left_of_the_relay_that_keeps_a_limit(slow: Fleet, end: Callable[[Supervised, int], None]) -> None:
-    """Neither rsync nor the relay nor ssh, though the line is so slow that what they hold takes long to send."""
+    """Neither the relay nor ssh, though the line is so slow that what they hold takes long to send."""
     reader, writer = os.pipe()
     module = run_module(slow, output=writer, bandwidth_limit="4Mbit")
     os.close(writer)
     try:
         wait_until(lambda: begun(slow), "bytes on the line")
-        assert len(carriers(slow)) == 7  # rsync, the relay, its ssh; two logins, and over one of them SFTP and the lock
+        assert len(carriers(slow)) == 6  # the relay, its ssh; two logins, and over one of them SFTP and the lock
         crawl(slow)
         end(module, reader)
         wait_until(lambda: not module.running, "the module's end")
         wait_until(lambda: not carriers(slow), "the end of what carried the bytes")
     finally:
         module.stop()
+
+
+def test_nothing_is_left_of_rsync(slow: Fleet) -> None:
+    """It sends what differs, which here is nearly all."""
+    sync(slow)
+    line = slow.sites[SITE].line
+    assert line is not None
+    before = line.bytes_up
+    build = add_large_image(slow.tree, NEXT, size=SIZE)
+    reader, writer = os.pipe()
+    module = run_module(slow, output=writer, bandwidth_limit="4Mbit")
+    os.close(writer)
+    try:
+        wait_until(lambda: line.bytes_up > before + 1_000_000, "bytes on the line")
+        assert len(carriers(slow)) == 7  # rsync as well
+        crawl(slow)
+        os.kill(module.pids()[-1], signal.SIGKILL)
+        wait_until(lambda: not carriers(slow), "the end of what carried the bytes")
+    finally:
+        module.stop()
+        os.close(reader)
+    assert not is_delivered(slow, build)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

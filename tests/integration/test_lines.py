@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,35 @@ def test_another_run_goes_on_where_one_was_cut(fleet: Fleet, line: Line, transpo
     sync(fleet, transport=transport)
     assert is_delivered(fleet, image)
     assert line.bytes_up - before < 10 * MB
+
+
+@CUT_LINE
+def test_a_difference_goes_on_where_it_was_cut(fleet: Fleet, line: Line) -> None:
+    first = add_large_image(fleet.tree, IMAGE, size=4 * MB)
+    sync(fleet)
+    build = add_large_image(fleet.tree, NEXT, size=1)
+    build.squashfs.write_bytes(first.squashfs.read_bytes() + os.urandom(20 * MB))
+    line.cut_after(14 * MB)
+    complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+    line.restore()
+    outcome = sync(fleet).images[build.path]
+    assert is_delivered(fleet, build)
+    assert outcome.basis == first.path
+    assert MB < outcome.sent_bytes < 11 * MB
+
+
+@CUT_LINE
+@pytest.mark.parametrize("spoil", [lambda piece: piece[:-1] + b"?", lambda piece: b"x" * len(piece), bytes.upper])
+def test_a_piece_of_something_else_is_no_beginning(fleet: Fleet, line: Line, spoil: Callable[[bytes], bytes]) -> None:
+    """A power cut may have left zeros in it, or the image was replaced meanwhile."""
+    image = add_large_image(fleet.tree, LARGE, size=24 * MB)
+    line.cut_after(18 * MB)
+    complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+    line.restore()
+    for piece in fleet.sites[SITE].assets.glob(".netboot-sync/*/incoming-*"):
+        piece.write_bytes(spoil(piece.read_bytes()))
+    sync(fleet)
+    assert is_delivered(fleet, image)
 
 
 def pieces(fleet: Fleet) -> int:

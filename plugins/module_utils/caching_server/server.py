@@ -35,6 +35,7 @@ from ..transports.mounts import Mounts
 from ..transports.protocol import Sent
 from ..transports.rsync import RsyncTransport
 from ..transports.sftp import SftpTransport
+from ..transports.stream import Stream, can_receive
 from ..transports.work_area import WorkArea
 from . import destination
 from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
@@ -117,6 +118,15 @@ class SshCachingServer:
         if trouble:
             self.warnings.append(f"{_ONLY_SFTP}: {trouble}")
             return None
+        ciphers = self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else ()
+        stream = Stream(
+            self._session,
+            self._area,
+            self._source,
+            ciphers=ciphers,
+            throttle=self.throttle,
+            progress=self._progress,
+        )
         return RsyncTransport(
             self._session,
             self._sftp,
@@ -124,7 +134,8 @@ class SshCachingServer:
             self._source,
             dest=self.dest,
             can_join=self.abilities.joins,
-            ciphers=self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else (),
+            stream=stream if can_receive(self.abilities) else None,
+            ciphers=ciphers,
             throttle=self.throttle,
             progress=self._progress,
         )

@@ -258,6 +258,20 @@ class SourceTree:
             del self._digests[entry.identity]
             raise
 
+    def digest_of_start(self, entry: Entry, size: int) -> str:
+        """Return the SHA-256 of the first ``size`` bytes of a file. Raises :class:`SourceChanged`."""
+        total = hashlib.sha256()
+        for block in self.blocks(entry):
+            total.update(block[:size])
+            size -= len(block)
+            if size <= 0:
+                break
+        return total.hexdigest()
+
+    def opened(self, entry: Entry) -> t.BinaryIO:
+        """Open a file for reading. Raises :class:`SourceChanged`."""
+        return self._open(entry)
+
     def _open(self, entry: Entry) -> t.BinaryIO:
         self.confirm(entry)
         try:

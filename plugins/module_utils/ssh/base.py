@@ -165,6 +165,10 @@ class BaseSession(abc.ABC):
             remedy="What arrived is kept; the next run goes on from there.",
         )
 
+    def silent(self) -> ConnectionTrouble:
+        """Return the error for a line on which nothing came any more."""
+        return self.broken(self._silence)
+
     def in_words(self, error: Exception, path: str = "") -> SyncError | None:
         """Return what an error of this session means, or None for a mistake of ours, which is not to be hidden."""
         if isinstance(error, (ConnectionTrouble, AccessRefused)):

@@ -61,9 +61,12 @@ class Channel(t.Protocol):
 
 
 class Pipe:
-    """A channel over a login that stands; ``where`` is the caching server in words."""
+    """A channel over a login that stands; ``where`` is the caching server in words.
 
-    def __init__(self, command: list[str], where: str) -> None:
+    ``descriptors`` are handed on to the command.
+    """
+
+    def __init__(self, command: list[str], where: str, *, descriptors: t.Sequence[int] = ()) -> None:
         self._where = where
         self._said = b""
         self._received = False
@@ -79,6 +82,7 @@ class Pipe:
                     stderr=subprocess.PIPE,
                     start_new_session=True,
                     preexec_fn=end_with_parent,
+                    pass_fds=descriptors,
                 )
             except BaseException:
                 ours.close()
@@ -146,6 +150,22 @@ class Pipe:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             return  # a script that needs no more of it has ended, and its answer tells how
+
+    def send_file(self, file: t.BinaryIO, offset: int, count: int, timeout: float) -> int | None:
+        """Send up to ``count`` bytes of a file, for which the kernel need not hand them to us; return how many went.
+
+        None where it took none for ``timeout`` seconds; 0 is the end of the file. Raises :class:`EOFError` at the end
+        of the channel, and :class:`OSError` for what goes wrong with the file. It may be called beside :meth:`recv`,
+        from another thread.
+        """
+        try:
+            with self._socket.dup() as other:
+                other.settimeout(timeout)
+                with contextlib.suppress(socket.timeout, TimeoutError):
+                    return other.sendfile(file, offset, count)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise EOFError("the channel ended") from error
+        return file.tell() - offset or None
 
     def shutdown_write(self) -> None:
         """See :class:`Channel`."""

@@ -17,7 +17,7 @@ import typing as t
 from ..errors import ConnectionTrouble, SyncError
 from . import itself
 from .base import BaseSession
-from .conversation import Conversation
+from .conversation import Conversation, frame
 
 # Says what is there. With a forced command (internal-sftp, say), nothing of this runs.
 # What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe
@@ -27,6 +27,7 @@ _PROBE = (
 for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
 : | flock -w 1 0 >/dev/null 2>&1 && say "has flock"
 timeout 5 sh -c : >/dev/null 2>&1 && say "has timeout"
+while read -r key value; do [ "$key" = pos: ] && say "has place"; done 2>/dev/null </proc/self/fdinfo/0
 grep -qw aes /proc/cpuinfo 2>/dev/null && say "has aes"
 say "zone $(date +%z 2>/dev/null)"
 say "$(rsync --version 2>/dev/null | head -n 1)"
@@ -45,21 +46,26 @@ fi
 # Where a file is long, how far it has come is told every other second: the position in it, which the kernel tells for
 # a descriptor that both share; without /proc, only that it goes on. When nobody hears that any more, all of the script
 # ends: sshd leaves what runs alone when a connection ends, and a process that hangs would stay for ever.
-# The watcher has a process to wait for that holds none of the pipes, or the end of the script would wait for it.
+# The watcher has a process to wait for that holds none of the pipes, or the end of the script would wait for it; nor
+# does it hold the file, or its space would not be free when the file is removed.
 _WATCH = r"""
 tell() { printf '%s %s\n' "$mark" "$*" 2>/dev/null || kill -9 0; }
-watch() {
-  trap '' PIPE
-  while sleep 2 </dev/null >/dev/null 2>&1; do
-    place=
-    if [ -n "${1-}" ]; then
-      while read -r key value; do [ "$key" = pos: ] && place=$value; done <<PLACE
+look() {
+  place=
+  if [ -n "${1-}" ]; then
+    while read -r key value; do [ "$key" = pos: ] && place=$value; done <<PLACE
 $(cat "/proc/self/fdinfo/$1" 2>/dev/null)
 PLACE
-    fi
+  fi
+}
+watch() {
+  trap '' PIPE
+  while sleep 2 </dev/null >/dev/null 2>&1 3>&- 4>&-; do
+    look "${1-}"
     tell "at ${place:--}"
   done
 }
+look_away() { kill "$1"; wait "$1" 2>/dev/null; }
 """
 
 # OpenSSL uses the processor's instructions for SHA-256, where it has them, and is then five times as fast as coreutils
@@ -69,15 +75,15 @@ _HASH_ONE = r"""
 mark=$1; long=$2
 { [ -f "$3" ] && exec 3<"$3"; } 2>/dev/null || { printf '%s missing\n' "$mark"; exit 0; }
 eval "$watching"
-look_on() { if [ "$long" = long ]; then watch 3 & watcher=$!; fi; }
-look_away() { if [ "$long" = long ]; then kill "$watcher"; fi; }
-look_on
+begin() { if [ "$long" = long ]; then watch 3 & watcher=$!; fi; }
+end() { if [ "$long" = long ]; then look_away "$watcher"; fi; }
+begin
 hash=$(openssl dgst -sha256 -r <&3 2>/dev/null)
 case $hash in
   [0-9a-f]*" *stdin") ;;
-  *) look_away; exec 3<"$3"; look_on; hash=$(sha256sum <&3 2>/dev/null) || hash=missing ;;
+  *) end; exec 3<"$3"; begin; hash=$(sha256sum <&3 2>/dev/null) || hash=missing ;;
 esac
-look_away
+end
 printf '%s %s\n' "$mark" "$hash"
 """
 _HASH = (
@@ -86,7 +92,7 @@ _HASH = (
 watch & watcher=$!
 xargs -0 -n 2 sh -c "$2" netboot-sync "$mark"
 status=$?
-kill "$watcher"
+look_away "$watcher"
 exit "$status"
 """
 )
@@ -99,7 +105,23 @@ exec 4>"$3" || exit 1
 watch 4 & watcher=$!
 cat -- "$1" "$2" >&4
 status=$?
-kill "$watcher"
+look_away "$watcher"
+exit "$status"
+"""
+)
+
+# Writes its input to a file that is not there yet, behind a piece of it if there is one, and tells how far that came.
+_RECEIVE = (
+    _WATCH
+    + r"""set -C
+LC_ALL=C; export LC_ALL
+exec 4>"$2" || exit 1
+watch 4 & watcher=$!
+{ [ -z "$1" ] || cat -- "$1"; } >&4 && cat >&4
+status=$?
+look_away "$watcher"
+look 4
+tell "came to $place"
 exit "$status"
 """
 )
@@ -142,6 +164,7 @@ _BATCH = 200  # files in one command: their names fit into what both ends take u
 _SLOWEST = 1024 * 1024  # bytes per second that a disk reads at least, where nobody tells how far it has come
 _AT_REST = "at rest"
 _PLACE = re.compile(r"at ([0-9]{1,18})\Z")
+_CAME = re.compile(r"came to ([0-9]{1,18})\Z")
 _HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
 _ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
 _RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
@@ -150,7 +173,8 @@ _RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\
 class Abilities(t.NamedTuple):
     """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
 
-    ``aes`` tells whether its processor has instructions for AES.
+    ``aes`` tells whether its processor has instructions for AES, ``tells_place`` whether its kernel says how far a
+    process has come in a file.
     ``place`` tells where the destination is, and is None where no command of ours runs.
     ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
     ``has_shell`` tells whether it ran our script, ``real`` is the destination as that found it, without symlinks, and
@@ -163,6 +187,7 @@ class Abilities(t.NamedTuple):
     locks: bool = False
     joins: bool = False
     aes: bool = False
+    tells_place: bool = False
     utc_offset: int | None = None
     has_shell: bool = False
     real: str = ""
@@ -209,6 +234,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
         locks={"flock", "timeout", "dd"} <= has,
         joins="cat" in has,
         aes="aes" in has,
+        tells_place="place" in has,
         utc_offset=parse_utc_offset(text),
         has_shell=True,
         real=next((line[5:] for line in lines if line.startswith("real ")), ""),
@@ -247,17 +273,47 @@ def _hash_batch(session: BaseSession, files: t.Sequence[tuple[str, int]]) -> lis
         conversation.close()
 
 
-def _result(conversation: Conversation, session: BaseSession, path: str, size: int) -> str | None:
-    """Return the next line of the answer, or None at its end, as long as it makes progress."""
-    usual: float = session.address.stall_timeout + _TICK
+def receive(piece: str, into: str) -> tuple[str, bytes]:
+    """Return the command that writes its input to a file, and the mark of its answer.
+
+    ``piece`` is what is copied in front of it, or empty. The answer is for :func:`received`.
+    """
+    return frame(_RECEIVE, piece, into)
+
+
+def received(conversation: Conversation, session: BaseSession, path: str, size: int, patience: float) -> int:
+    """Follow a command of :func:`receive` to its end; return how long the file there has become, as far as is told.
+
+    ``size`` is how long it is to become, in bytes. Raises :class:`ConnectionTrouble` where it makes no progress for
+    ``patience`` seconds.
+    """
+    came = 0
+    while (line := _result(conversation, session, path, size, patience)) is not None:
+        told = _CAME.match(line)
+        came = int(told.group(1)) if told else came
+    return came
+
+
+def _result(
+    conversation: Conversation, session: BaseSession, path: str, size: int, patience: float | None = None
+) -> str | None:
+    """Return the next line of the answer, or None at its end, as long as it makes progress.
+
+    ``patience`` is how many seconds it may stand still, where that is not the stall timeout.
+    """
+    usual: float = (patience or session.address.stall_timeout) + _TICK
     patience = usual
     moved, place = time.monotonic(), -1
+    heard = moved
     while True:
         left = moved + patience - time.monotonic()
         try:
             line = conversation.answer(left) if left > 0 else _AT_REST
         except TimeoutError:
             line = _AT_REST
+        if line == _AT_REST and heard + usual <= time.monotonic():
+            raise session.silent()
+        heard = time.monotonic()
         if line == _AT_REST:
             raise ConnectionTrouble(
                 f"the caching server makes no progress for {session.address.stall_timeout} s, as if its disk hung",

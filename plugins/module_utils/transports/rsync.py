@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bytes by rsync over OpenSSH: whole, as the difference to a basis, or as the rest of what was cut.
 
+Where there is nothing to take a difference to, and the caching server can take a stream, that carries the file.
+
 rsync reads the basis and writes a file of its own; it never gets the chance to update one in place. The basis is given
 by ``--compare-dest`` under the new file's hidden name: hard-linked into ``--partial-dir`` instead, it would be
 overwritten (rsync 3.2 and later update a partial file in place). After a cut, a partial file alone would cost the delta
@@ -31,6 +33,7 @@ from ..ssh.bounds import run_bounded
 from ..ssh.remote_commands import Abilities, join_files, parse_rsync_version
 from ..ssh.sftp import Sftp
 from .protocol import DiskFull, Sent
+from .stream import Stream
 from .work_area import BASIS, WorkArea
 
 MAX_OUTPUT = 32 * 1024 * 1024  # bytes; a transfer of a day tells its progress in 10 MB
@@ -104,12 +107,14 @@ class RsyncTransport:
         *,
         dest: str,
         can_join: bool,
+        stream: Stream | None = None,
         ciphers: t.Sequence[str] = (),
         throttle: Throttle,
         progress: Progress,
     ) -> None:
         self._session = session
         self._sftp = sftp
+        self._stream = stream
         self._area = area
         self._source = source
         self._dest = dest
@@ -122,24 +127,38 @@ class RsyncTransport:
     def send(self, entry: Entry, basis: str | None, room: int | None) -> Sent:
         """Send a file to its hidden name; the bytes of both directions count."""
         self._area.make(entry.path)
-        used, has_basis = self._prepare(entry, basis, room)
-        self._source.confirm(entry)
-        return Sent(self._run(entry, has_basis), used)
-
-    def _prepare(self, entry: Entry, basis: str | None, room: int | None) -> tuple[str | None, bool]:
-        """Put the basis where rsync looks for it. Returns the predecessor that is in it, and whether there is any."""
         partial_size = self._area.gather(entry.path)
-        partial = self._area.partial(entry.path)
         predecessor = self._sftp.look(f"{self._dest}/{basis}") if basis else None
         if predecessor is not None and predecessor.kind != FILE:
             predecessor = None
+        if predecessor is None and self._stream is not None:
+            self._source.confirm(entry)
+            start = self._stream.start(entry, partial_size)
+            if start is not None:
+                return self._send_stream(self._stream, entry, start)
+        used = self._prepare(entry, partial_size, predecessor, basis, room)
+        self._source.confirm(entry)
+        return Sent(self._run(entry, bool(partial_size or used)), used)
+
+    def _send_stream(self, stream: Stream, entry: Entry, start: int) -> Sent:
+        try:
+            return Sent(stream.send(entry, start))
+        except BaseException:
+            self.sent = stream.sent
+            raise
+
+    def _prepare(
+        self, entry: Entry, partial_size: int, predecessor: Entry | None, basis: str | None, room: int | None
+    ) -> str | None:
+        """Put the basis where rsync looks for it. Returns the path of the predecessor, where that is in it."""
+        partial = self._area.partial(entry.path)
         if not partial_size and predecessor is None:
-            return None, False
+            return None
         self._area.make_basis_directory(entry.path)
         into = self._area.basis(entry.path)
         if predecessor is None:
             self._sftp.hard_link(partial, into)
-            return None, True
+            return None
         linked = f"{self._area.directory(entry.path)}/{BASIS}/predecessor"
         try:
             self._sftp.hard_link(predecessor.path, linked)
@@ -147,7 +166,7 @@ class RsyncTransport:
             # No hard links on this file system, or not to somebody else's files (fs.protected_hardlinks).
             if partial_size:
                 self._sftp.hard_link(partial, into)
-            return None, bool(partial_size)
+            return None
         fits = room is None or partial_size + predecessor.size <= room
         size = partial_size + predecessor.size
         joined = partial_size and self._can_join and fits and join_files(self._session, partial, linked, into, size)
@@ -155,10 +174,10 @@ class RsyncTransport:
             self._sftp.remove(linked)
         elif partial_size > predecessor.size:
             self._sftp.hard_link(partial, into)
-            return None, True
+            return None
         else:
             self._sftp.rename(linked, into)
-        return basis, True
+        return basis
 
     def command(self, entry: Entry, has_basis: bool, shell: str) -> list[str]:
         """Return rsync's arguments. Only names that we chose reach the caching server's command line."""

@@ -33,10 +33,10 @@ MUTANTS = (
     ),
     Mutant(
         "each transfer logs in",
-        old="return Sent(self._run(entry, has_basis), used)",
+        old="return Sent(self._run(entry, bool(partial_size or used)), used)",
         new="""
         self._session.drop_bulk()
-        return Sent(self._run(entry, has_basis), used)
+        return Sent(self._run(entry, bool(partial_size or used)), used)
         """,
         test="tests/integration/test_logins.py::test_five_images_take_two_logins_and_nothing_to_do_takes_one",
     ),
@@ -56,16 +56,34 @@ MUTANTS = (
         incoming = f"{self._dest}/{entry.path}"
         arguments = ["rsync",
         """,
+        test=f"{LINES}::test_a_difference_goes_on_where_it_was_cut",
+    ),
+    Mutant(
+        "a stream writes under the final name",
+        old="command, mark = receive(piece, self._area.incoming(entry.path))",
+        new='command, mark = receive(piece, self._area.root.rpartition("/")[0] + "/" + entry.path)',
         test=f"{LINES}::test_another_run_goes_on_where_one_was_cut",
     ),
     Mutant(
+        "a stream goes on behind whatever lies there",
+        old="return partial_size if there == [self._source.digest_of_start(entry, partial_size)] else None",
+        new="return partial_size",
+        test=f"{LINES}::test_a_piece_of_something_else_is_no_beginning",
+    ),
+    Mutant(
+        "a stream that ended early counts as whole",
+        old="if conversation.status != 0 or arrived != entry.size:",
+        new="if False:",
+        test="tests/integration/test_disk_full.py::test_others_fill_the_disk_meanwhile",
+    ),
+    Mutant(
         "the basis is updated in place",
-        old="return Sent(self._run(entry, has_basis), used)",
+        old="return Sent(self._run(entry, bool(partial_size or used)), used)",
         new="""
         if used:
             self._sftp.hard_link(f"{self._dest}/{used}", self._area.incoming(entry.path))
         command, self.command = self.command, lambda *given: ["rsync", "--inplace", *command(*given)[1:]]
-        return Sent(self._run(entry, has_basis), used)
+        return Sent(self._run(entry, bool(partial_size or used)), used)
         """,
         test=f"{LINES}::test_second_build_goes_as_the_difference_to_the_first",
     ),
@@ -79,7 +97,7 @@ MUTANTS = (
         "rsync believes a piece of the same size and time",
         old='arguments = ["rsync", "--ignore-times", "--partial",',
         new='arguments = ["rsync", "--times", "--append", "--partial",',
-        test=f"{LINES}::test_another_run_goes_on_where_one_was_cut",
+        test=f"{LINES}::test_a_difference_goes_on_where_it_was_cut",
     ),
     Mutant(
         "an upload by SFTP begins anew after each cut",
