@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries a file of this host into one of our scripts on a caching server, over the connection for bulk."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import typing as t
+
+from ..errors import ConnectionTrouble
+from ..limits.throttle import Throttle
+from ..ssh.base import BaseSession
+from ..ssh.conversation import Conversation
+from ..ssh.pipe import Pipe
+from .protocol import DiskFull
+
+_CHUNK = 1024 * 1024  # bytes
+_PATIENCE = 0.5  # seconds after which the feeding thread looks whether it is still wanted
+
+T = t.TypeVar("T")
+
+
+class TooShort(Exception):
+    """The file ended before its size."""
+
+
+class Unreadable(Exception):
+    """The file cannot be read; ``trouble`` is why."""
+
+    def __init__(self, trouble: OSError) -> None:
+        super().__init__(str(trouble))
+        self.trouble = trouble
+
+
+class Carrier:
+    """Carries one file at a time, as fast as the throttle lets it.
+
+    :ivar sent: bytes of the last transfer so far.
+    """
+
+    def __init__(
+        self,
+        session: BaseSession,
+        *,
+        ciphers: t.Sequence[str] = (),
+        throttle: Throttle,
+        tell: t.Callable[[int, int], None],
+    ) -> None:
+        self._session = session
+        self._ciphers = ciphers
+        self._throttle = throttle
+        self._tell = tell
+        self.sent = 0
+
+    def carry(
+        self,
+        command: tuple[str, bytes],
+        file: t.BinaryIO,
+        size: int,
+        path: str,
+        follow: t.Callable[[Conversation, float], T],
+        *,
+        start: int = 0,
+    ) -> tuple[T, Conversation]:
+        """Run a command, a script and the mark of its answer, with a file from byte ``start`` to ``size`` as its input.
+
+        ``follow`` is called with the conversation, and how many seconds it may make no progress; what it makes of the
+        answer is returned, with the conversation at its end. ``path`` is what it is about, for messages. Raises
+        :class:`SyncError`, :class:`TooShort` and :class:`Unreadable`.
+        """
+        self.sent = 0
+        self._throttle.require(path)
+        shell = self._session.bulk(self._ciphers).remote_shell
+        try:
+            with self._throttle.relayed(shell) as relayed:
+                text, mark = command
+                pipe = Pipe(
+                    [*shlex.split(relayed.shell), "--", self._session.address.host, text],
+                    self._session.where,
+                    descriptors=relayed.descriptors,
+                )
+                feeding = _Feeding(pipe, file, start, size, self._at)
+                conversation = Conversation(pipe, mark, self._session.where)
+                try:
+                    relayed.begin()
+                    feeding.begin()
+                    patience = self._throttle.patience(self._session.address.stall_timeout)
+                    answer = follow(conversation, patience)
+                finally:
+                    feeding.end()
+                    pipe.close()
+                trouble = relayed.trouble(path) or feeding.trouble
+                if trouble is not None:
+                    raise trouble
+        except BaseException:
+            self.drop()
+            raise
+        return answer, conversation
+
+    def drop(self) -> None:
+        """End the connection: what ssh took is not to go on to the line."""
+        self._session.drop_bulk()
+
+    def _at(self, position: int, sent: int) -> None:
+        self.sent = sent
+        self._tell(position, sent)
+
+
+def trouble_there(conversation: Conversation, path: str) -> Exception:
+    """Return why a script that wrote something failed: an :class:`OSError` where the caching server did not write."""
+    said = conversation.errors
+    if "quota" in said.lower():
+        return DiskFull("the quota is used up", path=path)
+    if "No space left on device" in said:
+        return DiskFull("the disk of the caching server is full", path=path)
+    if conversation.status is None or "Stale file handle" in said:
+        return ConnectionTrouble(
+            f"the transfer broke ({said or 'the connection went away'})",
+            path=path,
+            remedy="What arrived is kept; the next run goes on from there.",
+        )
+    return OSError(0, said.rpartition(": ")[2] or "its shell does not say why")
+
+
+class _Feeding:
+    """Carries a file into a pipe, in a thread of its own; the answers of the other end come in meanwhile.
+
+    :ivar trouble: what was wrong with the file.
+    """
+
+    def __init__(self, pipe: Pipe, file: t.BinaryIO, start: int, size: int, tell: t.Callable[[int, int], None]) -> None:
+        self._pipe = pipe
+        self._file = file
+        self._start = start
+        self._size = size
+        self._tell = tell
+        self._over = threading.Event()
+        self.trouble: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="feeding", daemon=True)
+
+    def begin(self) -> None:
+        """Start."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop, and return once the file is not used any more."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._feed()
+        except EOFError:
+            return  # the other end has gone, and its answer tells why
+        except OSError as error:
+            self.trouble = Unreadable(error)
+        self._pipe.shutdown_write()
+
+    def _feed(self) -> None:
+        position = self._start
+        while position < self._size and not self._over.is_set():
+            self._tell(position, position - self._start)
+            count = self._pipe.send_file(self._file, position, min(_CHUNK, self._size - position), _PATIENCE)
+            if count == 0:
+                self.trouble = TooShort()
+                return
+            position += count or 0
+        self._tell(position, position - self._start)
