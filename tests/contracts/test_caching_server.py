@@ -207,3 +207,39 @@ def test_what_is_left_unfinished_is_cleaned_and_the_tree_is_not(stage: Stage) ->
 
 def test_a_mistake_of_ours_is_not_explained_away(stage: Stage) -> None:
     assert stage.server.in_words(ValueError("a mistake"), "a") is None
+
+
+def test_small_files_go_together(stage: Stage) -> None:
+    if not stage.server.takes_many:
+        pytest.skip("each file goes by itself there")
+    old = stage.add("lab/b", b"old")
+    stage.bring(old)
+    stage.add("lab/b", b"newer")
+    stage.add("lab/deep/c\n", b"")
+    tree = dict(stage.source.tree)
+    tree["lab/a"] = stage.add("lab/a", b"first")
+    tree["lab/b"], tree["lab/deep/c\n"] = stage.source.tree["lab/b"], stage.source.tree["lab/deep/c\n"]
+    entries = [tree["lab/a"], tree["lab/b"], tree["lab/deep/c\n"]]
+    ready = stage.server.send_together(entries)
+    assert {path for path, cost in ready.items() if cost >= tree[path].size} == {entry.path for entry in entries}
+    assert set(stage.server.tree()) == {"lab", "lab/b"}
+    assert stage.server.shows(old, stage.server.look("lab/b"))
+    assert stage.server.publish_together(entries) == {entry.path for entry in entries}
+    assert all(stage.server.shows(entry, stage.server.look(entry.path)) for entry in entries)
+    assert stage.server.digests(entries) == {entry.path: stage.source.digest(entry) for entry in entries}
+    stage.server.clean([])
+    assert not stage.server.has_leftovers([])
+
+
+def test_what_is_another_file_by_now_does_not_go_with_the_others(stage: Stage) -> None:
+    if not stage.server.takes_many:
+        pytest.skip("each file goes by itself there")
+    for name in ("a", "b", "c", "d"):
+        stage.add(name, name.encode())
+    entries = [stage.source.tree[name] for name in ("a", "b", "c", "d")]
+    (stage.src / "b").write_bytes(b"another")
+    (stage.src / "d").unlink()
+    ready = stage.server.send_together(entries)
+    assert ready.keys() == {"a", "c"}
+    assert stage.server.publish_together([entry for entry in entries if entry.path in ready]) == {"a", "c"}
+    assert set(stage.server.tree()) == {"a", "c"}

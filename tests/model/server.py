@@ -257,6 +257,35 @@ class SteppedServer:
         self._pace.point()
         self._disk.flush_directory(entry.path)
 
+    @property
+    def takes_many(self) -> bool:
+        """As one with a shell does."""
+        return self._hashes
+
+    def send_together(self, entries: Sequence[Entry]) -> dict[str, int]:
+        """Send, compare and flush one after the other; what arrives damaged has to go by itself."""
+        ready = {}
+        for entry in entries:
+            with contextlib.suppress(SyncError):
+                self.send(entry, None)
+                self.check(entry, read_back=False)
+                self.flush(entry)
+                ready[entry.path] = entry.size
+        return ready
+
+    def publish_together(self, entries: Sequence[Entry]) -> set[str]:
+        """Rename one after the other, and then flush all directories."""
+        put = set()
+        for entry in entries:
+            self._pace.point()
+            if entry.path not in self._site.stuck:
+                self._disk.rename(self._incoming(entry.path), entry.path)
+                put.add(entry.path)
+        self._pace.point()
+        for path in put:
+            self._disk.flush_directory(path)
+        return put
+
     def link(self, entry: Entry) -> None:
         """Put a symlink in its place, then flush the directory."""
         self._pace.point()

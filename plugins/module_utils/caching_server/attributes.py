@@ -52,8 +52,10 @@ class Attributes:
         """Give a file its mode and the time of the netboot server; tell whether it has that time now."""
         self._set(lambda: self._sftp.set_mode_and_time(full, FILE_MODE, entry.mtime))
         found = self._sftp.look(full)
-        if found is None or found.kind != FILE:
-            return False
+        return found is not None and found.kind == FILE and self.note(full, entry, found)
+
+    def note(self, full: str, entry: Entry, found: Entry) -> bool:
+        """Note what became of a file's mode and time once they were set; tell whether it has that time now."""
         if found.closed:
             self._warn(
                 f"modes cannot be set below {full.rsplit('/', 2)[0]}, and the web server may not read what is there"

@@ -98,6 +98,24 @@ class CachingServer(t.Protocol):
     def publish(self, entry: Entry) -> None:
         """Rename the hidden file to its final name."""
 
+    # Doing: small files together
+
+    @property
+    def takes_many(self) -> bool:
+        """Tell whether small files can be sent and published together."""
+
+    def send_together(self, entries: t.Sequence[Entry]) -> dict[str, int]:
+        """Bring small files to hidden names, compared and on disk; return what those that are ready cost, in bytes.
+
+        What is not among them is to be sent by itself.
+        """
+
+    def publish_together(self, entries: t.Sequence[Entry]) -> set[str]:
+        """Rename files that are ready to their final names, each in one step; return the paths of those that are there.
+
+        They are on disk when the call returns. What is not among them is to be sent by itself.
+        """
+
     def adopt(self, entry: Entry) -> bool:
         """Give a file that has the same content the time of the netboot server; tell whether it has it now."""
 

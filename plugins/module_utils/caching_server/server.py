@@ -31,6 +31,7 @@ from ..ssh.base import BaseSession
 from ..ssh.settings import has_aes
 from ..ssh.sftp import Budget, Sftp
 from ..transports import rsync as rsync_transport
+from ..transports.archive import Archive
 from ..transports.mounts import Mounts
 from ..transports.protocol import Sent
 from ..transports.rsync import RsyncTransport
@@ -43,6 +44,7 @@ from .folding import Spellings, in_spelling_of
 from .listing import Listing, list_tree
 from .lock import Elsewhere, KernelLock, LeaseLock, Lock
 from .sending import SMALL, Sending
+from .together import Together
 from .trial import Trial
 
 TINY = 16 * 1024  # bytes; below this, a process that hashes a file there costs more than to read it back
@@ -91,6 +93,10 @@ class SshCachingServer:
         )
         large = self._choose_rsync(transport) or by_sftp
         self._sending = Sending(session, self._area, self._trial, self.dest, small=by_sftp, large=large)
+        archive = Archive(
+            session, source, ciphers=self._fast_ciphers(), throttle=self.throttle, progress=self._progress
+        )
+        self._together = Together(session, self._sftp, self._area, self._trial, self._attributes, archive)
 
     def _make_area(self, run: str) -> WorkArea:
         can = self.abilities
@@ -118,7 +124,7 @@ class SshCachingServer:
         if trouble:
             self.warnings.append(f"{_ONLY_SFTP}: {trouble}")
             return None
-        ciphers = self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else ()
+        ciphers = self._fast_ciphers()
         stream = Stream(
             self._session,
             self._area,
@@ -139,6 +145,9 @@ class SshCachingServer:
             throttle=self.throttle,
             progress=self._progress,
         )
+
+    def _fast_ciphers(self) -> t.Sequence[str]:
+        return self._session.settings.fast_ciphers() if self.abilities.aes and has_aes() else ()
 
     @property
     def transport(self) -> str:
@@ -402,6 +411,33 @@ class SshCachingServer:
                 path=path,
                 remedy="Rename one of them on the netboot server.",
             )
+
+    @property
+    def takes_many(self) -> bool:
+        """Tell whether small files can be sent and published together."""
+        return self.abilities.unpacks and self._sending.large is not self._sending.small
+
+    def send_together(self, entries: t.Sequence[Entry]) -> dict[str, int]:
+        """See :meth:`~.protocol.CachingServer.send_together`."""
+        with self._sending.in_words(entries[0]):
+            return self._together.send(entries)
+
+    def publish_together(self, entries: t.Sequence[Entry]) -> set[str]:
+        """See :meth:`~.protocol.CachingServer.publish_together`."""
+        self._still_ours()
+        names = Spellings()
+        going: list[Entry] = []
+        for entry in entries:
+            if not list(self._put.rivals(entry.path)) and not list(names.rivals(entry.path)):
+                names.add(entry.path)
+                going.append(entry)
+        with self._translated(entries[0].path, "cannot be flushed to disk"):
+            refused = self._together.publish(going, self.dest, self._make_parents)
+        put = {entry.path for entry in going if entry.path not in refused}
+        for path in put:
+            self._put.add(path)
+        self._together.drop()
+        return put
 
     def adopt(self, entry: Entry) -> bool:
         """Give a file that has the same content the time of the netboot server; tell whether it has it now."""

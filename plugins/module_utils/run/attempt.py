@@ -10,6 +10,7 @@ from .. import states
 from ..assets.entries import DIRECTORY, FILE, Tree
 from ..caching_server.protocol import CachingServer
 from ..errors import SyncError
+from ..planning.batches import in_batches
 from ..planning.known_plans import KnownPlans
 from ..planning.plan import Plan
 from ..planning.steps import Gone, Send, Step, Unit, Withdraw
@@ -20,6 +21,7 @@ from .executor import Executor, Foretelling
 from .ledger import Account, Ledger
 from .reading import Reading
 from .target import Options
+from .together import Together
 from .visible import Visible
 
 
@@ -76,7 +78,11 @@ class Attempt:
         self._server.wanted = {step.path for unit in plan.units for step in unit.steps if isinstance(step, Send)}
         if plan.units:
             self._executor.begin()
-        unfinished = {path for unit in plan.units for path in self._carry_out(unit)} | self._lacking()
+        unfinished: set[str] = set()
+        for batch in in_batches(plan.units):
+            for unit in self._together(batch):
+                unfinished.update(self._carry_out(unit))
+        unfinished |= self._lacking()
         if self._options.withdraw:
             return
         self._executor.end(unfinished)
@@ -134,6 +140,13 @@ class Attempt:
         return entry.size if entry is not None and entry.kind != DIRECTORY else 0
 
     # Units
+
+    def _together(self, units: list[Unit]) -> list[Unit]:
+        """Carry out what can be done together, and return what is left to be done."""
+        wait = self.left_for_later or self._server.throttle.why_not()
+        if len(units) == 1 or wait or not self._executor.takes_many:
+            return units
+        return Together(self._executor, self._ledger, self._visible).carry_out(units, self._size)
 
     def _carry_out(self, unit: Unit) -> list[str]:
         """Carry out a unit, and return the paths of which pieces may still be of use."""

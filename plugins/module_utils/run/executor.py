@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..assets.entries import DIRECTORY, FILE, SYMLINK
+from ..assets.entries import DIRECTORY, FILE, SYMLINK, Entry
 from ..caching_server.protocol import CachingServer
 from ..errors import Kept, SyncError
 from ..planning.steps import (
@@ -45,6 +45,7 @@ class Effect(t.NamedTuple):
 
 
 NOTHING = Effect()
+T = t.TypeVar("T")
 
 
 class Executor:
@@ -96,15 +97,7 @@ class Executor:
         """Do one step. An error of the session is told in words."""
         size = step.entry.size if isinstance(step, Send) else 0
         self._progress.enter(step.phase, step.path, size)
-        try:
-            return self._methods[type(step)](step, unit)
-        except SyncError:
-            raise
-        except Exception as error:
-            trouble = self._server.in_words(error, step.path)
-            if trouble is None:
-                raise
-            raise trouble from error
+        return self._in_words(lambda: self._methods[type(step)](step, unit), step.path)
 
     def went_meanwhile(self, marker: str) -> bool:
         """Tell whether a marker that was put up just now is no longer on the netboot server.
@@ -122,6 +115,43 @@ class Executor:
             return step.is_done(self._server.look(step.path))
         except Exception:  # noqa: BLE001  # nobody can tell; better to report a change too much
             return True
+
+    # Small files together
+
+    @property
+    def takes_many(self) -> bool:
+        """Tell whether small files can be sent and published together."""
+        return self._server.takes_many
+
+    def send_together(self, entries: t.Sequence[Entry]) -> dict[str, int]:
+        """Send small files, compare them and have them on disk; return what those that are ready cost, in bytes."""
+        self._progress.enter(Send.phase, entries[0].path, sum(entry.size for entry in entries))
+        return self._in_words(lambda: self._server.send_together(entries), entries[0].path)
+
+    def publish_together(self, entries: t.Sequence[Entry]) -> set[str]:
+        """Put files in their places, but for what changed on the netboot server meanwhile; return which are there."""
+        self._progress.enter(Publish.phase, entries[0].path)
+        same = [entry for entry in entries if self._is_same(entry)]
+        return self._in_words(lambda: self._server.publish_together(same), entries[0].path) if same else set()
+
+    def _is_same(self, entry: Entry) -> bool:
+        try:
+            self._source.confirm(entry)
+        except SyncError:
+            return False
+        return True
+
+    def _in_words(self, call: t.Callable[[], T], path: str) -> T:
+        """Make a call to the caching server; an error of the session is told in words."""
+        try:
+            return call()
+        except SyncError:
+            raise
+        except Exception as error:
+            trouble = self._server.in_words(error, path)
+            if trouble is None:
+                raise
+            raise trouble from error
 
     def end(self, unfinished: t.Collection[str]) -> None:
         """Clean up what no later run will use: all but pieces of these files."""
@@ -221,6 +251,16 @@ class Foretelling:
 
     def open(self) -> None:
         """Take no lock."""
+
+    takes_many = False
+
+    def send_together(self, entries: t.Sequence[Entry]) -> dict[str, int]:
+        """Send nothing."""
+        raise NotImplementedError(entries)
+
+    def publish_together(self, entries: t.Sequence[Entry]) -> set[str]:
+        """Publish nothing."""
+        raise NotImplementedError(entries)
 
     def begin(self) -> None:
         """Say what stands against writing to the caching server at all."""

@@ -122,8 +122,10 @@ class Ledger:
             self._delivered.setdefault(path, (unit.outcome, unit.reason))
 
     def take_back(self, step: Step) -> None:
-        """Note that the last step did not take place."""
-        self.actions.pop()
+        """Note that a step that was begun did not take place."""
+        action = step.as_action()
+        last = max(number for number, one in enumerate(self.actions) if one == action)
+        del self.actions[last]
         if step.delivers:
             self._delivered.pop(step.path, None)
 
@@ -133,11 +135,12 @@ class Ledger:
             del self.actions[since:]
 
     def doubt(self, step: Step, unit: Unit, markers: t.Mapping[str, str]) -> None:
-        """Note that nobody knows whether the last step took place.
+        """Note that nobody knows whether a step that was begun took place.
 
         :param markers: the image of each marker that was there when the plan was made.
         """
-        self._doubts.append(_Doubt(step, unit, self.actions[-1], markers))
+        action = next(one for one in reversed(self.actions) if one == step.as_action())
+        self._doubts.append(_Doubt(step, unit, action, markers))
 
     def settle(self, there: There) -> list[tuple[str, str]]:
         """See what became of the steps in doubt of an earlier attempt, and return what was withdrawn, and why."""

@@ -24,7 +24,7 @@ from .conversation import Conversation, frame
 # serves for that, since nobody else can hold its lock.
 _PROBE = (
     r"""
-for name in rsync sha256sum xargs dd cat; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
+for name in rsync sha256sum xargs dd cat tar sed; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
 : | flock -w 1 0 >/dev/null 2>&1 && say "has flock"
 timeout 5 sh -c : >/dev/null 2>&1 && say "has timeout"
 while read -r key value; do [ "$key" = pos: ] && say "has place"; done 2>/dev/null </proc/self/fdinfo/0
@@ -126,6 +126,26 @@ exit "$status"
 """
 )
 
+# Takes an archive of small files into an empty directory of ours, unpacks it there, has all of it written to disk at
+# once, and hashes each. Without names, sync is for all file systems; so is that of BusyBox, whatever it is told.
+_UNPACK = (
+    _WATCH
+    + r"""LC_ALL=C; export LC_ALL
+umask 022
+cd -- "$1" || exit 1
+exec 4>archive || exit 1
+watch 4 & watcher=$!
+cat >&4
+status=$?
+look_away "$watcher"
+look 4
+tell "came to $place"
+exec 4>&-
+[ "$status" = 0 ] || exit 1
+tar -xof archive && rm -f archive && { sync -f . 2>/dev/null || sync; } && sha256sum -- * | sed "s/^/$mark hash /"
+"""
+)
+
 # Holds the lock until its input ends or falls silent for $2 seconds; answers each byte, so that both ends know.
 # $4 is a directory that SFTP has just made: where the shell does not find it, the two see different file systems.
 # The lock is looked at before it is opened, and is opened neither through a symlink nor where it would be waited for,
@@ -162,8 +182,10 @@ LONG = 8 * 1024 * 1024  # bytes from which on it is told how far a hash has come
 _TICK = 2  # seconds between two words of how far it has come
 _BATCH = 200  # files in one command: their names fit into what both ends take unread
 _SLOWEST = 1024 * 1024  # bytes per second that a disk reads at least, where nobody tells how far it has come
+_UNPACKING = 120.0  # seconds for some MB of small files to be unpacked and on disk, on a disk that others use as well
 _AT_REST = "at rest"
 _PLACE = re.compile(r"at ([0-9]{1,18})\Z")
+_UNPACKED = re.compile(r"hash ([0-9a-f]{64}) [ *]([0-9]{1,6})\Z")
 _CAME = re.compile(r"came to ([0-9]{1,18})\Z")
 _HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
 _ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
@@ -174,7 +196,7 @@ class Abilities(t.NamedTuple):
     """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
 
     ``aes`` tells whether its processor has instructions for AES, ``tells_place`` whether its kernel says how far a
-    process has come in a file.
+    process has come in a file, ``unpacks`` whether it takes many files as one archive.
     ``place`` tells where the destination is, and is None where no command of ours runs.
     ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
     ``has_shell`` tells whether it ran our script, ``real`` is the destination as that found it, without symlinks, and
@@ -188,6 +210,7 @@ class Abilities(t.NamedTuple):
     joins: bool = False
     aes: bool = False
     tells_place: bool = False
+    unpacks: bool = False
     utc_offset: int | None = None
     has_shell: bool = False
     real: str = ""
@@ -235,6 +258,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
         joins="cat" in has,
         aes="aes" in has,
         tells_place="place" in has,
+        unpacks={"tar", "sed", "sha256sum"} <= has,
         utc_offset=parse_utc_offset(text),
         has_shell=True,
         real=next((line[5:] for line in lines if line.startswith("real ")), ""),
@@ -292,6 +316,38 @@ def received(conversation: Conversation, session: BaseSession, path: str, size: 
         told = _CAME.match(line)
         came = int(told.group(1)) if told else came
     return came
+
+
+def unpack(directory: str) -> tuple[str, bytes]:
+    """Return the command that unpacks an archive into a directory, and the mark of its answer, which is a hash a file.
+
+    The answer is for :func:`unpacked`.
+    """
+    return frame(_UNPACK, directory)
+
+
+def unpacked(
+    conversation: Conversation, session: BaseSession, path: str, size: int, count: int, patience: float
+) -> dict[str, str]:
+    """Follow a command of :func:`unpack` to its end; return the SHA-256 of each file by its name.
+
+    ``size`` is that of the archive in bytes, ``count`` the number of files in it. Raises :class:`ConnectionTrouble`
+    where it makes no progress for ``patience`` seconds, or is not unpacked and on disk in two minutes more, and
+    :class:`SyncError` for more answers than files.
+    """
+    line = _result(conversation, session, path, size, patience)
+    found: dict[str, str] = {}
+    while line is not None:
+        told = _UNPACKED.match(line)
+        if told:
+            found[told.group(2)] = told.group(1)
+        if len(found) > count:
+            raise SyncError(f"asked for {count} hashes, the caching server goes on answering", path=path)
+        try:
+            line = conversation.answer(patience + _UNPACKING)
+        except TimeoutError:
+            raise session.silent() from None
+    return found
 
 
 def _result(

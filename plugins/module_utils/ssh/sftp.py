@@ -165,15 +165,20 @@ class Sftp:
     def __init__(self, client: t.Any) -> None:
         self._client = client
 
+    @property
+    def client(self) -> t.Any:
+        """paramiko's client, for what is asked of it at once."""
+        return self._client
+
     # Looking
 
     def look(self, path: str) -> Entry | None:
         """Return what a path is, symlinks not followed, or None where it is not there."""
         try:
-            found = _translate(self._client.lstat, os.fsencode(path))
+            found = translate(self._client.lstat, os.fsencode(path))
         except FileNotFoundError:
             return None
-        return self._entry(path, found, path)
+        return self.entry(path, found, path)
 
     def list(self, directory: str, budget: Budget | None = None) -> builtins.list[Entry]:
         """Return the entries of a directory, ``path`` being their plain names. Raises :class:`SyncError` if endless.
@@ -183,7 +188,7 @@ class Sftp:
         budget = budget or Budget()
         found = []
         for name, _long_form, attributes in self._names(directory, budget):
-            entry = self._entry(name, attributes, f"{directory}/{name}")
+            entry = self.entry(name, attributes, f"{directory}/{name}")
             budget.take(directory, len(entry.target))
             found.append(entry)
         return found
@@ -222,7 +227,8 @@ class Sftp:
             with contextlib.suppress(*SFTP_ERRORS):  # what was found counts, or why that went wrong
                 self._request(protocol.CMD_CLOSE, handle)
 
-    def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
+    def entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
+        """Return what attributes say of a path; a symlink is asked where it leads."""
         kind = _KINDS.get(stat.S_IFMT(found.st_mode or 0), OTHER)
         return Entry(
             path=path,
@@ -240,7 +246,7 @@ class Sftp:
 
     def owner_and_mode(self, path: str) -> tuple[int | None, int | None]:
         """Return the owner's number and the permissions of what a path leads to, None for what is not told."""
-        found = _translate(self._client.stat, os.fsencode(path))
+        found = translate(self._client.stat, os.fsencode(path))
         return found.st_uid, None if found.st_mode is None else stat.S_IMODE(found.st_mode)
 
     def real_path(self, path: str) -> str:
@@ -400,7 +406,7 @@ class Handle:
             self._block(number)
 
     def _ask(self, offset: int, length: int) -> int:
-        number: int = _translate(
+        number: int = translate(
             self._client._async_request, self, protocol.CMD_READ, self._handle, int64(offset), length
         )
         return number
@@ -408,7 +414,7 @@ class Handle:
     def _block(self, number: int) -> bytes:
         """Return what was asked for, or nothing at the end of the file."""
         while number not in self._answers:
-            _translate(self._client._read_response)
+            translate(self._client._read_response)
         kind, answer = self._answers.pop(number)
         if kind == protocol.CMD_DATA:
             block = bytes(answer.get_string())
@@ -416,7 +422,7 @@ class Handle:
                 raise SyncError("its SFTP server sends more than it was asked for", remedy="Look at the server there.")
             return block
         with contextlib.suppress(EOFError):
-            _translate(self._client._convert_status, answer)
+            translate(self._client._convert_status, answer)
         return b""
 
     def _async_response(self, kind: int, answer: Message, number: int) -> None:
@@ -449,15 +455,15 @@ class Handle:
         _request(self._client, protocol.CMD_CLOSE, self._handle)
 
     def _read_answer(self) -> None:
-        _translate(self._client._read_response, self._outstanding.popleft())
+        translate(self._client._read_response, self._outstanding.popleft())
 
 
 def _request(client: t.Any, kind: int, *arguments: t.Any) -> tuple[int, Message]:
-    answer: tuple[int, Message] = _translate(client._request, kind, *arguments)
+    answer: tuple[int, Message] = translate(client._request, kind, *arguments)
     return answer
 
 
-def _translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+def translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
     """Give the errors that SFTP version 3 has no code for a number, so that the server's word is not lost."""
     try:
         return call(*arguments)

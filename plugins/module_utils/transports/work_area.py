@@ -21,6 +21,8 @@ Each file in transit has a directory of its own there, named by a hash of its pa
     a piece sent by SFTP, of the file with this size and time: an upload goes on where it ended.
 ``basis/incoming-RUN``
     what rsync takes the difference to: hard links, or the partial piece followed by the predecessor.
+
+Small files that go together have one directory for all of them, ``batch-RUN``, and numbers for names in it.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ PARTIAL = "partial"
 BASIS = "basis"
 INCOMING = "incoming-"
 UPLOAD = "upload-"
+BATCH = "batch-"
 # rsync's own temporary name of a file that it is receiving
 _TEMPORARY = f".{INCOMING}"
 LOCK = "lock"
@@ -122,6 +125,20 @@ class WorkArea:
         if not self._is_ours(directory):
             self._sftp.make_directory(directory)
             self._looked.add(directory)
+
+    def make_batch(self, root: str) -> str:
+        """Make an empty directory for small files that go together, and return it."""
+        directory = f"{root}/{BATCH}{self.run}"
+        if self._is_ours(directory):
+            self.drop_batch(directory)
+        self._sftp.make_directory(directory)
+        self._looked.add(directory)
+        return directory
+
+    def drop_batch(self, directory: str) -> None:
+        """Remove that directory, with what is still in it."""
+        self._looked.discard(directory)
+        self._remove_all(directory)
 
     def _is_ours(self, directory: str) -> bool:
         """Tell whether a directory of ours is there; what is there instead of it, a symlink say, is taken away."""

@@ -10,7 +10,7 @@ import socket
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
-from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Budget, _translate
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Budget, translate
 from paramiko.ssh_exception import SSHException
 
 
@@ -30,18 +30,18 @@ def test_silence_stays_silence(kind: type[OSError], monkeypatch: pytest.MonkeyPa
         # the tests may run on a newer Python, where the two are one class
         monkeypatch.setattr(socket, "timeout", OldTimeout)
     with pytest.raises(kind):
-        _translate(fail, kind())
+        translate(fail, kind())
 
 
 def test_refusal_without_a_number_gets_one() -> None:
     with pytest.raises(OSError, match="Bad message") as caught:
-        _translate(fail, OSError("Bad message"))
+        translate(fail, OSError("Bad message"))
     assert caught.value.errno == errno.EIO
 
 
 def test_closed_channel_is_nothing_that_the_server_said() -> None:
     with pytest.raises(SSHException, match="the channel is closed"):
-        _translate(fail, OSError("Socket is closed"))
+        translate(fail, OSError("Socket is closed"))
 
 
 @pytest.mark.parametrize("budget", [Budget(entries=3), Budget(names=30)], ids=["entries", "names"])

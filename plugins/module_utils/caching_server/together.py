@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small files of one caching server that are sent, and put in their places, together.
+
+What cannot go with the others is left to its own turn, which also says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import typing as t
+
+from ..assets.entries import DIRECTORY, FILE, Entry, parents
+from ..errors import SyncError
+from ..ssh.base import BaseSession
+from ..ssh.pipelined import Pipelined
+from ..ssh.sftp import SFTP_ERRORS, Sftp
+from ..transports.archive import Archive
+from ..transports.work_area import WorkArea
+from .attributes import Attributes
+from .trial import Trial
+
+
+class Together:
+    """The small files of one run that lie under hidden names of their own, and are not in their places yet."""
+
+    def __init__(
+        self,
+        session: BaseSession,
+        sftp: Sftp,
+        area: WorkArea,
+        trial: Trial,
+        attributes: Attributes,
+        archive: Archive,
+    ) -> None:
+        self._session = session
+        self._area = area
+        self._trial = trial
+        self._attributes = attributes
+        self._archive = archive
+        self._sftp = sftp
+        self._many = Pipelined(sftp)
+        self._hidden: dict[str, str] = {}  # by path of the tree
+        self._directory = ""
+
+    def send(self, entries: t.Sequence[Entry]) -> dict[str, int]:
+        """Bring files to hidden names, compared and on disk; return what those that are ready cost, in bytes.
+
+        Raises :class:`SyncError` and OSError.
+        """
+        self.drop()
+        root = self._area.root_of(entries[0].path)
+        chosen = [entry for entry in entries if self._area.root_of(entry.path) == root and self._can_go(entry)]
+        if len(chosen) < 2:
+            return {}
+        self._area.open_root(root)
+        self._directory = self._area.make_batch(root)
+        arrived = self._archive.send(chosen, self._directory)
+        wanted = [entry for entry in chosen if entry.path in arrived]
+        looks = self._many.look([arrived[entry.path].hidden for entry in wanted])
+        for entry, found in zip(wanted, looks):
+            if isinstance(found, OSError) or found.kind != FILE or found.size != entry.size:
+                continue
+            self._attributes.note(arrived[entry.path].hidden, entry, found)
+            self._hidden[entry.path] = arrived[entry.path].hidden
+        return {path: arrived[path].bytes for path in self._hidden}
+
+    def _can_go(self, entry: Entry) -> bool:
+        try:
+            self._trial.require_target(entry.path, really=True)
+        except SyncError:
+            return False
+        return True
+
+    def publish(
+        self, entries: t.Sequence[Entry], dest: str, make_parents: t.Callable[[str], None]
+    ) -> dict[str, OSError | SyncError]:
+        """Rename files that are ready to their final names, and have the directories written to disk.
+
+        Returns what could not be renamed, and why. Raises OSError where a directory cannot be written to disk.
+        """
+        refused: dict[str, OSError | SyncError] = {}
+        self._make_directories(entries, dest, make_parents, refused)
+        going = [entry.path for entry in entries if entry.path not in refused]
+        answers = self._many.rename([(self._hidden[path], f"{dest}/{path}") for path in going])
+        refused.update({path: answer for path, answer in zip(going, answers) if answer is not None})
+        put = [path for path in going if path not in refused]
+        for path in put:
+            del self._hidden[path]
+        directories = sorted({posixpath.dirname(f"{dest}/{path}") for path in put})
+        for answer in self._many.flush(directories):
+            if answer is not None:
+                raise answer
+        return refused
+
+    def _make_directories(
+        self,
+        entries: t.Sequence[Entry],
+        dest: str,
+        make_parents: t.Callable[[str], None],
+        refused: dict[str, OSError | SyncError],
+    ) -> None:
+        above = sorted({directory for entry in entries for directory in parents(entry.path)})
+        looks = self._many.look([f"{dest}/{directory}" for directory in above])
+        there = {d for d, found in zip(above, looks) if not isinstance(found, OSError) and found.kind == DIRECTORY}
+        for entry in entries:
+            if there.issuperset(parents(entry.path)):
+                continue
+            try:
+                make_parents(entry.path)
+            except SyncError as error:
+                if error.retry:
+                    raise
+                refused[entry.path] = error
+            else:
+                there.update(parents(entry.path))
+
+    def drop(self) -> None:
+        """Remove what was not put in its place."""
+        self._hidden = {}
+        if self._directory:
+            directory, self._directory = self._directory, ""
+            with contextlib.suppress(*SFTP_ERRORS):  # the end of the run cleans up as well
+                self._area.drop_batch(directory)

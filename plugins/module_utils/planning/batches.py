@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which units go together: small plain files, one behind the other, that promise nothing and replace no promise."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .steps import Check, Flush, Publish, Send, Unit
+
+SMALL = 64 * 1024  # bytes of a file that goes with others
+MOST_FILES = 1000  # in one batch
+MOST_BYTES = 4 * 1024 * 1024  # in one batch: what is sent anew after a cut
+_STEPS = (Send, Check, Flush, Publish)
+
+
+def in_batches(units: t.Sequence[Unit]) -> t.Iterator[list[Unit]]:
+    """Yield the units in their order, those together that may go together, and each other one by itself."""
+    batch: list[Unit] = []
+    size = 0
+    for unit in units:
+        small = _size_if_small(unit)
+        if batch and (small is None or len(batch) == MOST_FILES or size + small > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        if small is None:
+            yield [unit]
+        else:
+            batch.append(unit)
+            size += small
+    if batch:
+        yield batch
+
+
+def _size_if_small(unit: Unit) -> int | None:
+    """Return the size of a unit's file in bytes, or None for a unit that goes by itself."""
+    if unit.kind != "file" or unit.after or tuple(map(type, unit.steps)) != _STEPS:
+        return None
+    send = unit.steps[0]
+    return send.entry.size if isinstance(send, Send) and send.entry.size <= SMALL else None

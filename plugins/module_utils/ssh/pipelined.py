@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same operation of SFTP on many files: all requests are under way at once, where one by one each waits for a line.
+
+The protocol lets a client ask on without waiting for answers, and each answer names its question; paramiko has that for
+reads and writes alone.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..assets.entries import Entry
+from .sftp import Sftp, translate
+
+try:
+    from paramiko import sftp as protocol
+    from paramiko.sftp_attr import SFTPAttributes
+except ImportError:  # reported by the module, with missing_required_lib
+    SFTPAttributes = object  # type: ignore[assignment,misc]
+
+WINDOW = 512  # requests under way at once, of some hundred bytes each
+MOST_OPEN = 128  # files that are open there at once
+
+
+class Pipelined:
+    """Operations on many paths of one caching server. What is refused for one path is returned in its place."""
+
+    def __init__(self, sftp: Sftp) -> None:
+        self._sftp = sftp
+        self._client = sftp.client
+        self._answers: dict[int, tuple[int, t.Any]] = {}
+
+    def look(self, paths: t.Sequence[str]) -> list[Entry | OSError]:
+        """Return what each path is, symlinks not followed."""
+        found: list[Entry | OSError] = []
+        for path, answer in zip(paths, self._ask([(protocol.CMD_LSTAT, os.fsencode(path)) for path in paths])):
+            if isinstance(answer, OSError):
+                found.append(answer)
+            else:
+                attributes = SFTPAttributes._from_msg(answer)  # type: ignore[attr-defined]
+                found.append(self._sftp.entry(path, attributes, path))
+        return found
+
+    def rename(self, pairs: t.Sequence[tuple[str, str]]) -> list[OSError | None]:
+        """Rename each, in one step; what was under the new name is replaced."""
+        kind, extension = protocol.CMD_EXTENDED, "posix-rename@openssh.com"
+        requests = [(kind, extension, os.fsencode(old), os.fsencode(new)) for old, new in pairs]
+        return [answer if isinstance(answer, OSError) else None for answer in self._ask(requests)]
+
+    def flush(self, paths: t.Sequence[str]) -> list[OSError | None]:
+        """Have the server write each to disk."""
+        found: list[OSError | None] = []
+        for start in range(0, len(paths), MOST_OPEN):
+            found += self._flush(paths[start : start + MOST_OPEN])
+        return found
+
+    def _flush(self, paths: t.Sequence[str]) -> list[OSError | None]:
+        how = (protocol.SFTP_FLAG_READ, SFTPAttributes())
+        opened = self._ask([(protocol.CMD_OPEN, os.fsencode(path), *how) for path in paths])
+        handles = [answer.get_binary() for answer in opened if not isinstance(answer, OSError)]
+        flushed = iter(self._ask([(protocol.CMD_EXTENDED, "fsync@openssh.com", handle) for handle in handles]))
+        self._ask([(protocol.CMD_CLOSE, handle) for handle in handles])
+        told = [answer if isinstance(answer, OSError) else next(flushed) for answer in opened]
+        return [answer if isinstance(answer, OSError) else None for answer in told]
+
+    def _ask(self, requests: t.Sequence[tuple[t.Any, ...]]) -> list[t.Any]:
+        """Return the answer to each request, or the error that it is."""
+        numbers: list[int] = []
+        found: list[t.Any] = []
+        for request in requests:
+            if len(numbers) - len(found) >= WINDOW:
+                found.append(self._answer(numbers[len(found)]))
+            numbers.append(translate(self._client._async_request, self, *request))
+        found += [self._answer(number) for number in numbers[len(found) :]]
+        return found
+
+    def _answer(self, number: int) -> t.Any:
+        while number not in self._answers:
+            translate(self._client._read_response)
+        kind, answer = self._answers.pop(number)
+        if kind == protocol.CMD_STATUS:
+            try:
+                translate(self._client._convert_status, answer)
+            except OSError as error:
+                return error
+        return answer
+
+    def _async_response(self, kind: int, answer: t.Any, number: int) -> None:
+        """Take an answer; paramiko calls this for whom the question was asked by."""
+        self._answers[number] = (kind, answer)
