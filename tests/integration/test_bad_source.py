@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, sync
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, run_module, sync
 from tests.lab.tree import KERNEL, AssetsTree, nested
 
 
@@ -111,7 +112,9 @@ def test_symlink_that_cannot_be_kept(fleet: Fleet, target: str, reason: str) -> 
 def test_disk_of_the_netboot_server_that_fails_under_rsync(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = add_large_image(fleet.tree, "prod/broken", size=1_000_000)
+    add_large_image(fleet.tree, "prod/broken", size=1_000_000)
+    sync(fleet)
+    broken = add_large_image(fleet.tree, "prod/broken", size=1_000_001)  # goes as a difference
     program = tmp_path / "bin/rsync"
     program.parent.mkdir()
     fails = f"strace -f -o /dev/null -P '{broken.squashfs}' -e trace=read -e inject=read:error=EIO:when=2"
@@ -125,6 +128,22 @@ def test_disk_of_the_netboot_server_that_fails_under_rsync(
         f"netboot server: {broken.squashfs}: the netboot server cannot read it (Input/output error)."
         " Look at the disk or the mount that it is on."
     )
+    assert is_delivered(fleet, fleet.tree.image(IMAGE))
+    assert not is_delivered(fleet, broken)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, which makes system calls fail")
+@pytest.mark.parametrize("call", ["sendfile", "read"])
+def test_disk_of_the_netboot_server_that_fails(fleet: Fleet, call: str) -> None:
+    """Under the stream itself, and under the hash that is worked out beside it."""
+    broken = add_large_image(fleet.tree, "prod/broken", size=3_000_000)
+    fails = ["strace", "-f", "-o", "/dev/null", "-P", str(broken.squashfs)]
+    fails += ["-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=3+"]
+    run_module(fleet, under=fails).wait()
+    said = json.loads((fleet.directory / "module.log").read_text(encoding="utf-8").splitlines()[-1])
+    (found,) = [one for one in said["images"] if one["path"] == "prod/broken.squashfs"]
+    assert found["state"] == "held_back"
+    assert f"{broken.squashfs}: the netboot server cannot read it (Input/output error)." in found["reason"]
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
     assert not is_delivered(fleet, broken)
 

@@ -253,8 +253,8 @@ def test_two_sites_share_the_uplink_and_one_alone_has_all(two: Fleet, tmp_path: 
 
 
 def test_a_site_that_ends_leaves_its_share_to_the_other(two: Fleet, tmp_path: Path) -> None:
-    add_large_image(two.tree, "prod/first", size=16 * MB)
-    add_large_image(two.tree, "prod/second", size=36 * MB)
+    add_large_image(two.tree, "prod/first", size=28 * MB)  # long enough that both are at work at once on a busy machine
+    add_large_image(two.tree, "prod/second", size=48 * MB)
     with (
         Watch(*lines(two)) as watch,
         in_parallel(

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
 from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh import remote_commands
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.conversation import Conversation
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Sftp
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import SITE, actions, complaint, prepare, sync
+from tests.lab.trace import events
 
 STRANGE = ["a b", "-rf", "new\nline", "quote'\"", "*", "ü", os.fsdecode(b"\xff\xfe"), "$(reboot)", "a;b"]
 NAMES = [f"boot/{number // 20:02}/{number:03}.cfg" for number in range(100)] + [f"boot/odd/{name}" for name in STRANGE]
@@ -105,7 +108,9 @@ def test_what_cannot_go_with_the_others_says_why_and_stops_none(fleet: Fleet) ->
     refused = {path for path, outcome in run.files.items() if outcome.state == "failed"}
     assert refused == {*NAMES[60:80], NAMES[80]}
     here, there = files_of(fleet)
-    assert there.items() - {("boot/03", there["boot/03"])} == {k: v for k, v in here.items() if k not in refused}.items()
+    assert (
+        there.items() - {("boot/03", there["boot/03"])} == {k: v for k, v in here.items() if k not in refused}.items()
+    )
     assert all("is no directory" in run.files[path].reason for path in NAMES[60:80])
     assert leftovers(fleet) == set()
 
@@ -160,3 +165,33 @@ def test_they_keep_the_limit(fleet: Fleet) -> None:
     run = sync(fleet, bandwidth_limit=parse_limit("1Mbit"))
     assert states(run) == {"published"}
     assert sum(outcome.seconds for outcome in list(run.files.values())[:1]) > 0.25 * 8 * 3000 * len(NAMES) / 1e6
+
+
+def test_what_arrives_damaged_goes_once_more_by_itself(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_files(fleet)
+    script = remote_commands._UNPACK
+    monkeypatch.setattr(remote_commands, "_UNPACK", script.replace("rm -f archive", "rm -f archive && echo x >7"))
+    run = sync(fleet)
+    here, there = files_of(fleet)
+    assert there == here
+    assert len(here) < len([path for action, path in actions(run) if action == "send"]) + 2
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("spec", [SiteSpec(SITE, traced=True)], indirect=True, ids=["traced"])
+def test_they_are_on_disk_before_they_are_seen(fleet: Fleet) -> None:
+    add_files(fleet, NAMES[:30])
+    sync(fleet)
+    site = fleet.sites[SITE]
+    found = events(site.server.directory / "trace", site.assets)
+    for name in NAMES[:30]:
+        final = f"{site.assets}/{name}"
+        (published,) = [number for number, event in enumerate(found) if event.what == "rename" and event.to == final]
+        hidden = found[published].path
+        written = [n for n, event in enumerate(found) if event.what == "write" and event.path == hidden]
+        flushed = [n for n, event in enumerate(found) if event.what == "flush all"]
+        assert any(max(written) < number < published for number in flushed)
+        directory = [
+            n for n, event in enumerate(found) if event.what == "flush" and event.path == os.path.dirname(final)
+        ]
+        assert max(directory, default=0) > published

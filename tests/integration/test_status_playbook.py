@@ -38,7 +38,7 @@ def test_what_each_site_holds(tmp_path: Path) -> None:
         assert sites["later"]["behind_images"] == 1
         assert sites["near"]["disk_free"] > 0
         assert "3 sites: 2 in line, 1 left for later" in output
-        since = sites["near"]["images"][image.path]["since"]
+        since = sites["gone"]["images"][image.path]["since"]
 
         fleet.sites["gone"].server.stop()
         fleet.tree.add_image(NEXT)

@@ -14,7 +14,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,13 @@ def complaint(run: SyncRun, host: str) -> str:
     return lines[0]
 
 
-def run_module(fleet: Fleet, site: str = SITE, *, output: int | None = None, **parameters: Any) -> Supervised:
+def run_module(
+    fleet: Fleet, site: str = SITE, *, output: int | None = None, under: Sequence[str] = (), **parameters: Any
+) -> Supervised:
     """Start the module in a process of its own, as Ansible does; *parameters* are its options.
 
-    It writes to the descriptor *output*, or else to ``module.log`` in the fleet's directory.
+    *under* is the command before the command, such as strace with its options. It writes to the descriptor *output*, or
+    else to ``module.log`` in the fleet's directory.
     """
     address = dataclasses.asdict(address_of(fleet, site))
     address.pop("connect_timeout")
@@ -102,7 +105,7 @@ def run_module(fleet: Fleet, site: str = SITE, *, output: int | None = None, **p
     file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".collections")}
     with (fleet.directory / "module.log").open("wb") as log:
-        command = [sys.executable, "-m", MODULE, str(file)]
+        command = [*under, sys.executable, "-m", MODULE, str(file)]
         return Supervised(command, stdout=log if output is None else output, stderr=log, env=environment)
 
 

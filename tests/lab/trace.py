@@ -14,7 +14,7 @@ from pathlib import Path
 from .process import find_program
 
 CALLS = (
-    "open,openat,creat,write,pwrite64,writev,fsync,fdatasync,"
+    "open,openat,creat,write,pwrite64,writev,fsync,fdatasync,syncfs,"
     "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat"
 )
 
@@ -30,7 +30,7 @@ _WORKING_DIRECTORY = re.compile(r"(?P<pid>\d+) .*?\bAT_FDCWD<(?P<directory>[^>]*
 
 @dataclass(frozen=True)
 class Event:
-    """One change: ``what`` is create, write, flush, rename, link, symlink or remove.
+    """One change: ``what`` is create, write, flush, flush all, rename, link, symlink or remove.
 
     ``path`` is absolute; ``to`` is the new name of a rename or link; ``size`` the bytes of a write.
     """
@@ -79,6 +79,8 @@ def _events(call: re.Match[str], working: str) -> Iterator[Event]:
     elif name in ("fsync", "fdatasync"):
         if descriptor:
             yield Event("flush", descriptor["path"])
+    elif name == "syncfs":
+        yield Event("flush all", descriptor["path"] if descriptor else "")
     elif name in ("rename", "link"):
         yield Event(name, names[0], names[1])
     elif name == "symlink":

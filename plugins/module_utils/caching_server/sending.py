@@ -11,6 +11,7 @@ import typing as t
 
 from ..assets.entries import Entry
 from ..errors import ConnectionTrouble, LeftForLater, SourceChanged, SyncError
+from ..planning.basis import SMALLEST
 from ..ssh import remote_commands
 from ..ssh.base import BaseSession
 from ..ssh.sftp import Space
@@ -18,11 +19,9 @@ from ..transports.protocol import DiskFull, Sent, Transport
 from ..transports.work_area import WorkArea
 from .trial import RESERVE, Trial, is_full
 
-SMALL = 256 * 1024  # bytes; below this, a process of its own costs more than rsync can save
-
 
 class Sending:
-    """The transports of one run: ``small`` for what is below :data:`SMALL`, ``large`` for the rest."""
+    """The transports of one run: ``small`` for what is below :data:`~.basis.SMALLEST`, ``large`` for the rest."""
 
     def __init__(
         self, session: BaseSession, area: WorkArea, trial: Trial, dest: str, *, small: Transport, large: Transport
@@ -42,7 +41,7 @@ class Sending:
 
     def prepare(self, entry: Entry) -> None:
         """Choose the transport of the next file. Raises :class:`SyncError` where it could not be put in its place."""
-        self._last = self.small if entry.size < SMALL else self.large
+        self._last = self.small if entry.size < SMALLEST else self.large
         self._last.sent = 0
         self._trial.require_target(entry.path, really=True)
 
@@ -51,7 +50,7 @@ class Sending:
 
         Raises :class:`SyncError`.
         """
-        room = self._room(entry, wanted) if entry.size >= SMALL else None
+        room = self._room(entry, wanted) if entry.size >= SMALLEST else None
         with self.in_words(entry):
             return self._last.send(entry, basis, room)
 

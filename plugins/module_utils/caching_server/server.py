@@ -24,6 +24,7 @@ from ..limits.bandwidth import NO_LIMIT, Limit
 from ..limits.throttle import Throttle
 from ..limits.uplink import Uplink
 from ..options import called
+from ..planning.basis import SMALLEST
 from ..progress import Progress
 from ..source.tree import SourceTree
 from ..ssh import itself, remote_commands
@@ -43,7 +44,7 @@ from .attributes import DIRECTORY_MODE, FILE_MODE, Attributes
 from .folding import Spellings, in_spelling_of
 from .listing import Listing, list_tree
 from .lock import Elsewhere, KernelLock, LeaseLock, Lock
-from .sending import SMALL, Sending
+from .sending import Sending
 from .together import Together
 from .trial import Trial
 
@@ -240,7 +241,7 @@ class SshCachingServer:
         The room counts what was asked for before, as the run itself would fill it.
         """
         self._trial.require_target(entry.path)
-        self._trial.require_room(entry, self.wanted or set(), small=entry.size < SMALL)
+        self._trial.require_room(entry, self.wanted or set(), small=entry.size < SMALLEST)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -353,7 +354,7 @@ class SshCachingServer:
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
         self._sending.prepare(entry)
-        if self.hashes and entry.size >= SMALL:
+        if self.hashes and entry.size >= SMALLEST:
             self._source.begin_digest(entry)  # the check wants it, and a line is seldom as fast as this
         sent = self._sending.send(entry, basis, self.wanted)
         with self._sending.in_words(entry):

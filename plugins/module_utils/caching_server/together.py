@@ -19,7 +19,7 @@ from ..ssh.pipelined import Pipelined
 from ..ssh.sftp import SFTP_ERRORS, Sftp
 from ..transports.archive import Archive
 from ..transports.work_area import WorkArea
-from .attributes import Attributes
+from .attributes import DIRECTORY_MODE, Attributes
 from .trial import Trial
 
 
@@ -82,15 +82,15 @@ class Together:
         Returns what could not be renamed, and why. Raises OSError where a directory cannot be written to disk.
         """
         refused: dict[str, OSError | SyncError] = {}
-        self._make_directories(entries, dest, make_parents, refused)
+        changed = self._make_directories(entries, dest, make_parents, refused)
         going = [entry.path for entry in entries if entry.path not in refused]
         answers = self._many.rename([(self._hidden[path], f"{dest}/{path}") for path in going])
         refused.update({path: answer for path, answer in zip(going, answers) if answer is not None})
         put = [path for path in going if path not in refused]
         for path in put:
             del self._hidden[path]
-        directories = sorted({posixpath.dirname(f"{dest}/{path}") for path in put})
-        for answer in self._many.flush(directories):
+        changed.update(posixpath.dirname(f"{dest}/{path}") for path in put)
+        for answer in self._many.flush(sorted(changed)):
             if answer is not None:
                 raise answer
         return refused
@@ -101,10 +101,25 @@ class Together:
         dest: str,
         make_parents: t.Callable[[str], None],
         refused: dict[str, OSError | SyncError],
-    ) -> None:
+    ) -> set[str]:
+        """Make what is missing above files, level by level; where that fails, ``make_parents`` says why.
+
+        Returns the directories that are to be written to disk.
+        """
+        changed: set[str] = set()
         above = sorted({directory for entry in entries for directory in parents(entry.path)})
-        looks = self._many.look([f"{dest}/{directory}" for directory in above])
-        there = {d for d, found in zip(above, looks) if not isinstance(found, OSError) and found.kind == DIRECTORY}
+        there: set[str] = set()
+        missing: dict[int, list[str]] = {}
+        for directory, found in zip(above, self._many.look([f"{dest}/{directory}" for directory in above])):
+            if isinstance(found, FileNotFoundError):
+                missing.setdefault(directory.count("/"), []).append(directory)
+            elif not isinstance(found, OSError) and found.kind == DIRECTORY:
+                there.add(directory)
+        for _level, directories in sorted(missing.items()):
+            wanted = [directory for directory in directories if there.issuperset(parents(directory))]
+            made = self._many.make_directory([f"{dest}/{directory}" for directory in wanted], DIRECTORY_MODE)
+            there.update(directory for directory, answer in zip(wanted, made) if answer is None)
+            changed.update(posixpath.dirname(f"{dest}/{directory}") for directory in wanted)
         for entry in entries:
             if there.issuperset(parents(entry.path)):
                 continue
@@ -114,8 +129,7 @@ class Together:
                 if error.retry:
                     raise
                 refused[entry.path] = error
-            else:
-                there.update(parents(entry.path))
+        return changed
 
     def drop(self) -> None:
         """Remove what was not put in its place."""

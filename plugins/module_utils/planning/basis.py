@@ -18,6 +18,8 @@ import typing as t
 from ..assets.entries import FILE, Tree, image_name
 from ..assets.marker import stems
 
+# Bytes: below this, a process of its own costs more than a difference can save, and the file goes whole.
+SMALLEST = 256 * 1024
 _DATE = re.compile(r"(?<![0-9A-Za-z])(?:\d{4}|\d{2})[-_.]?\d{2}[-_.]?\d{2}(?![0-9A-Za-z])")
 _COMMIT = re.compile(r"(?=[0-9a-f]*\d)[0-9a-f]{7,40}\Z")
 _SEPARATORS = re.compile(r"[-_.]+")

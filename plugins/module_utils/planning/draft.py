@@ -128,7 +128,9 @@ class Draft:
         """Plan to bring a file to its hidden name; a symlink needs no time and so is made when it is shown."""
         if entry.kind == SYMLINK:
             return []
-        send = Send(entry, basis.choose(entry.path, self.later, self.promises.image_paths))
+        worth_it = entry.size >= basis.SMALLEST
+        found = basis.choose(entry.path, self.later, self.promises.image_paths) if worth_it else None
+        send = Send(entry, found)
         self.later[entry.path] = entry
         return [send, Check(entry), Flush(entry)]
 

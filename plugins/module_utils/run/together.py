@@ -14,7 +14,7 @@ import typing as t
 from .. import states
 from ..assets.entries import Entry
 from ..errors import SyncError
-from ..planning.steps import Publish, Send, Step, Unit
+from ..planning.steps import Publish, Send, Unit
 from .executor import Executor, Foretelling
 from .ledger import Account, Ledger
 from .visible import Visible
@@ -89,14 +89,8 @@ class Together:
 
 
 def _entry(unit: Unit) -> Entry:
-    send = unit.steps[0]
-    if not isinstance(send, Send):
-        raise TypeError(f"{unit.path} is no small file")
-    return send.entry
+    return t.cast(Send, unit.steps[0]).entry
 
 
-def _last(unit: Unit) -> Step:
-    last = unit.steps[-1]
-    if not isinstance(last, Publish):
-        raise TypeError(f"{unit.path} is no small file")
-    return last
+def _last(unit: Unit) -> Publish:
+    return t.cast(Publish, unit.steps[-1])

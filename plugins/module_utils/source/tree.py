@@ -199,12 +199,7 @@ class SourceTree:
         now = self.look(entry.path)
         same = now is not None and (now.kind == DIRECTORY == entry.kind or now.identity == entry.identity)
         if not same:
-            verb = "vanished" if now is None else "changed"
-            raise SourceChanged(
-                f"it {verb} on the netboot server while it was sent",
-                path=entry.path,
-                remedy="The next run looks at it anew.",
-            )
+            raise changed("vanished" if now is None else "changed", entry)
 
     def still_lacks(self, path: str) -> bool:
         """Tell whether a path that was not in the tree is not in it now either.
@@ -318,6 +313,13 @@ class SourceTree:
             return inventory
         digests_of = [entry.path for entry in found if entry is not None]
         return readiness.assess(self.tree, self.evidence(rules, digests_of=digests_of), rules)
+
+
+def changed(verb: str, entry: Entry) -> SourceChanged:
+    """Return the error for a file that is not what it was when the tree was listed."""
+    return SourceChanged(
+        f"it {verb} on the netboot server while it was sent", path=entry.path, remedy="The next run looks at it anew."
+    )
 
 
 def _open_as_it_is(full: str, flags: int) -> int:

@@ -44,6 +44,15 @@ class Pipelined:
                 found.append(self._sftp.entry(path, attributes, path))
         return found
 
+    def make_directory(self, paths: t.Sequence[str], mode: int) -> list[OSError | None]:
+        """Make each directory, with these permissions where the file system there keeps any."""
+        attributes = SFTPAttributes()
+        attributes.st_mode = mode
+        # A server takes up requests in their order, so each directory is there when its mode is set.
+        make = [(protocol.CMD_MKDIR, os.fsencode(path), SFTPAttributes()) for path in paths]
+        answers = self._ask([*make, *((protocol.CMD_SETSTAT, os.fsencode(path), attributes) for path in paths)])
+        return [answer if isinstance(answer, OSError) else None for answer in answers[: len(paths)]]
+
     def rename(self, pairs: t.Sequence[tuple[str, str]]) -> list[OSError | None]:
         """Rename each, in one step; what was under the new name is replaced."""
         kind, extension = protocol.CMD_EXTENDED, "posix-rename@openssh.com"
@@ -61,8 +70,8 @@ class Pipelined:
         how = (protocol.SFTP_FLAG_READ, SFTPAttributes())
         opened = self._ask([(protocol.CMD_OPEN, os.fsencode(path), *how) for path in paths])
         handles = [answer.get_binary() for answer in opened if not isinstance(answer, OSError)]
-        flushed = iter(self._ask([(protocol.CMD_EXTENDED, "fsync@openssh.com", handle) for handle in handles]))
-        self._ask([(protocol.CMD_CLOSE, handle) for handle in handles])
+        flush = [(protocol.CMD_EXTENDED, "fsync@openssh.com", handle) for handle in handles]
+        flushed = iter(self._ask([*flush, *((protocol.CMD_CLOSE, handle) for handle in handles)]))
         told = [answer if isinstance(answer, OSError) else next(flushed) for answer in opened]
         return [answer if isinstance(answer, OSError) else None for answer in told]
 

@@ -342,7 +342,7 @@ def unpacked(
         if told:
             found[told.group(2)] = told.group(1)
         if len(found) > count:
-            raise SyncError(f"asked for {count} hashes, the caching server goes on answering", path=path)
+            raise _wrong_number(count, len(found))
         try:
             line = conversation.answer(patience + _UNPACKING)
         except TimeoutError:
@@ -389,11 +389,14 @@ def _result(
 def parse_hashes(lines: t.Sequence[str], count: int) -> list[str]:
     """Return the hashes in the answer for ``count`` files. Raises :class:`SyncError` for another number."""
     if len(lines) != count:
-        raise SyncError(
-            f"asked for {count} hashes, the caching server answered {len(lines)}",
-            remedy="Does sha256sum work there?",
-        )
+        raise _wrong_number(count, len(lines))
     return [line[:64] if _HASH_LINE.match(line) else "" for line in lines]
+
+
+def _wrong_number(asked: int, answered: int) -> SyncError:
+    return SyncError(
+        f"asked for {asked} hashes, the caching server answered {answered}", remedy="Does sha256sum work there?"
+    )
 
 
 def join_files(session: BaseSession, first: str, second: str, into: str, size: int) -> bool:

@@ -16,10 +16,10 @@ from __future__ import annotations
 import typing as t
 
 from ..assets.entries import Entry
-from ..errors import SourceChanged, SourceUnreadable
+from ..errors import SourceUnreadable
 from ..limits.throttle import Throttle
 from ..progress import Progress
-from ..source.tree import SourceTree
+from ..source.tree import SourceTree, changed
 from ..ssh.base import BaseSession
 from ..ssh.conversation import Conversation
 from ..ssh.remote_commands import Abilities, hash_files, receive, received
@@ -87,7 +87,7 @@ class Stream:
         except Unreadable as error:
             raise SourceUnreadable("read", error.trouble, self._source.absolute(entry.path)) from error
         except TooShort:
-            raise SourceChanged("it changed on the netboot server while it was sent", path=entry.path) from None
+            raise changed("changed", entry) from None
         self._source.confirm(entry)
         if conversation.status != 0 or arrived != entry.size:
             self._carrier.drop()

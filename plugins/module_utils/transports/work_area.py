@@ -138,7 +138,10 @@ class WorkArea:
     def drop_batch(self, directory: str) -> None:
         """Remove that directory, with what is still in it."""
         self._looked.discard(directory)
-        self._remove_all(directory)
+        try:
+            self._sftp.remove_directory(directory)
+        except OSError:  # there is something in it
+            self._remove_all(directory)
 
     def _is_ours(self, directory: str) -> bool:
         """Tell whether a directory of ours is there; what is there instead of it, a symlink say, is taken away."""

@@ -67,7 +67,7 @@ def fail(error):
 
 for error in (socket.timeout("timed out"), OSError("Failure")):
     try:
-        sftp._translate(fail, error)
+        sftp.translate(fail, error)
     except OSError as found:
         print(type(found) is type(error), found.errno == errno.EIO)
 """

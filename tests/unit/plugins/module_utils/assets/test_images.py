@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import image_name
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Image, Inventory, Rules, assess
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.marker import marker_paths
-from ansible_collections.netboot.syncer.plugins.module_utils.planning import steps
+from ansible_collections.netboot.syncer.plugins.module_utils.planning import basis, steps
 
 from tests.unit.plugins.module_utils.trees import KERNEL, Assets, make_plan, squashfs
 
@@ -255,7 +255,8 @@ def test_an_image_that_only_the_caching_server_has_gets_no_plain_file_as_its_mar
     assert plan.held_back == {"boot/x.json": "it would be the marker of boot/x.sqfs, which only the caching server has"}
 
 
-def test_a_predecessor_under_another_suffix_is_the_basis() -> None:
+def test_a_predecessor_under_another_suffix_is_the_basis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basis, "SMALLEST", 0)
     new, old = "p/21-04-09-gnome-master-f1d734e.img", "p/21-04-08-gnome-master-aaaaaa1.sqfs"
     source = Assets().file(new, squashfs()).marker("p/21-04-09-gnome-master-f1d734e.json", {})
     plan = make_plan(source, Assets().file(old, squashfs("2")))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import DIRECTORY, OTHER, Entry
-from ansible_collections.netboot.syncer.plugins.module_utils.planning import steps
+from ansible_collections.netboot.syncer.plugins.module_utils.planning import basis, steps
 from ansible_collections.netboot.syncer.plugins.module_utils.planning.plan import Plan
 
 from tests.unit.plugins.module_utils.planning.plans import (
@@ -134,7 +134,8 @@ def bases(plan: Plan) -> dict[str, str | None]:
     }
 
 
-def test_what_was_sent_early_is_the_basis_of_what_follows() -> None:
+def test_what_was_sent_early_is_the_basis_of_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basis, "SMALLEST", 0)
     source = Assets().kernel("6.1").kernel("6.2", mtime=NOON + HOUR)
     source.image("prod/21-04-09-gnome-master-f1d734e", "6.2", mtime=NOON + HOUR)
     source.image("prod/21-04-07-gnome-master-0a1b2c3", "6.1")
@@ -150,7 +151,12 @@ def test_what_was_sent_early_is_the_basis_of_what_follows() -> None:
     }
 
 
-def test_changed_file_is_the_difference_to_itself() -> None:
+def test_a_small_file_is_no_difference() -> None:
+    assert bases(make_plan(usual(), usual().file(IMAGE, squashfs("2"), mtime=NOON - 1))) == {IMAGE: None}
+
+
+def test_changed_file_is_the_difference_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basis, "SMALLEST", 0)
     assert bases(make_plan(usual(), usual().file(IMAGE, squashfs("2"), mtime=NOON - 1))) == {IMAGE: IMAGE}
 
 
