@@ -10,18 +10,23 @@ import typing as t
 from .steps import Check, Flush, Publish, Send, Unit
 
 SMALL = 64 * 1024  # bytes of a file that goes with others
-MOST_FILES = 1000  # in one batch
-MOST_BYTES = 4 * 1024 * 1024  # in one batch: what is sent anew after a cut
+MOST_FILES = 4000  # in one batch
+MOST_BYTES = 12 * 1024 * 1024  # in one batch
+_SMALLER = 8  # times, with each try: what is sent of a batch before a cut is lost, so on a bad line batches are small
 _STEPS = (Send, Check, Flush, Publish)
 
 
-def in_batches(units: t.Sequence[Unit]) -> t.Iterator[list[Unit]]:
-    """Yield the units in their order, those together that may go together, and each other one by itself."""
+def in_batches(units: t.Sequence[Unit], *, tries: int = 0) -> t.Iterator[list[Unit]]:
+    """Yield the units in their order, those together that may go together, and each other one by itself.
+
+    ``tries`` is how often the line has broken in this run.
+    """
+    most = MOST_BYTES // _SMALLER**tries
     batch: list[Unit] = []
     size = 0
     for unit in units:
         small = _size_if_small(unit)
-        if batch and (small is None or len(batch) == MOST_FILES or size + small > MOST_BYTES):
+        if batch and (small is None or len(batch) == MOST_FILES or size + small > most):
             yield batch
             batch, size = [], 0
         if small is None:

@@ -28,6 +28,7 @@ from .visible import Visible
 class Attempt:
     """One try. It is made anew for each, and what it learns of the trees ends with it.
 
+    :param tries: how many there were before it.
     :ivar failures: what failed, a line each.
     :ivar left_for_later: why, where the limit of the site let not everything through.
     :ivar idle: whether there was nothing to do, in check mode.
@@ -41,9 +42,11 @@ class Attempt:
         ledger: Ledger,
         *,
         known: KnownPlans | None = None,
+        tries: int = 0,
         progress: Progress,
     ) -> None:
         self._server = server
+        self._tries = tries
         self._source = source
         self._options = options
         self._ledger = ledger
@@ -79,7 +82,7 @@ class Attempt:
         if plan.units:
             self._executor.begin()
         unfinished: set[str] = set()
-        for batch in in_batches(plan.units):
+        for batch in in_batches(plan.units, tries=self._tries):
             for unit in self._together(batch):
                 unfinished.update(self._carry_out(unit))
         unfinished |= self._lacking()

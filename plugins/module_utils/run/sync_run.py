@@ -123,7 +123,13 @@ class SyncRun:
     def _in_session(self) -> None:
         with self._connect() as server:
             self._attempt = Attempt(
-                server, self.source, self.options, self._ledger, known=self._known, progress=self._progress
+                server,
+                self.source,
+                self.options,
+                self._ledger,
+                known=self._known,
+                tries=self.attempts - 1,
+                progress=self._progress,
             )
             self.failures = self._attempt.failures
             try:
