@@ -188,6 +188,7 @@ class HostileServer:
             if self._greeting is not None:
                 self.begin(self._greet, connection)
                 continue
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as OpenSSH does it
             transport = paramiko.Transport(connection)
             self._transports.append(transport)
             transport.add_server_key(key)

@@ -31,28 +31,42 @@ class Listing:
         return {path: entry.size for path, entry in self.tree.items() if entry.kind == FILE}
 
 
-def list_tree(dest: str, entries: t.Callable[[str, Budget], list[Entry]], warn: t.Callable[[str], None]) -> Listing:
-    """List what is below a directory; ``entries`` returns those of one, by its absolute path."""
+def list_tree(
+    dest: str,
+    entries: t.Callable[[t.Sequence[str], Budget], t.Sequence[t.Sequence[Entry]]],
+    warn: t.Callable[[str], None],
+) -> Listing:
+    """List what is below a directory, level by level; ``entries`` returns those of some, by their absolute paths."""
     listing = Listing()
     budget = Budget()
-    pending = [""]
-    while pending:
-        directory = pending.pop()
-        full = f"{dest}/{directory}" if directory else dest
-        if len(os.fsencode(full)) >= MAX_PATH:
-            warn(f"{full[:80]}...: too deep to be looked at on the caching server, and left as it is")
-            continue
-        below = []
-        for entry in sorted(entries(full, budget), key=lambda one: one.path):
-            if entry.path.startswith("."):
-                continue
-            path = f"{directory}/{entry.path}" if directory else entry.path
-            if entry.kind == DIRECTORY:
-                # Without its size and time, which tell nothing: those of equal trees differ.
-                listing.times[path] = entry.mtime
-                listing.tree[path] = Entry(path, DIRECTORY, mode=entry.mode)
-                below.append(path)
-            else:
-                listing.tree[path] = dataclasses.replace(entry, path=path)
-        pending += reversed(below)
+    level = [""]
+    while level:
+        level = [directory for directory in level if _can_be_listed(dest, directory, warn)]
+        found = entries([f"{dest}/{directory}" if directory else dest for directory in level], budget)
+        level = [path for directory, content in zip(level, found) for path in _add(listing, directory, content)]
     return listing
+
+
+def _can_be_listed(dest: str, directory: str, warn: t.Callable[[str], None]) -> bool:
+    full = f"{dest}/{directory}"
+    if directory and len(os.fsencode(full)) >= MAX_PATH:
+        warn(f"{full[:80]}...: too deep to be looked at on the caching server, and left as it is")
+        return False
+    return True
+
+
+def _add(listing: Listing, directory: str, content: t.Sequence[Entry]) -> list[str]:
+    """Add what a directory holds to a listing, and return the directories in it."""
+    below = []
+    for entry in sorted(content, key=lambda one: one.path):
+        if entry.path.startswith("."):
+            continue
+        path = f"{directory}/{entry.path}" if directory else entry.path
+        if entry.kind == DIRECTORY:
+            # Without its size and time, which tell nothing: those of equal trees differ.
+            listing.times[path] = entry.mtime
+            listing.tree[path] = Entry(path, DIRECTORY, mode=entry.mode)
+            below.append(path)
+        else:
+            listing.tree[path] = dataclasses.replace(entry, path=path)
+    return below

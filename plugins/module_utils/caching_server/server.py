@@ -29,6 +29,7 @@ from ..progress import Progress
 from ..source.tree import SourceTree
 from ..ssh import itself, remote_commands
 from ..ssh.base import BaseSession
+from ..ssh.pipelined import Pipelined
 from ..ssh.settings import has_aes
 from ..ssh.sftp import Budget, Sftp
 from ..transports import rsync as rsync_transport
@@ -75,6 +76,7 @@ class SshCachingServer:
         self._session = session
         self._source = source
         self._sftp: Sftp = session.sftp()
+        self._many = Pipelined(self._sftp)
         self.dest = posixpath.normpath(dest)
         self._lock_timeout = lock_timeout
         self._lock: Lock | None = None
@@ -303,12 +305,17 @@ class SshCachingServer:
         """Tell whether what was found there is this file of the netboot server, as far as its looks can tell."""
         return self._attributes.shows(entry, found)
 
-    def _entries(self, full: str, budget: Budget) -> list[Entry]:
-        with self._translated(full, "cannot be listed", "Let the user of the sync read it on the caching server."):
-            try:
-                return self._sftp.list(full, budget)
-            except FileNotFoundError:
-                return []
+    def _entries(self, directories: t.Sequence[str], budget: Budget) -> list[list[Entry]]:
+        remedy = "Let the user of the sync read it on the caching server."
+        with self._translated(self.dest, "cannot be listed", remedy):
+            answers = self._many.listings(directories, budget)
+        found: list[list[Entry]] = []
+        for full, answer in zip(directories, answers):
+            if isinstance(answer, OSError) and not isinstance(answer, FileNotFoundError):
+                with self._translated(full, "cannot be listed", remedy):
+                    raise answer
+            found.append([] if isinstance(answer, OSError) else answer)
+        return found
 
     def _look(self, full: str) -> Entry | None:
         """Return what a path is, or None; an error is never taken for absence."""

@@ -26,6 +26,7 @@ from ..source.tree import SourceTree
 from ..ssh import remote_commands
 from ..ssh.base import BaseSession
 from ..ssh.in_process import InProcessSession, agrees
+from ..ssh.pipelined import Pipelined
 from ..ssh.session import Session
 from ..ssh.settings import Address, resolve
 from ..ssh.sftp import Budget, Sftp
@@ -68,11 +69,13 @@ class Remote:
             )
         return list_tree(self._dest, self._entries, self.warnings.append).tree
 
-    def _entries(self, full: str, budget: Budget) -> list[Entry]:
-        try:
-            return self._sftp.list(full, budget)
-        except FileNotFoundError:
-            return []
+    def _entries(self, directories: t.Sequence[str], budget: Budget) -> list[list[Entry]]:
+        found: list[list[Entry]] = []
+        for answer in Pipelined(self._sftp).listings(directories, budget):
+            if isinstance(answer, OSError) and not isinstance(answer, FileNotFoundError):
+                raise answer
+            found.append([] if isinstance(answer, OSError) else answer)
+        return found
 
     def disk_free(self) -> int | None:
         """Return the bytes that can still be filled, or None where that is not told."""
@@ -102,12 +105,10 @@ class Remote:
         root = f"{self._dest}/{WORK_DIRECTORY}"
         wanted = {transfer_id(path): path for path in paths}
         budget = Budget()
-        there = [entry.path for entry in self._entries(root, budget) if entry.path in wanted] if wanted else []
+        there = [one.path for one in self._entries([root], budget)[0] if one.path in wanted] if wanted else []
         found = {}
-        for name in there:
-            sizes = [
-                one.size for one in self._entries(f"{root}/{name}", budget) if one.kind == FILE and one.path != BASIS
-            ]
+        for name, pieces in zip(there, self._entries([f"{root}/{name}" for name in there], budget)):
+            sizes = [one.size for one in pieces if one.kind == FILE and one.path != BASIS]
             found[wanted[name]] = max(sizes, default=0)
         return found
 

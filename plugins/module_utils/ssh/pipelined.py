@@ -9,11 +9,13 @@ reads and writes alone.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import typing as t
 
-from ..assets.entries import Entry
-from .sftp import Sftp, translate
+from ..assets.entries import SYMLINK, Entry
+from .sftp import SFTP_ERRORS, Budget, Sftp, entry_of, names_in, target_in, translate
 
 try:
     from paramiko import sftp as protocol
@@ -23,13 +25,13 @@ except ImportError:  # reported by the module, with missing_required_lib
 
 WINDOW = 512  # requests under way at once, of some hundred bytes each
 MOST_OPEN = 128  # files that are open there at once
+MOST_LISTED = 32  # directories at once, of which two answers each are under way: these are large, and ours to bear
 
 
 class Pipelined:
     """Operations on many paths of one caching server. What is refused for one path is returned in its place."""
 
     def __init__(self, sftp: Sftp) -> None:
-        self._sftp = sftp
         self._client = sftp.client
         self._answers: dict[int, tuple[int, t.Any]] = {}
 
@@ -40,9 +42,52 @@ class Pipelined:
             if isinstance(answer, OSError):
                 found.append(answer)
             else:
-                attributes = SFTPAttributes._from_msg(answer)  # type: ignore[attr-defined]
-                found.append(self._sftp.entry(path, attributes, path))
+                found.append(entry_of(path, SFTPAttributes._from_msg(answer)))  # type: ignore[attr-defined]
         return found
+
+    def listings(self, directories: t.Sequence[str], budget: Budget) -> list[list[Entry] | OSError]:
+        """Return the entries of each directory, as :meth:`Sftp.list` does. Raises :class:`SyncError` if endless."""
+        found: list[list[Entry] | OSError] = []
+        for start in range(0, len(directories), MOST_LISTED):
+            found += self._listings(directories[start : start + MOST_LISTED], budget)
+        return found
+
+    def _listings(self, directories: t.Sequence[str], budget: Budget) -> list[list[Entry] | OSError]:
+        opened = self._ask([(protocol.CMD_OPENDIR, os.fsencode(directory)) for directory in directories])
+        handles = {n: answer.get_binary() for n, answer in enumerate(opened) if not isinstance(answer, OSError)}
+        refused = {n: answer for n, answer in enumerate(opened) if isinstance(answer, OSError)}
+        found: dict[int, list[Entry]] = {number: [] for number in handles}
+        reading = set(handles)
+        try:
+            while reading:
+                # Twice: most directories are told in one answer, and the next says that this was all.
+                numbers = [number for number in sorted(reading) for _twice in range(2)]
+                answers = self._ask([(protocol.CMD_READDIR, handles[number]) for number in numbers])
+                for number, answer in zip(numbers, answers):
+                    if isinstance(answer, (OSError, EOFError)):
+                        reading.discard(number)
+                        if isinstance(answer, OSError):
+                            refused.setdefault(number, answer)
+                        continue
+                    names = names_in(answer, directories[number], budget)
+                    found[number] += [entry_of(name, attributes) for name, _long_form, attributes in names]
+        finally:
+            with contextlib.suppress(*SFTP_ERRORS):  # what was found counts, or why that went wrong
+                self._ask([(protocol.CMD_CLOSE, handle) for handle in handles.values()])
+        self._follow(directories, found, budget)
+        return [refused[number] if number in refused else found[number] for number in range(len(directories))]
+
+    def _follow(self, directories: t.Sequence[str], found: dict[int, list[Entry]], budget: Budget) -> None:
+        """Ask where the symlinks lead."""
+        links = [(n, at) for n, entries in found.items() for at, one in enumerate(entries) if one.kind == SYMLINK]
+        paths = [f"{directories[number]}/{found[number][at].path}" for number, at in links]
+        answers = self._ask([(protocol.CMD_READLINK, os.fsencode(path)) for path in paths])
+        for (number, at), answer in zip(links, answers):
+            if isinstance(answer, OSError):
+                raise answer
+            target = target_in(answer)
+            budget.take(directories[number], len(target))
+            found[number][at] = dataclasses.replace(found[number][at], target=target)
 
     def make_directory(self, paths: t.Sequence[str], mode: int) -> list[OSError | None]:
         """Make each directory, with these permissions where the file system there keeps any."""
@@ -93,7 +138,7 @@ class Pipelined:
         if kind == protocol.CMD_STATUS:
             try:
                 translate(self._client._convert_status, answer)
-            except OSError as error:
+            except (OSError, EOFError) as error:  # or the end of a listing
                 return error
         return answer
 

@@ -159,6 +159,37 @@ class Budget:
             )
 
 
+def names_in(answer: Message, directory: str, budget: Budget) -> t.Iterator[tuple[str, bytes, SFTPAttributes]]:
+    """Yield the names in one answer of a listing, with the form that is made for people, and what is told of them."""
+    # Each answer has to bring something, or it would count for nothing and could be repeated for ever.
+    for _index in range(max(answer.get_int(), 1)):
+        raw = answer.get_string()
+        budget.take(directory, len(raw) + len(directory))
+        long_form = answer.get_string()
+        attributes = SFTPAttributes._from_msg(answer)  # type: ignore[attr-defined]
+        if raw in (b"", b".", b"..") or b"/" in raw or b"\0" in raw or len(raw) > MAX_PATH:
+            continue
+        yield os.fsdecode(raw), long_form, attributes
+
+
+def entry_of(path: str, found: SFTPAttributes, target: str = "") -> Entry:
+    """Return what attributes say of a path; ``target`` is where a symlink leads."""
+    return Entry(
+        path=path,
+        kind=_KINDS.get(stat.S_IFMT(found.st_mode or 0), OTHER),
+        size=found.st_size or 0,
+        mtime=int(found.st_mtime or 0),
+        target=target,
+        mode=stat.S_IMODE(found.st_mode or 0),
+    )
+
+
+def target_in(answer: Message) -> str:
+    """Return where a symlink leads, by the answer to that question."""
+    target = answer.get_string() if answer.get_int() == 1 else b""
+    return os.fsdecode(target) if len(target) <= MAX_PATH else ""
+
+
 class Sftp:
     """The file operations of one caching server. Raises :class:`OSError` with the server's words."""
 
@@ -178,7 +209,7 @@ class Sftp:
             found = translate(self._client.lstat, os.fsencode(path))
         except FileNotFoundError:
             return None
-        return self.entry(path, found, path)
+        return self._entry(path, found, path)
 
     def list(self, directory: str, budget: Budget | None = None) -> builtins.list[Entry]:
         """Return the entries of a directory, ``path`` being their plain names. Raises :class:`SyncError` if endless.
@@ -188,7 +219,7 @@ class Sftp:
         budget = budget or Budget()
         found = []
         for name, _long_form, attributes in self._names(directory, budget):
-            entry = self.entry(name, attributes, f"{directory}/{name}")
+            entry = self._entry(name, attributes, f"{directory}/{name}")
             budget.take(directory, len(entry.target))
             found.append(entry)
         return found
@@ -214,35 +245,17 @@ class Sftp:
                     _unused, answer = self._request(protocol.CMD_READDIR, handle)
                 except EOFError:
                     break
-                # Each answer has to bring something, or it would count for nothing and could be repeated for ever.
-                for _index in range(max(answer.get_int(), 1)):
-                    raw = answer.get_string()
-                    budget.take(directory, len(raw) + len(directory))
-                    long_form = answer.get_string()
-                    attributes = SFTPAttributes._from_msg(answer)  # type: ignore[attr-defined]
-                    if raw in (b"", b".", b"..") or b"/" in raw or b"\0" in raw or len(raw) > MAX_PATH:
-                        continue
-                    yield os.fsdecode(raw), long_form, attributes
+                yield from names_in(answer, directory, budget)
         finally:
             with contextlib.suppress(*SFTP_ERRORS):  # what was found counts, or why that went wrong
                 self._request(protocol.CMD_CLOSE, handle)
 
-    def entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
-        """Return what attributes say of a path; a symlink is asked where it leads."""
-        kind = _KINDS.get(stat.S_IFMT(found.st_mode or 0), OTHER)
-        return Entry(
-            path=path,
-            kind=kind,
-            size=found.st_size or 0,
-            mtime=int(found.st_mtime or 0),
-            target=self._read_link(full) if kind == SYMLINK else "",
-            mode=stat.S_IMODE(found.st_mode or 0),
-        )
-
-    def _read_link(self, path: str) -> str:
-        _unused, answer = self._request(protocol.CMD_READLINK, os.fsencode(path))
-        target = answer.get_string() if answer.get_int() == 1 else b""
-        return os.fsdecode(target) if len(target) <= MAX_PATH else ""
+    def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
+        entry = entry_of(path, found)
+        if entry.kind == SYMLINK:
+            _unused, answer = self._request(protocol.CMD_READLINK, os.fsencode(full))
+            return dataclasses.replace(entry, target=target_in(answer))
+        return entry
 
     def owner_and_mode(self, path: str) -> tuple[int | None, int | None]:
         """Return the owner's number and the permissions of what a path leads to, None for what is not told."""
