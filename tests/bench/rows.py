@@ -12,6 +12,7 @@ from .many_sites import fan_out, nothing_to_do, stalled_sites
 from .memory import memory
 from .one_site import cut_transfers, first_copy_fast, first_copy_slow, new_builds
 from .results import Result
+from .small_files import small_files
 
 ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "1": first_copy_fast,
@@ -22,4 +23,5 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "6": stalled_sites,
     "7": nothing_to_do,
     "8": memory,
+    "9": small_files,
 }

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import Entry
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.run.executor import Executor
 from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh import remote_commands
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.conversation import Conversation
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.pipelined import Pipelined
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Sftp
 
 from tests.lab.fleet import Fleet, SiteSpec
@@ -131,6 +135,51 @@ def test_a_file_that_changes_meanwhile_is_left_for_the_next_run(fleet: Fleet, mo
     assert there == {name: seen for name, seen in here.items() if name != NAMES[7]}
 
 
+def test_a_file_that_changes_before_it_is_seen(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_files(fleet)
+    original = Executor.publish_together
+
+    def change_one(executor: Executor, entries: Sequence[Entry]) -> set[str]:
+        (fleet.tree.root / NAMES[7]).write_bytes(b"another")
+        return original(executor, entries)
+
+    monkeypatch.setattr(Executor, "publish_together", change_one)
+    run = sync(fleet)
+    assert run.files[NAMES[7]].state == "held_back"
+    here, there = files_of(fleet)
+    assert there == {name: seen for name, seen in here.items() if name != NAMES[7]}
+
+
+@WITH_LINE
+def test_what_is_in_doubt_is_told_as_what_it_came_to(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line breaks when all are renamed, before the caching server can say so."""
+    add_files(fleet)
+    original = Pipelined.flush
+    broke: list[bool] = []
+
+    def break_once(many: Pipelined, paths: Sequence[str]) -> list[OSError | None]:
+        line = fleet.sites[SITE].line
+        if line is not None and not broke:
+            broke.append(True)
+            line.cut()
+            try:
+                return original(many, paths)
+            finally:
+                line.restore()
+        return original(many, paths)
+
+    monkeypatch.setattr(Pipelined, "flush", break_once)
+    run = sync(fleet, retries=1)
+    assert broke
+    assert run.attempts == 2
+    assert states(run) == {"published"}
+    published = [path for action, path in actions(run) if action == "publish"]
+    assert set(published) >= {*NAMES}
+    assert len(set(published)) == len(published)
+    here, there = files_of(fleet)
+    assert there == here
+
+
 @WITH_LINE
 @pytest.mark.parametrize("after", [60_000, 250_000, 345_000])
 def test_a_line_that_breaks_meanwhile(fleet: Fleet, after: int) -> None:
@@ -170,7 +219,9 @@ def test_they_keep_the_limit(fleet: Fleet) -> None:
 def test_what_arrives_damaged_goes_once_more_by_itself(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     add_files(fleet)
     script = remote_commands._UNPACK
-    monkeypatch.setattr(remote_commands, "_UNPACK", script.replace("rm -f archive", "rm -f archive && echo x >7"))
+    monkeypatch.setattr(
+        remote_commands, "_UNPACK", script.replace("rm -f archive", "rm -f archive && printf ! | dd of=7 conv=notrunc")
+    )
     run = sync(fleet)
     here, there = files_of(fleet)
     assert there == here

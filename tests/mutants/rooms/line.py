@@ -9,6 +9,7 @@ from ..mutant import Mutant
 
 KNOWN_HOSTS = "tests/integration/test_known_hosts.py"
 LINES = "tests/integration/test_lines.py"
+SMALL = "tests/integration/test_small_files.py"
 
 MUTANTS = (
     Mutant(
@@ -69,6 +70,37 @@ MUTANTS = (
         old="return partial_size if there == [self._source.digest_of_start(entry, partial_size)] else None",
         new="return partial_size",
         test=f"{LINES}::test_a_piece_of_something_else_is_no_beginning",
+    ),
+    Mutant(
+        "small files are taken as they arrive",
+        old="if digest is not None and there.get(str(number)) == digest:",
+        new="if digest is not None:",
+        test=f"{SMALL}::test_what_arrives_damaged_goes_once_more_by_itself",
+    ),
+    Mutant(
+        "small files are seen before they are on disk",
+        old="rm -f archive && { sync -f . 2>/dev/null || sync; } &&",
+        new="rm -f archive &&",
+        test=f"{SMALL}::test_they_are_on_disk_before_they_are_seen",
+        sees=("assert any(",),
+    ),
+    Mutant(
+        "what changed meanwhile goes with the other small files",
+        old="same = [entry for entry in entries if self._is_same(entry)]",
+        new="same = list(entries)",
+        test=f"{SMALL}::test_a_file_that_changes_before_it_is_seen",
+    ),
+    Mutant(
+        "small files of which nobody knows whether they are there count as not there",
+        old="""
+                    if error.in_doubt:
+                        self._ledger.doubt(_last(unit), unit, self._visible.markers)
+        """,
+        new="""
+                    if False:
+                        self._ledger.doubt(_last(unit), unit, self._visible.markers)
+        """,
+        test=f"{SMALL}::test_what_is_in_doubt_is_told_as_what_it_came_to",
     ),
     Mutant(
         "a stream that ended early counts as whole",

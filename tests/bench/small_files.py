@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A row about many small files over a long line: what counts is how often somebody waits for an answer."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.lab.fleet import Fleet, SiteSpec
+from tests.lab.process import LabError
+from tests.lab.runs import SITE, run_module
+
+from .bench import Bench
+from .results import Result, in_seconds
+
+SIZE = 3000  # bytes of a file
+IN_A_DIRECTORY = 100
+LATENCY = 0.02  # seconds in each direction
+TIMEOUT = 300.0
+
+
+def small_files(bench: Bench) -> Iterator[Result]:
+    """9: small files over a line of 40 ms, by the module without Ansible; beside rsync -a."""
+    counts = (50,) if bench.short else (300, 10_000)
+    for count in counts:
+        idle: dict[str, list[float]] = {"module": [], "rsync": []}
+        found: dict[str, list[float]] = {"module": [], "rsync": []}
+        for _turn in range(1 if bench.short else 3):
+            with tempfile.TemporaryDirectory(dir=bench.work) as directory:
+                _measure(Path(directory), count, idle, found)
+        ours, theirs = statistics.median(found["module"]), statistics.median(found["rsync"])
+        without = statistics.median(idle["module"])
+        figures = {"idle": idle, "with_files": found}
+        what = f"{count} files of {SIZE} bytes over {2000 * LATENCY:.0f} ms"
+        yield Result(
+            "9",
+            f"{what}: what they add to a run of the module, to rsync -a",
+            (ours - without) / theirs,
+            in_seconds(ours - without),
+            in_seconds(theirs),
+            target=None if bench.short else 2.0 if count < 1000 else 3.0,
+            figures=figures,
+        )
+        yield Result(
+            "9",
+            f"{what}: the whole run of the module, to rsync -a",
+            ours / theirs,
+            in_seconds(ours),
+            in_seconds(theirs),
+        )
+
+
+def _measure(directory: Path, count: int, idle: dict[str, list[float]], found: dict[str, list[float]]) -> None:
+    with Fleet(directory / "fleet", [SiteSpec(SITE, latency=LATENCY)]) as fleet:
+        other = directory / "other"
+        other.mkdir()
+        fleet.tree.add_image("prod/a")
+        ways: dict[str, Callable[[], None]] = {"module": lambda: _module(fleet), "rsync": lambda: _rsync(fleet, other)}
+        for run in ways.values():
+            run()
+        for name, run in ways.items():
+            idle[name].append(_seconds(run))
+        for number in range(count):
+            file = fleet.tree.root / "boot" / f"{number // IN_A_DIRECTORY:03}" / f"{number:05}.cfg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(os.urandom(SIZE))
+        for name, run in ways.items():
+            found[name].append(_seconds(run))
+        there = fleet.sites[SITE].assets / "boot"
+        if sum(len(files) for _above, _below, files in os.walk(there)) != count:
+            raise LabError(f"not all of {count} files arrived")
+        shutil.rmtree(other)
+
+
+def _seconds(run: Callable[[], None]) -> float:
+    begin = time.monotonic()
+    run()
+    return time.monotonic() - begin
+
+
+def _module(fleet: Fleet) -> None:
+    module = run_module(fleet)
+    try:
+        status = module.wait(TIMEOUT)
+    finally:
+        module.stop()
+    if status != 0:
+        raise LabError((fleet.directory / "module.log").read_text(encoding="utf-8")[-500:])
+
+
+def _rsync(fleet: Fleet, into: Path) -> None:
+    at = fleet.sites[SITE]
+    ssh = ["ssh", "-Fnone", "-i", str(fleet.key.private), "-o", f"UserKnownHostsFile={fleet.known_hosts}"]
+    ssh += ["-p", str(at.ssh.port)]
+    to = f"{at.server.user}@{at.ssh.address}:{into}/"
+    command = ["rsync", "-a", "--exclude=.*", "-e", shlex.join(ssh), f"{fleet.tree.root}/", to]
+    done = subprocess.run(command, timeout=TIMEOUT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"rsync failed: {done.stderr[-500:]}")
