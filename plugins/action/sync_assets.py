@@ -86,6 +86,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if SURVEYED not in task_vars:  # or it was said before, for all hosts at once
             for line in site.warnings({host: found.ignored}, prefix):
                 display.warning(line)
+        if found.lost:
+            display.warning(f"{host}: it is synced from {found.source}, since {found.lost} cannot be used")
         arguments = {**arguments, **found.options, "variables": prefix}  # the module names them in remedies
         looks = task_vars.get("netboot_sync_sources", {}).get("results", ())
         whole = any(look.get("whole_files") and look["item"]["source"] == found.source for look in looks)

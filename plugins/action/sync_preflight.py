@@ -52,6 +52,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
                 circles[str(error)] = None
                 continue
             trouble = "" if one.newcomer else sites.source_trouble(one.source)
+            if not trouble and one.fallback:
+                trouble = sites.source_trouble(one.fallback.source)
             if trouble:
                 troubles[trouble] = None
             else:
@@ -119,10 +121,21 @@ def _login(newcomer: dict[str, t.Any]) -> str:
 def _by_source(sites: t.Iterable[Site]) -> list[dict[str, t.Any]]:
     sources: dict[str, dict[str, t.Any]] = {}
     for one in sites:
-        found = sources.setdefault(one.source, {"source": one.source, "src": [], "sites": [], "rsync": False})
-        src = one.options.get("src")
-        if src and src not in found["src"]:
-            found["src"].append(src)
-        found["sites"].append(one.name)
+        found = sources.setdefault(one.source, _source(one.source))
+        _add_tree(found, one.options.get("src"))
+        # One with a fallback is not lost with its source.
+        found["with_fallback" if one.fallback else "sites"].append(one.name)
         found["rsync"] = found["rsync"] or one.options.get("transport") == "rsync"
+    for one in sites:
+        if one.fallback:
+            _add_tree(sources.setdefault(one.fallback.source, _source(one.fallback.source)), one.fallback.src)
     return list(sources.values())
+
+
+def _source(name: str) -> dict[str, t.Any]:
+    return {"source": name, "src": [], "sites": [], "with_fallback": [], "rsync": False}
+
+
+def _add_tree(found: dict[str, t.Any], src: str | None) -> None:
+    if src and src not in found["src"]:
+        found["src"].append(src)

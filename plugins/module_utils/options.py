@@ -111,6 +111,17 @@ OPTIONS = (
         """,
     ),
     Option(
+        "fallback_source",
+        "str",
+        module=False,
+        example="netboot",
+        version_added="1.0.0",
+        text="""
+        - The inventory host to push from where the look at O(source) before a run finds that it cannot be used, such
+          as a hub that is down. By default, such a caching server fails, with the reason.
+        """,
+    ),
+    Option(
         "source_address",
         "str",
         module=False,

@@ -52,7 +52,8 @@ sources:
   contains:
     source: {description: Its inventory name., type: str}
     src: {description: The assets trees on it., type: list, elements: str}
-    sites: {description: The caching servers that are synced from it., type: list, elements: str}
+    sites: {description: The caching servers that are synced from it alone., type: list, elements: str}
+    with_fallback: {description: Those that have a fallback source as well., type: list, elements: str}
     rsync: {description: Whether one of them cannot do without rsync., type: bool}
 netboot_servers:
   description: The hosts at which the ways of all caching servers begin, whatever hubs lie between.

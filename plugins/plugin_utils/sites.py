@@ -23,6 +23,13 @@ PREFIX = "netboot_sync_"
 FLEET = "netboot_fleet"
 
 
+class Fallback(t.NamedTuple):
+    """Where a caching server is served from when its source cannot be used; ``src`` is None for the tree by default."""
+
+    source: str
+    src: str | None
+
+
 class Site(t.NamedTuple):
     """A host of the play: what syncs it.
 
@@ -30,6 +37,8 @@ class Site(t.NamedTuple):
     :ivar options: those of sync_assets.
     :ivar ignored: the variables that say how Ansible logs in to it, and do not count; each with what does.
     :ivar newcomer: what variables say of the source where the inventory lacks it, for add_host; else empty.
+    :ivar fallback: the inventory host to send from where the source cannot be used, and the tree there if that is said.
+    :ivar lost: the source that cannot be used, as the preflight found, where the fallback has taken its place.
     """
 
     name: str
@@ -37,6 +46,8 @@ class Site(t.NamedTuple):
     options: dict[str, t.Any]
     ignored: dict[str, str]
     newcomer: dict[str, t.Any]
+    fallback: Fallback | None = None
+    lost: str = ""
 
 
 class UnknownSite(Exception):
@@ -63,6 +74,7 @@ class Sites:
             *site.IGNORED,
             *site.variable_names(prefix).values(),
             *site.source_names(prefix),
+            f"{prefix}fallback_source",
         )
         self._names = tuple(dict.fromkeys(names))
 
@@ -77,10 +89,27 @@ class Sites:
             source = str(newcomer.get("name", ""))
             if source in self._hostvars:
                 newcomer = {}
-        if source in self.fleet:
-            # A hub hands on what is published there, and that is in one tree alone.
-            options["src"] = self._tree_of(source)
-        return Site(host, source, options, site.ignored(values, options.keys()), newcomer)
+        fallback = self._fallback(str(values.get(f"{self.prefix}fallback_source") or ""), source, options.get("src"))
+        lost = ""
+        if fallback is not None and source in self._unusable and fallback.source not in self._unusable:
+            lost, source = source, fallback.source
+        src = self._src(source, options.get("src"))
+        if src is not None:
+            options["src"] = src
+        return Site(host, source, options, site.ignored(values, options.keys()), newcomer, fallback, lost)
+
+    def _src(self, source: str, given: str | None) -> str | None:
+        """Return the tree to send from. A hub hands on what is published there, and that is in one tree alone."""
+        return self._tree_of(source) if source in self.fleet else given
+
+    def _fallback(self, name: str, source: str, given: str | None) -> Fallback | None:
+        return Fallback(name, self._src(name, given)) if name and name != source else None
+
+    @property
+    def _unusable(self) -> set[str]:
+        """The sources that cannot be used, as the look of the preflight found, if there was one."""
+        looks = self._variables.get("netboot_sync_sources", {}).get("results", ())
+        return {str(look["item"]["source"]) for look in looks if "msg" in look}
 
     @property
     def fleet(self) -> frozenset[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,25 @@ def test_circles_are_refused_before_anything_is_sent(tmp_path: Path, sources: di
         assert run.status == 2
         assert " ".join(run.output.split()).split("fatal: ")[1].count(told) == 1, run.output
         assert not any(is_delivered(fleet, image, site) for site in fleet.sites)
+
+
+@pytest.mark.timeout(600)
+def test_a_hub_that_is_down_and_its_leaves(tmp_path: Path) -> None:
+    """One of them has a fallback, the other is told what is the matter."""
+    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("lost"), SiteSpec("hub")]) as fleet:
+        hubs(fleet, {"leaf": "hub", "lost": "hub"})
+        inventory: dict[str, Any] = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
+        hosts = inventory["all"]["children"]["caching_servers"]["hosts"]
+        hosts["leaf"]["netboot_sync_fallback_source"] = "localhost"
+        fleet.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        fleet.sites["hub"].server.stop()
+        run = fleet.run_playbook("sync.yml")
+        assert run.status == 2
+        assert is_delivered(fleet, image, "leaf"), run.output
+        assert not is_delivered(fleet, image, "lost")
+        said = " ".join(run.output.split())
+        assert "leaf: it is synced from localhost, since hub cannot be used" in said
+        assert re.search(r"failed: hub: Ansible cannot reach it .* \(lost\)", said), run.output
+        assert re.search(r"leaf : ok=\d+ +changed=1 .*failed=0", said), run.output
