@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -178,6 +179,30 @@ def test_what_is_in_doubt_is_told_as_what_it_came_to(fleet: Fleet, monkeypatch: 
     assert len(set(published)) == len(published)
     here, there = files_of(fleet)
     assert there == here
+
+
+def test_a_directory_that_cannot_be_written_to_disk_is_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in its place already. The caching server's disk is a real one, so its words are put in its mouth."""
+    add_files(fleet, NAMES[:20])
+    failing = f"{fleet.sites[SITE].server.assets}/boot/00"
+    trouble = OSError(errno.EIO, "Input/output error")
+    many, one = Pipelined.flush, Sftp.flush
+
+    def flush_many(self: Pipelined, paths: Sequence[str]) -> list[OSError | None]:
+        return [trouble if path == failing else answer for path, answer in zip(paths, many(self, paths), strict=True)]
+
+    def flush_one(self: Sftp, path: str) -> None:
+        if path == failing:
+            raise trouble
+        one(self, path)
+
+    monkeypatch.setattr(Pipelined, "flush", flush_many)
+    monkeypatch.setattr(Sftp, "flush", flush_one)
+    run = prepare(fleet)
+    run.run()
+    failed = {path for path, outcome in run.files.items() if outcome.state == "failed"}
+    assert failed == {*NAMES[:20]}
+    assert all("Input/output error" in run.files[path].reason for path in failed)
 
 
 @WITH_LINE

@@ -74,7 +74,11 @@ class Together:
                         self._ledger.take_back(_last(unit))
                 self._give_up(units, accounts, error)
                 raise
-            put = {unit.path for unit in units if self._executor.was_done(_last(unit), error)}
+            # Some may be in their places, and not be on disk: their own turn does it again, or says what is the matter.
+            for unit in units:
+                if not self._executor.was_done(_last(unit), error):
+                    self._ledger.take_back(_last(unit))
+            return set()
         for unit in units:
             if unit.path in put:
                 self._visible.note(_last(unit), unit)
