@@ -146,8 +146,9 @@ class Attempt:
 
     def _together(self, units: list[Unit]) -> list[Unit]:
         """Carry out what can be done together, and return what is left to be done."""
-        wait = self.left_for_later or self._server.throttle.why_not()
-        if len(units) == 1 or wait or not self._executor.takes_many:
+        if len(units) == 1 or not self._executor.takes_many:
+            return units
+        if self.left_for_later or self._server.throttle.why_not():
             return units
         return Together(self._executor, self._ledger, self._visible).carry_out(units, self._size)
 

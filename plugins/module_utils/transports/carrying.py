@@ -10,7 +10,7 @@ import threading
 import typing as t
 
 from ..errors import ConnectionTrouble
-from ..limits.throttle import Throttle
+from ..limits.throttle import Relayed, Throttle
 from ..ssh.base import BaseSession
 from ..ssh.conversation import Conversation
 from ..ssh.pipe import Pipe
@@ -88,16 +88,26 @@ class Carrier:
                     feeding.begin()
                     patience = self._throttle.patience(self._session.address.stall_timeout)
                     answer = follow(conversation, patience)
+                except BaseException:
+                    self._correct(relayed)
+                    raise
                 finally:
                     feeding.end()
                     pipe.close()
                 trouble = relayed.trouble(path) or feeding.trouble
                 if trouble is not None:
+                    self._correct(relayed)
                     raise trouble
         except BaseException:
             self.drop()
             raise
         return answer, conversation
+
+    def _correct(self, relayed: Relayed) -> None:
+        """Count what crossed the line, and not what only filled the pipes to the relay."""
+        relayed.end()
+        if relayed.passed is not None:
+            self.sent = min(self.sent, relayed.passed)
 
     def drop(self) -> None:
         """End the connection: what ssh took is not to go on to the line."""

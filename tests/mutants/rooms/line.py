@@ -61,8 +61,11 @@ MUTANTS = (
     ),
     Mutant(
         "a stream writes under the final name",
-        old="command, mark = receive(piece, self._area.incoming(entry.path))",
-        new='command, mark = receive(piece, self._area.root.rpartition("/")[0] + "/" + entry.path)',
+        old='command = receive(self._area.partial(entry.path) if start else "", self._area.incoming(entry.path))',
+        new="""
+        final = self._area.root.rpartition("/")[0] + "/" + entry.path
+        command = receive(self._area.partial(entry.path) if start else "", final)
+        """,
         test=f"{LINES}::test_another_run_goes_on_where_one_was_cut",
     ),
     Mutant(

@@ -111,11 +111,11 @@ MUTANTS = (
     Mutant(
         "an error is taken for absence",
         old="""
-            found = _translate(self._client.lstat, os.fsencode(path))
+            found = translate(self._client.lstat, os.fsencode(path))
         except FileNotFoundError:
         """,
         new="""
-            found = _translate(self._client.lstat, os.fsencode(path))
+            found = translate(self._client.lstat, os.fsencode(path))
         except Exception:
         """,
         test="tests/integration/test_no_answer.py::test_look_tells_a_directory_without_permission_from_absence",
