@@ -211,7 +211,9 @@ options:
     type: str
   transport:
     description:
-      - How large files travel.
+      - How large files travel. With V(rsync), a difference goes by rsync, and what is like nothing at
+        the caching server as a plain stream over the same connection. With V(sftp), each file goes whole.
+      - V(auto) is V(rsync) where both ends have it, and V(sftp) with a warning where they do not.
     type: str
     choices:
       - auto

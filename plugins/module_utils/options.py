@@ -404,7 +404,11 @@ OPTIONS = (
         "str",
         choices=("auto", "rsync", "sftp"),
         default="auto",
-        text="How large files travel.",
+        text="""
+        - How large files travel. With V(rsync), a difference goes by rsync, and what is like nothing at the caching
+          server as a plain stream over the same connection. With V(sftp), each file goes whole.
+        - V(auto) is V(rsync) where both ends have it, and V(sftp) with a warning where they do not.
+        """,
     ),
     Option(
         "retries",
