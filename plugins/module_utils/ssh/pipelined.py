@@ -93,10 +93,11 @@ class Pipelined:
         """Make each directory, with these permissions where the file system there keeps any."""
         attributes = SFTPAttributes()
         attributes.st_mode = mode
-        # A server takes up requests in their order, so each directory is there when its mode is set.
-        make = [(protocol.CMD_MKDIR, os.fsencode(path), SFTPAttributes()) for path in paths]
-        answers = self._ask([*make, *((protocol.CMD_SETSTAT, os.fsencode(path), attributes) for path in paths)])
-        return [answer if isinstance(answer, OSError) else None for answer in answers[: len(paths)]]
+        answers = self._ask([(protocol.CMD_MKDIR, os.fsencode(path), SFTPAttributes()) for path in paths])
+        # Only what was made here: anything else, such as a symlink that came meanwhile, is not ours to change.
+        made = [path for path, answer in zip(paths, answers) if not isinstance(answer, OSError)]
+        self._ask([(protocol.CMD_SETSTAT, os.fsencode(path), attributes) for path in made])
+        return [answer if isinstance(answer, OSError) else None for answer in answers]
 
     def rename(self, pairs: t.Sequence[tuple[str, str]]) -> list[OSError | None]:
         """Rename each, in one step; what was under the new name is replaced."""
