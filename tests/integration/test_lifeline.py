@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
+from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle import Relayed, Throttle
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import Supervised
@@ -170,12 +172,36 @@ def test_a_relay_that_is_ended_ends_the_transfer(slow: Fleet, number: signal.Sig
 
     with meanwhile(lambda: begun(slow) and relays(slow) != [], end):
         run.run()
+    assert run.failures == []
     assert run.attempts == 2
     assert is_delivered(slow, slow.tree.image(IMAGE))
     line = slow.sites[SITE].line
     assert line is not None
     assert line.bytes_up < 1.1 * SIZE
     assert not carriers(slow)
+
+
+def test_a_relay_whose_end_the_caching_server_takes_for_the_end_of_the_file(
+    slow: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The pipe of a killed process is closed before its ssh is ended: on a busy machine the answer may be faster."""
+    killed_once = tmp_path / "killed-once"
+    # Only a process that waits for the answer before it dies loses that race every time.
+    script = '#!/bin/sh\nmkdir "$0.was-here" 2>/dev/null || exec "$@"\nhead -c 3000000 | "$@"\nkill -KILL $$\n'
+    killed_once.write_text(script, encoding="ascii")
+    killed_once.chmod(0o755)
+    relayed = Throttle.relayed
+
+    def through(self: Throttle, shell: str) -> contextlib.AbstractContextManager[Relayed]:
+        return relayed(self, f"{killed_once} {shell}")
+
+    monkeypatch.setattr(Throttle, "relayed", through)
+    crawl(slow, None)
+    run = sync(slow, retries=1)
+    assert Path(f"{killed_once}.was-here").exists()
+    assert run.failures == []
+    assert run.attempts == 2
+    assert is_delivered(slow, slow.tree.image(IMAGE))
 
 
 def test_controller_that_goes_away_ends_the_module_on_a_netboot_server_elsewhere(slow: Fleet, tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ class Pipe:
             status: int = self._process.wait(2)
         except subprocess.TimeoutExpired:
             return False
-        return status == 255
+        # 255 is ssh's own; a signal ended the process itself, or the ssh below it.
+        return status == 255 or status < 0 or status > 128
 
     def close(self) -> None:
         """See :class:`Channel`."""

@@ -22,7 +22,7 @@ from ..source.tree import SourceTree
 from ..ssh.base import BaseSession
 from ..ssh.conversation import Conversation
 from ..ssh.remote_commands import unpack, unpacked
-from .carrying import Carrier, trouble_there
+from .carrying import Carrier
 
 _MODE = 0o644  # what a web server of another user may read
 
@@ -63,10 +63,7 @@ class Archive:
             def follow(conversation: Conversation, patience: float) -> dict[str, str]:
                 return unpacked(conversation, self._session, path, size, len(entries), patience)
 
-            there, conversation = self._carrier.carry(unpack(directory), file, size, path, follow)
-        if conversation.status != 0:
-            self._carrier.drop()
-            raise trouble_there(conversation, path)
+            there = self._carrier.carry(unpack(directory), file, size, path, follow)
         arrived: dict[str, Packed] = {}
         for number, entry in enumerate(entries):
             digest = digests.get(entry.path)

@@ -63,12 +63,14 @@ class Carrier:
         follow: t.Callable[[Conversation, float], T],
         *,
         start: int = 0,
-    ) -> tuple[T, Conversation]:
+        whole: t.Callable[[T], bool] = lambda _answer: True,
+    ) -> T:
         """Run a command, a script and the mark of its answer, with a file from byte ``start`` to ``size`` as its input.
 
         ``follow`` is called with the conversation, and how many seconds it may make no progress; what it makes of the
-        answer is returned, with the conversation at its end. ``path`` is what it is about, for messages. Raises
-        :class:`SyncError`, :class:`TooShort` and :class:`Unreadable`.
+        answer is returned, where ``whole`` finds that all of it came. ``path`` is what it is about, for messages.
+        Raises :class:`SyncError`, :class:`TooShort` and :class:`Unreadable`, and :class:`OSError` where the caching
+        server did not write.
         """
         self.sent = 0
         self._throttle.require(path)
@@ -88,6 +90,11 @@ class Carrier:
                     feeding.begin()
                     patience = self._throttle.patience(self._session.address.stall_timeout)
                     answer = follow(conversation, patience)
+                    came = conversation.status == 0 and whole(answer)
+                    # A process here that is killed closes its pipe first, and the script over there may take that for
+                    # the end of the file. So it is asked how it ended, before it is ended below.
+                    broke = not came and (conversation.status is None or conversation.lost())
+                    said = "" if came else conversation.errors
                 except BaseException:
                     self._correct(relayed)
                     raise
@@ -95,13 +102,15 @@ class Carrier:
                     feeding.end()
                     pipe.close()
                 trouble = relayed.trouble(path) or feeding.trouble
+                if trouble is None and not came:
+                    trouble = _trouble_there(said, path, broke=broke)
                 if trouble is not None:
                     self._correct(relayed)
                     raise trouble
         except BaseException:
-            self.drop()
+            self._session.drop_bulk()  # what ssh took is not to go on to the line
             raise
-        return answer, conversation
+        return answer
 
     def _correct(self, relayed: Relayed) -> None:
         """Count what crossed the line, and not what only filled the pipes to the relay."""
@@ -109,23 +118,18 @@ class Carrier:
         if relayed.passed is not None:
             self.sent = min(self.sent, relayed.passed)
 
-    def drop(self) -> None:
-        """End the connection: what ssh took is not to go on to the line."""
-        self._session.drop_bulk()
-
     def _at(self, position: int, sent: int) -> None:
         self.sent = sent
         self._tell(position, sent)
 
 
-def trouble_there(conversation: Conversation, path: str) -> Exception:
+def _trouble_there(said: str, path: str, *, broke: bool) -> Exception:
     """Return why a script that wrote something failed: an :class:`OSError` where the caching server did not write."""
-    said = conversation.errors
     if "quota" in said.lower():
         return DiskFull("the quota is used up", path=path)
     if "No space left on device" in said:
         return DiskFull("the disk of the caching server is full", path=path)
-    if conversation.status is None or "Stale file handle" in said:
+    if broke or "Stale file handle" in said:
         return ConnectionTrouble(
             f"the transfer broke ({said or 'the connection went away'})",
             path=path,

@@ -23,7 +23,7 @@ from ..source.tree import SourceTree, changed
 from ..ssh.base import BaseSession
 from ..ssh.conversation import Conversation
 from ..ssh.remote_commands import Abilities, hash_files, receive, received
-from .carrying import Carrier, TooShort, Unreadable, trouble_there
+from .carrying import Carrier, TooShort, Unreadable
 from .work_area import WorkArea
 
 SHORTEST_PIECE = 1024 * 1024  # bytes; to send less than that once more costs less than to compare it
@@ -83,13 +83,12 @@ class Stream:
 
         try:
             with self._source.opened(entry) as file:
-                arrived, conversation = self._carrier.carry(command, file, entry.size, entry.path, follow, start=start)
+                self._carrier.carry(
+                    command, file, entry.size, entry.path, follow, start=start, whole=lambda came: came == entry.size
+                )
         except Unreadable as error:
             raise SourceUnreadable("read", error.trouble, self._source.absolute(entry.path)) from error
         except TooShort:
             raise changed("changed", entry) from None
         self._source.confirm(entry)
-        if conversation.status != 0 or arrived != entry.size:
-            self._carrier.drop()
-            raise trouble_there(conversation, entry.path)
         return self.sent

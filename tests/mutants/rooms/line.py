@@ -107,9 +107,16 @@ MUTANTS = (
     ),
     Mutant(
         "a stream that ended early counts as whole",
-        old="if conversation.status != 0 or arrived != entry.size:",
-        new="if False:",
+        old="came = conversation.status == 0 and whole(answer)",
+        new="came = True",
         test="tests/integration/test_disk_full.py::test_others_fill_the_disk_meanwhile",
+    ),
+    Mutant(
+        "a transfer of which a process was killed here is taken for one that could not be written there",
+        old="return status == 255 or status < 0 or status > 128",
+        new="return status == 255",
+        test="tests/integration/test_lifeline.py"
+        "::test_a_relay_whose_end_the_caching_server_takes_for_the_end_of_the_file",
     ),
     Mutant(
         "the basis is updated in place",
