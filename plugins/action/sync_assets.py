@@ -19,6 +19,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.netboot.syncer.plugins.module_utils import options
 from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, site, starter
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
@@ -29,6 +30,25 @@ display = Display()
 
 SURVEYED = "netboot_sync_preflight"  # what the tasks of the preflight found
 INTERVAL = 10  # seconds, as the module's documentation says
+
+
+def _way(source: str, arguments: t.Mapping[str, t.Any]) -> str:
+    """Return in words how a source reaches a caching server."""
+    user = f"{arguments['user']}@" if arguments.get("user") else ""
+    port = f" port {arguments['port']}" if arguments.get("port") else ""
+    trees = [arguments.get(name) or options.default(name) for name in ("src", "dest")]
+    return f"from {trees[0]} on {source} to {trees[1]} at {user}{arguments.get('host')}{port}"
+
+
+def _offers(found: t.Mapping[str, t.Any]) -> str:
+    """Return in words what a caching server offers, and what was made of it."""
+    there = found["server"]
+    parts = [f"rsync {there['rsync']}" if there["rsync"] else "no rsync"]
+    parts += [
+        words if there[name] else f"no {words}"
+        for name, words in (("shell", "shell"), ("hashes", "sha256sum"), ("locks", "flock"), ("archives", "tar"))
+    ]
+    return f"it offers {', '.join(parts)}; large files went by {found['transport']}"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
@@ -47,6 +67,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         except UnknownSite as error:
             return {**result, "failed": True, "msg": str(error)}
         source = str(self._task.delegate_to or task_vars.get("inventory_hostname", ""))
+        host = str(task_vars.get("inventory_hostname", ""))
+        display.vv(f"{host}: {_way(source, arguments)}", host=host)
         arguments.setdefault("started_by", starter.started_by(task_vars, source))
         lines = None if in_background else self._progress_lines(arguments, task_vars)
         with lines or contextlib.nullcontext():
@@ -57,7 +79,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                     raise
                 # "Unreachable" would be said of the caching server, to which Ansible never connects.
                 found = {"failed": True, "msg": f"{arguments.get('name')}: {self._unreachable(error)}"}
-        host = str(task_vars.get("inventory_hostname", ""))
+        for line in found.get("retried") or ():
+            display.vv(f"{host}: tried again: {line}", host=host)
+        if found.get("server"):
+            display.vvv(f"{host}: {_offers(found)}", host=host)
         result.update(ended.told_in_words(found, host=host, machine=str(self._task.delegate_to or host)))
         if not in_background:
             self._remove_tmp_path(self._connection._shell.tmpdir)

@@ -35,7 +35,9 @@ def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any
         "actions": [in_text(one) for one in run.actions],
         "failures": [printable(line) for line in run.failures],
         "left_for_later": run.left_for_later,
+        "retried": [printable(line) for line in run.retried],
         "transport": run.transport,
+        "server": run.offers,
         "stats": {
             "check_mode": check_mode,
             "sent_bytes": run.sent_bytes,

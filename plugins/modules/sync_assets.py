@@ -147,10 +147,28 @@ left_for_later:
   returned: when the options make sense
   type: str
   sample: until 18:00 the limit of this site is 0
+retried:
+  description: Why each try ended that was followed by another, a line each; shown with C(-vv).
+  returned: when the options make sense
+  type: list
+  elements: str
+  sample: ["prod/x.squashfs: the transfer broke (the connection went away). What arrived is kept; the next run goes on."]
 transport:
   description: How large files travelled; empty where the run ended before that was known.
   returned: when the options make sense
   type: str
+  sample: rsync
+server:
+  description: What the caching server offers beside SFTP; empty where the run ended before that was known.
+  returned: when the options make sense
+  type: dict
+  contains:
+    shell: {description: Whether our commands run there., type: bool}
+    rsync: {description: The version of its rsync; empty where there is none., type: str}
+    hashes: {description: Whether it can hash what it holds., type: bool}
+    locks: {description: "Whether its kernel keeps the lock; else a lease does.", type: bool}
+    archives: {description: Whether many small files go as one archive., type: bool}
+    utc_offset: {description: "How far its local time is ahead of UTC, in seconds; null where it does not tell.", type: int}
 """
 
 import threading

@@ -95,11 +95,9 @@ def ssh_trouble(name: str) -> str:
 
 def why_whole() -> str:
     """Return why this host cannot send differences, with the remedy, or an empty string."""
-    from ansible_collections.netboot.syncer.plugins.module_utils.ssh.remote_commands import Abilities
-    from ansible_collections.netboot.syncer.plugins.module_utils.transports import rsync as rsync_transport
+    from ansible_collections.netboot.syncer.plugins.module_utils.ssh import rsync_version
 
-    at_a_site = Abilities(rsync=rsync_transport.OLDEST)  # here, only what this host lacks is of interest
-    return rsync_transport.why_not(at_a_site, rsync_transport.local_version())
+    return rsync_version.trouble(rsync_version.local(), "the netboot server")
 
 
 def main() -> None:

@@ -154,6 +154,7 @@ def test_nothing_works_on_without_the_main_process(
     assert_nothing_is_published_and_the_lock_is_free(two)
 
 
+@pytest.mark.parametrize("start", ["here", "by-ssh-as-another"], indirect=True)
 def test_a_killed_module_is_told_as_that(two: Fleet, start: Callable[..., Run]) -> None:
     run = start()
     wait_for_bytes(two)

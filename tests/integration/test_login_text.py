@@ -24,7 +24,8 @@ TALKATIVE = [
     pytest.param(forced('eval "$SSH_ORIGINAL_COMMAND"; echo "Have a nice day"'), id="after"),
     pytest.param(forced('printf Welcome; eval "$SSH_ORIGINAL_COMMAND"'), id="no-newline"),
     pytest.param(
-        forced('(while sleep 0.01; do echo tick; done) & eval "$SSH_ORIGINAL_COMMAND"; kill $!'), id="meanwhile"
+        forced('(while sleep 0.01; do echo tick; done) & sleep 0.1; eval "$SSH_ORIGINAL_COMMAND"; kill $!'),
+        id="meanwhile",  # and before, or nothing would tell it beforehand
     ),
     pytest.param(forced('seq 20000; eval "$SSH_ORIGINAL_COMMAND"'), id="long"),
 ]

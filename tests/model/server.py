@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import (
     DIRECTORY,
@@ -104,6 +105,10 @@ class SteppedServer:
     def transport(self) -> str:
         """What it would be with a real one."""
         return "rsync"
+
+    @property
+    def offers(self) -> dict[str, Any]:
+        return {}
 
     @property
     def hashes(self) -> bool:

@@ -30,6 +30,10 @@ class CachingServer(t.Protocol):
         """How large files travel: ``rsync`` or ``sftp``."""
 
     @property
+    def offers(self) -> dict[str, t.Any]:
+        """What the caching server offers beside SFTP, as the module's documentation says."""
+
+    @property
     def hashes(self) -> bool:
         """Tell whether the caching server can hash what it holds."""
 

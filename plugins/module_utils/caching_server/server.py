@@ -27,7 +27,7 @@ from ..options import called
 from ..planning.basis import SMALLEST
 from ..progress import Progress
 from ..source.tree import SourceTree
-from ..ssh import itself, remote_commands
+from ..ssh import itself, remote_commands, rsync_version
 from ..ssh.base import BaseSession
 from ..ssh.pipelined import Pipelined
 from ..ssh.settings import has_aes
@@ -121,7 +121,7 @@ class SshCachingServer:
         self._wanted_transport = wanted
         if wanted == "sftp":
             return None
-        trouble = rsync_transport.why_not(self.abilities, rsync_transport.local_version())
+        trouble = rsync_transport.why_not(self.abilities, rsync_version.local())
         if trouble and wanted == "rsync":
             raise SyncError(trouble)
         if trouble:
@@ -156,6 +156,11 @@ class SshCachingServer:
     def transport(self) -> str:
         """How large files travel: ``rsync`` or ``sftp``."""
         return self._sending.large.name
+
+    @property
+    def offers(self) -> dict[str, t.Any]:
+        """What the caching server offers beside SFTP, as the module's documentation says."""
+        return self.abilities.described()
 
     def _full(self, path: str) -> str:
         return f"{self.dest}/{path}"

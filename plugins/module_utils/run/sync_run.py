@@ -50,7 +50,9 @@ class SyncRun:
         self._attempt: Attempt | None = None  # the last one that had a session
         self._connect = connect or over_ssh(address, options, self.source, self._progress)
         self.failures: list[str] = []  # in the last attempt, a line each
+        self.retried: list[str] = []  # why each try ended that was followed by another
         self.transport = ""
+        self.offers: dict[str, t.Any] = {}
         self.attempts = 0
 
     # The results
@@ -109,6 +111,7 @@ class SyncRun:
             except SyncError as error:
                 if not error.retry or self.attempts > self.options.retries:
                     raise
+                self.retried.append(error.line())
                 self._progress.enter(phases.RETRYING)
                 time.sleep(self.options.retry_delay * min(2 ** (self.attempts - 1), MOST_DELAY))
 
@@ -135,5 +138,5 @@ class SyncRun:
             try:
                 self._attempt.run()
             finally:
-                self.transport = server.transport
+                self.transport, self.offers = server.transport, server.offers
                 self._ledger.warn(server.warnings)

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from ..errors import ConnectionTrouble, SyncError
-from . import itself
+from . import itself, rsync_version
 from .base import BaseSession
 from .conversation import Conversation, frame
 
@@ -189,7 +189,6 @@ _UNPACKED = re.compile(r"hash ([0-9a-f]{64}) [ *]([0-9]{1,6})\Z")
 _CAME = re.compile(r"came to ([0-9]{1,18})\Z")
 _HASH_LINE = re.compile(r"[0-9a-f]{64}(?: |\Z)")
 _ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
-_RSYNC_VERSION = re.compile(r"rsync\s+version\s+v?([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
 
 
 class Abilities(t.NamedTuple):
@@ -219,15 +218,20 @@ class Abilities(t.NamedTuple):
     complains: str = ""
     place: itself.Place | None = None
 
+    def described(self) -> dict[str, t.Any]:
+        """Return them for whoever wants to know, as the module's documentation says."""
+        return {
+            "shell": self.has_shell,
+            "rsync": ".".join(str(part) for part in self.rsync),
+            "hashes": self.hashes,
+            "locks": self.locks,
+            "archives": self.unpacks,
+            "utc_offset": self.utc_offset,
+        }
+
     def without_files(self) -> Abilities:
         """Return what is left where the shell sees other files than SFTP: its clock."""
         return Abilities(utc_offset=self.utc_offset)
-
-
-def parse_rsync_version(text: str) -> tuple[int, ...]:
-    """Return the version that ``rsync --version`` printed, or an empty tuple."""
-    found = _RSYNC_VERSION.search(text)
-    return tuple(int(part or 0) for part in found.groups()) if found else ()
 
 
 def parse_utc_offset(text: str) -> int | None:
@@ -252,7 +256,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
     text = "\n".join(lines)
     has = {line[4:] for line in lines if line.startswith("has ")}
     return Abilities(
-        rsync=parse_rsync_version(text) if "rsync" in has else (),
+        rsync=rsync_version.parse(text) if "rsync" in has else (),
         hashes={"sha256sum", "xargs"} <= has,
         locks={"flock", "timeout", "dd"} <= has,
         joins="cat" in has,

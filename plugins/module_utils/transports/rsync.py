@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 import typing as t
@@ -28,9 +27,9 @@ from ..limits.throttle import Relayed, Throttle
 from ..options import called
 from ..progress import Progress
 from ..source.tree import SourceTree
+from ..ssh import rsync_version
 from ..ssh.base import BaseSession
-from ..ssh.bounds import run_bounded
-from ..ssh.remote_commands import Abilities, join_files, parse_rsync_version
+from ..ssh.remote_commands import Abilities, join_files
 from ..ssh.sftp import Sftp
 from .protocol import DiskFull, Sent
 from .stream import Stream
@@ -38,7 +37,6 @@ from .work_area import BASIS, WorkArea
 
 MAX_OUTPUT = 32 * 1024 * 1024  # bytes; a transfer of a day tells its progress in 10 MB
 _KEPT = 65536  # bytes
-OLDEST = (3, 1, 0)  # --info and --no-human-readable
 # Bytes. rsync's own choice grows with the file (17 KiB for 300 MB), and costs a weekly delta some 5 % more: 4 to 16 KiB
 # is the flat optimum of what differs, which comes down, and the checksums of all blocks, which go up.
 BLOCK_SIZE = 8192
@@ -53,36 +51,21 @@ _READ_FAILED = re.compile(r"read errors mapping .*: ([^:\n]+) \([0-9]+\)")
 _LINE_BROKE = {10, 12, 20, 30, 35, 255}
 
 
-def local_version() -> tuple[int, ...]:
-    """Return the version of rsync on this host, or an empty tuple."""
-    program = shutil.which("rsync")
-    if program is None:
-        return ()
-    _status, output, _errors = run_bounded([program, "--version"])
-    return parse_rsync_version(output.decode("utf-8", "replace"))
-
-
 def why_not(there: Abilities, here: tuple[int, ...]) -> str:
     """Return why rsync cannot be used between this host and a caching server, with the remedy, or an empty string."""
-    oldest = ".".join(str(part) for part in OLDEST[:2])
     if not there.has_shell and there.complains:
         return (
             f"no rsync on the caching server. There is no shell for that user: {there.complains.rstrip('.')}."
             f" Give it one, or set {called('transport')} to sftp."
         )
-    for version, where in ((here, "the netboot server"), (there.rsync, "the caching server")):
-        if not version:
-            return f"no rsync on {where}. Install it there, or set {called('transport')} to sftp."
-        if version < OLDEST:
-            found = ".".join(str(part) for part in version)
-            remedy = f"Install {oldest} or newer, or set {called('transport')} to sftp."
-            return f"rsync {found} on {where} is too old. {remedy}"
-    if there.prints:
+    trouble = rsync_version.trouble(here, "the netboot server")
+    trouble = trouble or rsync_version.trouble(there.rsync, "the caching server")
+    if not trouble and there.prints:
         return (
             f"the login of that user prints text ({there.prints[:80]}), which rsync cannot take."
             f" Let its .bashrc print nothing where there is no terminal, or set {called('transport')} to sftp."
         )
-    return ""
+    return trouble
 
 
 def block_size(size: int) -> int:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh import rsync_version
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.itself import Place
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.remote_commands import (
     Abilities,
     parse_abilities,
     parse_hashes,
-    parse_rsync_version,
 )
 from ansible_collections.netboot.syncer.plugins.module_utils.transports.rsync import transferred
 from hypothesis import given
@@ -38,7 +38,7 @@ DIGEST = hashlib.sha256(b"").hexdigest()
     ],
 )
 def test_rsync_version(text: str, version: tuple[int, ...]) -> None:
-    assert parse_rsync_version(text) == version
+    assert rsync_version.parse(text) == version
 
 
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="needs rsync")
@@ -48,7 +48,7 @@ def test_what_the_real_rsync_prints(tmp_path: Path) -> None:
     stats = subprocess.run(command, check=True, capture_output=True, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
     assert 5000 < transferred(stats.stdout) < 6000
     version = subprocess.run(["rsync", "--version"], check=True, capture_output=True, text=True)
-    assert parse_rsync_version(version.stdout) > (3, 0, 0)
+    assert rsync_version.parse(version.stdout) > (3, 0, 0)
 
 
 @pytest.mark.parametrize(
