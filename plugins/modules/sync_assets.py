@@ -152,7 +152,7 @@ retried:
   returned: when the options make sense
   type: list
   elements: str
-  sample: ["prod/x.squashfs: the transfer broke (the connection went away). What arrived is kept; the next run goes on."]
+  sample: [the connection broke. What arrived is kept; the next run goes on from there.]
 transport:
   description: How large files travelled; empty where the run ended before that was known.
   returned: when the options make sense
@@ -168,7 +168,7 @@ server:
     hashes: {description: Whether it can hash what it holds., type: bool}
     locks: {description: "Whether its kernel keeps the lock; else a lease does.", type: bool}
     archives: {description: Whether many small files go as one archive., type: bool}
-    utc_offset: {description: "How far its local time is ahead of UTC, in seconds; null where it does not tell.", type: int}
+    utc_offset: {description: Seconds that its local time is ahead of UTC; null where it does not tell., type: int}
 """
 
 import threading
