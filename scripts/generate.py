@@ -16,6 +16,7 @@ import yaml
 from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS, BY_NAME, OPTIONS, Option
 
 from scripts import rooms
+from scripts.entry_points import ENTRY_POINTS
 
 ROLE = Path("roles/netboot_sync")
 ARCHITECTURE = Path("ARCHITECTURE.md")
@@ -25,16 +26,7 @@ MADE = "# Made by ./dev generate out of plugins/module_utils/options.py."
 WIDTH = 120
 # What a module needs to know of the assets tree on the host that it runs on.
 TREE = ("src", "marker_names", "pointers")
-ENTRY_POINT = {
-    "short_description": "Bring one caching server in line with the netboot server",
-    "version_added": "1.0.0",
-    "description": [
-        "Runs M(netboot.syncer.sync_assets) on the netboot server, for the caching server that the play is about.",
-        "Its result is left in the variable C(netboot_sync_result).",
-        "A caching server that fails does so with one line that names the host, the path and the remedy.",
-    ],
-    "author": ["Netboot Syncer contributors (@netboot-syncer)"],
-}
+AUTHOR = "Netboot Syncer contributors (@netboot-syncer)"
 MARKUP = re.compile(r"\b[CVOMI]\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 
 
@@ -44,6 +36,10 @@ class Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         """Never indentless."""
         super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        """Say again what is there twice: people read it."""
+        return True
 
 
 def variables() -> list[Option]:
@@ -79,7 +75,16 @@ def spec_of(option: Option) -> dict[str, Any]:
 
 def argument_specs() -> str:
     """The role's meta/argument_specs.yml."""
-    specs = {"main": {**ENTRY_POINT, "options": {option.variable_name: spec_of(option) for option in variables()}}}
+    specs = {}
+    for name, point in ENTRY_POINTS.items():
+        shared = [option for option in variables() if point.shared is None or option.name in point.shared]
+        specs[name] = {
+            "short_description": point.short_description,
+            "version_added": "1.0.0",
+            "description": point.description,
+            "author": [AUTHOR],
+            "options": {**point.own, **{option.variable_name: spec_of(option) for option in shared}},
+        }
     text = yaml.dump({"argument_specs": specs}, Dumper=Dumper, sort_keys=False, width=WIDTH - 10, allow_unicode=True)
     return f"---\n{MADE}\n{text}"
 

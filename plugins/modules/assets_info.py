@@ -74,14 +74,27 @@ images:
     since: {description: "Since when it is ready, or published.", type: str}
     age: {description: The same in seconds., type: int}
     sha256: {description: "With O(hash), the hash of the squashfs.", type: str}
+  sample:
+    - path: prod/21-04-09-gnome-master-f1d734e.squashfs
+      state: published
+      reason: ''
+      size: 4096
+      marker: prod/21-04-09-gnome-master-f1d734e-kernel.json
+      kernels:
+        - 5.8.0-43-generic
+      since: '2026-11-28T16:57:27Z'
+      age: 7
+      sha256: 8c1474727e3e98b4fe15e7d6cf78e44cf4129f88ed27e615abdb25ba3ce85a7a
 disk_free:
   description: The bytes that can still be filled; null where that is not told.
   returned: success
   type: int
+  sample: 59345772544
 host:
   description: What was looked at.
   returned: success
   type: str
+  sample: berlin
 """
 
 import os

@@ -208,29 +208,42 @@ files:
   returned: success
   type: list
   elements: dict
-  sample: [{"path": "boot.ipxe", "state": "written"}, {"path": "menu.ipxe", "state": "unchanged"}]
+  sample:
+    - path: boot.ipxe
+      state: written
+    - path: menu.ipxe
+      state: written
 images:
   description: What is offered, the newest of each flavour first, with the sites that it is offered to.
   returned: success
   type: list
   elements: dict
-  sample: [{"path": "prod/21-04-09-gnome-master-f1d734e.squashfs", "version": "5.8.0-43-generic", "sites": ["berlin"]}]
+  sample:
+    - path: prod/21-04-10-gnome-master-9c41d0b.squashfs
+      version: 5.8.0-43-generic
+      sites:
+        - berlin
 not_offered:
   description: What is chosen for some client and yet not offered, with the reason.
   returned: success
   type: list
   elements: dict
-  sample: [{"path": "prod/half.squashfs", "reason": "the squashfs is cut short"}]
+  sample:
+    - path: prod/half.squashfs
+      reason: 'the squashfs is cut short: 128 of 257 bytes are there'
 lines:
   description: The summary, and a line for each image that is not offered.
   returned: success
   type: list
   elements: str
+  sample:
+    - 2 images for 1 site; boot.ipxe written, menu.ipxe written
+    - 'not offered: prod/half.squashfs: the squashfs is cut short: 128 of 257 bytes are there'
 summary:
   description: The result in one line.
   returned: success
   type: str
-  sample: 3 images for 2 sites; boot.ipxe and menu.ipxe written
+  sample: 2 images for 1 site; boot.ipxe written, menu.ipxe written
 """
 
 import typing as t

@@ -79,25 +79,47 @@ images:
       type: str
     reason: {description: The reason for the state., type: str}
     size: {description: The size of the squashfs in bytes., type: int}
+  sample:
+    - path: prod/21-04-09-gnome-master-f1d734e.squashfs
+      state: removed
+      reason: it is number 2 of its flavour, and keep_last is 1
+      size: 4096
+    - path: prod/21-04-10-gnome-master-9c41d0b.squashfs
+      state: kept
+      reason: the newest is always kept
+      size: 4096
+    - path: prod/half.squashfs
+      state: untouched
+      reason: 'the squashfs is cut short: 128 of 257 bytes are there'
+      size: 128
 kernels:
   description: The same for each kernel that an image needed which is removed.
   returned: success
   type: list
   elements: dict
+  sample:
+    - path: kernels/5.8.0-43-generic
+      state: kept
+      reason: another marker or a pointer names it
+      size: 65536
 paths:
   description: All that goes, or went from clients in an earlier run, relative to the tree.
   returned: success
   type: list
   elements: str
+  sample:
+    - prod/21-04-09-gnome-master-f1d734e-kernel.json
+    - prod/21-04-09-gnome-master-f1d734e.squashfs
 freed_bytes:
   description: What is removed takes this much.
   returned: success
   type: int
+  sample: 4096
 summary:
   description: The result in one line.
   returned: success
   type: str
-  sample: "12 images kept, 2 set aside, 1 removed, 742391808 bytes freed"
+  sample: 'images: 1 kept, 1 removed; 4096 bytes freed'
 """
 
 import time
@@ -148,11 +170,9 @@ def _summary(plan: retention.Pruning, freed: int, check_mode: bool) -> str:
     for one in plan.images.values():
         count[one.state] = count.get(one.state, 0) + 1
     to = "to be " if check_mode else ""
-    parts = [f"{count.get(retention.KEPT, 0)} images kept"]
+    parts = [f"{count.get(retention.KEPT, 0)} kept"]
     parts += [f"{count[s]} {to}{w}" for s, w in _WORDS.items() if count.get(s)]
-    if freed:
-        parts.append(f"{freed} bytes {to}freed")
-    return ", ".join(parts)
+    return f"images: {', '.join(parts)}" + (f"; {freed} bytes {to}freed" if freed else "")
 
 
 _WORDS = {retention.SET_ASIDE: "set aside", retention.REMOVED: "removed"}

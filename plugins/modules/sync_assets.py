@@ -75,6 +75,31 @@ images:
     basis: {description: The file that a difference was made to., type: str}
     verified: {description: Whether its content was compared on the caching server., type: bool}
     seconds: {description: Time spent on it., type: float}
+  sample:
+    - path: prod/21-04-09-gnome-master-f1d734e.squashfs
+      state: published
+      reason: ''
+      size: 4096
+      sent_bytes: 4128
+      basis: null
+      verified: true
+      seconds: 0.052
+    - path: prod/21-04-10-gnome-master-9c41d0b.squashfs
+      state: published
+      reason: ''
+      size: 4096
+      sent_bytes: 4128
+      basis: null
+      verified: true
+      seconds: 0.076
+    - path: prod/half.squashfs
+      state: held_back
+      reason: 'the squashfs is cut short: 128 of 257 bytes are there'
+      size: 128
+      sent_bytes: 0
+      basis: null
+      verified: false
+      seconds: 0.0
 files:
   description: The same for all other files. Those that the run did not come to are left out.
   returned: when the options make sense
@@ -93,6 +118,15 @@ files:
     basis: {description: The file that a difference was made to., type: str}
     verified: {description: Whether its content was compared on the caching server., type: bool}
     seconds: {description: Time spent on it., type: float}
+  sample:
+    - path: kernels/5.8.0-43-generic/initrd
+      state: published
+      reason: ''
+      size: 49152
+      sent_bytes: 49152
+      basis: null
+      verified: true
+      seconds: 0.242
 actions:
   description:
     - What was, or would be, done, in order.
@@ -112,6 +146,33 @@ actions:
     basis: {description: "With V(send), the file that a difference is made to.", type: str}
     reason: {description: "With V(withdraw), why.", type: str}
     target: {description: "With V(link), where the symlink leads.", type: str}
+  sample:
+    - action: send
+      path: kernels/5.8.0-43-generic/initrd
+      bytes: 49152
+      basis: null
+    - action: check
+      path: kernels/5.8.0-43-generic/initrd
+    - action: flush
+      path: kernels/5.8.0-43-generic/initrd
+    - action: send
+      path: kernels/5.8.0-43-generic/vmlinuz
+      bytes: 16384
+      basis: null
+    - action: check
+      path: kernels/5.8.0-43-generic/vmlinuz
+    - action: flush
+      path: kernels/5.8.0-43-generic/vmlinuz
+    - action: publish
+      path: kernels/5.8.0-43-generic/initrd
+    - action: publish
+      path: kernels/5.8.0-43-generic/vmlinuz
+    - action: send
+      path: prod/21-04-10-gnome-master-9c41d0b.squashfs
+      bytes: 4096
+      basis: null
+    - action: check
+      path: prod/21-04-10-gnome-master-9c41d0b.squashfs
 stats:
   description: Totals.
   returned: when the options make sense
@@ -124,11 +185,21 @@ stats:
     seconds: {description: Seconds it took., type: float}
     attempts: {description: How often it was tried., type: int}
     images: {description: How many images came to each state., type: dict}
+  sample:
+    check_mode: false
+    sent_bytes: 73824
+    size: 73824
+    saved_bytes: 0
+    seconds: 1.058
+    attempts: 1
+    images:
+      held_back: 1
+      published: 2
 summary:
   description: The result in one line.
   returned: when the options make sense
   type: str
-  sample: "images: 2 published, 1 held back; 4.2 MB sent for 118.4 MB in 3.1 s"
+  sample: 'images: 2 published, 1 held back; 73.8 kB sent for 73.8 kB in 1.1 s'
 failures:
   description: One line for each thing that failed, and for what ended the run where it ended early.
   returned: when the options make sense
@@ -146,13 +217,11 @@ left_for_later:
   description: Why something was left for a later run, where O(bandwidth_limit) was V(0) at that time; else empty.
   returned: when the options make sense
   type: str
-  sample: until 18:00 the limit of this site is 0
 retried:
   description: Why each try ended that was followed by another, a line each; shown with C(-vv).
   returned: when the options make sense
   type: list
   elements: str
-  sample: [the connection broke. What arrived is kept; the next run goes on from there.]
 transport:
   description: How large files travelled; empty where the run ended before that was known.
   returned: when the options make sense
@@ -169,6 +238,13 @@ server:
     locks: {description: "Whether its kernel keeps the lock; else a lease does.", type: bool}
     archives: {description: Whether many small files go as one archive., type: bool}
     utc_offset: {description: Seconds that its local time is ahead of UTC; null where it does not tell., type: int}
+  sample:
+    shell: true
+    rsync: 3.2.7
+    hashes: true
+    locks: true
+    archives: true
+    utc_offset: 0
 """
 
 import threading

@@ -55,6 +55,14 @@ sources:
     sites: {description: The caching servers that are synced from it alone., type: list, elements: str}
     with_fallback: {description: Those that have a fallback source as well., type: list, elements: str}
     rsync: {description: Whether one of them cannot do without rsync., type: bool}
+  sample:
+    - source: localhost
+      src:
+        - /srv/netboot/assets
+      sites:
+        - berlin
+      with_fallback: []
+      rsync: false
 netboot_servers:
   description: The hosts at which the ways of all caching servers begin, whatever hubs lie between.
   returned: success
@@ -63,6 +71,9 @@ netboot_servers:
   contains:
     source: {description: Its inventory name., type: str}
     src: {description: The assets tree on it., type: str}
+  sample:
+    - source: localhost
+      src: /srv/netboot/assets
 newcomers:
   description:
     - The netboot server that variables name and the inventory lacks, for M(ansible.builtin.add_host); one at the most.

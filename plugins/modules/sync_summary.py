@@ -46,10 +46,29 @@ sites:
       V(failed).
   returned: success
   type: dict
+  sample:
+    berlin: changed
 totals:
   description: How many came out as what, the bytes that were sent, and how many images came to which state.
   returned: success
   type: dict
+  sample:
+    sites: 1
+    changed: 1
+    would_change: 0
+    in_line: 0
+    left_over: 0
+    left_for_later: 0
+    failed: 0
+    sent_bytes: 73824
+    images:
+      published: 2
+      repaired: 0
+      withdrawn: 0
+      left_over: 0
+      failed: 0
+      held_back: 1
+      unchanged: 0
 failed_sites:
   description: The names of those that failed.
   returned: success

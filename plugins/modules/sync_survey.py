@@ -91,6 +91,8 @@ in_line:
   returned: success
   type: list
   elements: str
+  sample:
+    - berlin
 sites:
   description:
     - By name, for each of them what M(netboot.syncer.sync_assets) would return, without the images and files that are
@@ -101,7 +103,7 @@ summary:
   description: The result in one line.
   returned: success
   type: str
-  sample: "48 of 50 caching servers are in line"
+  sample: 1 of 1 caching servers are in line
 """
 
 import collections

@@ -79,11 +79,15 @@ images:
     path: {description: The squashfs., type: str}
     state: {description: "V(withdrawn), V(put_back), or V(unmarked) where there is no marker to set aside.", type: str}
     reason: {description: The reason for the state., type: str}
+  sample:
+    - path: prod/21-04-10-gnome-master-9c41d0b.squashfs
+      state: withdrawn
+      reason: ''
 summary:
   description: The result in one line.
   returned: success
   type: str
-  sample: "withdrawn: prod/21-04-10-gnome-master-9c41d0b.squashfs"
+  sample: 'withdrawn: prod/21-04-10-gnome-master-9c41d0b.squashfs'
 """
 
 import typing as t

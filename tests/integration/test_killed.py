@@ -142,7 +142,17 @@ def cancel(run: Run) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("kill", [kill_main, cancel])
+@pytest.mark.parametrize(
+    ("start", "kill"),
+    [
+        pytest.param("here", kill_main, id="here-kill_main"),
+        pytest.param("here", cancel, id="here-cancel"),
+        pytest.param("by-ssh", cancel, id="by-ssh-cancel"),
+        pytest.param("by-ssh-with-master", kill_main, id="by-ssh-with-master-kill_main"),
+        pytest.param("by-ssh-as-another", cancel, id="by-ssh-as-another-cancel"),
+    ],
+    indirect=["start"],
+)
 def test_nothing_works_on_without_the_main_process(
     two: Fleet, start: Callable[..., Run], kill: Callable[[Run], None]
 ) -> None:

@@ -38,7 +38,7 @@ def test_in_two_runs_on_the_netboot_server_and_at_the_sites(tmp_path: Path) -> N
         run = fleet.run_playbook("prune.yml", *KEEP_TWO, "--check", "--diff")
         assert run.status == 0, run.output
         assert f"{BUILDS[0]}-kernel.json -> " in run.output
-        assert "2 images kept, 2 to be set aside" in run.output
+        assert "images: 2 kept, 2 to be set aside" in run.output
         assert listing(tree) == before
 
         run = fleet.run_playbook("prune.yml", *KEEP_TWO)

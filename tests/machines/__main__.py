@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
     """Make what the machines are installed from, go where nobody else is, tell the story. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="./dev machines", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one site less and fewer steps, in some minutes")
+    parser.add_argument(
+        "--package", action="store_true", help="with the collection's package alone, and an inventory of ten lines"
+    )
     parser.add_argument("--report", type=Path, help="write what happened to this file, as a page of the documentation")
     parser.add_argument("--base", type=Path, default=BASE, help="where the bare system and its packages are kept")
     given = parser.parse_args(arguments)
@@ -40,7 +43,7 @@ def main(arguments: list[str]) -> int:
     isolate("tests.machines", arguments)
     directory = own_directory(CHECKOUT, given.base, Path(sys.executable).parent)
     started = time.monotonic()
-    story = Story(base, directory, short=given.short, tell=tell)
+    story = Story(base, directory, short=given.short, package=given.package, tell=tell)
     try:
         story.all()
     finally:

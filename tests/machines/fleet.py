@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A workstation with this checkout, and the bare machines that it is to make a fleet of."""
+"""A workstation with this checkout, or with its package alone, and the bare machines that it is to make a fleet of."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import http.client
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -47,10 +48,12 @@ class Fleet:
     """A netboot server and caching servers, all bare, and what the administrator has on the workstation.
 
     :arg sites: name and size of the data disk in bytes (0: none) of each caching server.
+    :arg package: install the collection from its package, and use nothing of the checkout, nor of its inventory.
     """
 
-    def __init__(self, base: Base, directory: Path, sites: Mapping[str, int]) -> None:
+    def __init__(self, base: Base, directory: Path, sites: Mapping[str, int], *, package: bool = False) -> None:
         self.directory = directory
+        self.package = package
         self.key = ClientKey.create(directory / "workstation" / "id_ed25519")
         self.known_hosts = directory / "workstation" / "known_hosts"
         self.inventory = directory / "workstation" / "my-inventory"
@@ -79,7 +82,11 @@ class Fleet:
             machine.install(self.key.public)
             machine.boot()
         self.trust(self.machines.values())
-        shutil.copytree(CHECKOUT / "inventory.example", self.inventory)
+        if self.package:
+            self._install_package()
+            self.inventory.mkdir()
+        else:
+            shutil.copytree(CHECKOUT / "inventory.example", self.inventory)
         (self.inventory / "hosts.yml").write_text(self.hosts(), "utf-8")
 
     def down(self) -> None:
@@ -104,22 +111,41 @@ class Fleet:
             f"    caching_servers:\n      hosts:\n{sites}"
         )
 
+    def _install_package(self) -> None:
+        """Build the package of what is here, and install it as anybody would who has only that file."""
+        workstation = self.directory / "workstation"
+        (workstation / "ansible.cfg").write_text("", "ascii")
+        galaxy = [str(Path(sys.executable).with_name("ansible-galaxy")), "collection"]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(workstation / "ansible.cfg")}
+        build = [*galaxy, "build", "--output-path", str(workstation), str(CHECKOUT)]
+        subprocess.run(build, check=True, capture_output=True, env=environment)
+        (package,) = workstation.glob("netboot-syncer-*.tar.gz")
+        install = [*galaxy, "install", "--offline", "--no-deps", "-p", str(workstation / "collections"), str(package)]
+        subprocess.run(install, check=True, capture_output=True, env=environment)
+
     def play(self, playbook: str, *arguments: str) -> Run:
-        """Run a playbook of the checkout, as the administrator does."""
+        """Run a playbook of the collection, as the administrator does."""
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        log = self.directory / "workstation" / "ansible.log"
+        workstation = self.directory / "workstation"
+        log = workstation / "ansible.log"
+        place = workstation if self.package else CHECKOUT
+        named = f"netboot.syncer.{Path(playbook).stem}" if self.package else f"playbooks/{playbook}"
         environment = {
             **os.environ,
-            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.directory / "workstation" / "ansible"),
+            "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
+            "ANSIBLE_HOME": str(workstation / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PRIVATE_KEY_FILE": str(self.key.private),
             "ANSIBLE_SSH_COMMON_ARGS": f"-F none -o BatchMode=yes -o UserKnownHostsFile={self.known_hosts}",
         }
-        words = [program, f"playbooks/{playbook}", "-i", str(self.inventory / "hosts.yml"), *arguments]
+        if self.package:
+            environment["ANSIBLE_COLLECTIONS_PATH"] = str(workstation / "collections")
+            environment["ANSIBLE_PIPELINING"] = "true"
+            environment.pop("PYTHONPATH", None)
+        words = [program, named, "-i", str(self.inventory / "hosts.yml"), *arguments]
         started = time.monotonic()
         with log.open("wb") as output:
-            status = Supervised(words, stdout=output, stderr=output, cwd=CHECKOUT, env=environment).wait(PATIENCE)
+            status = Supervised(words, stdout=output, stderr=output, cwd=place, env=environment).wait(PATIENCE)
         text = log.read_text("utf-8", errors="replace")
         run = Run(arguments, status, text, time.monotonic() - started, _recap(text))
         self.runs.append(run)

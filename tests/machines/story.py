@@ -21,22 +21,27 @@ from .thief import attempts
 BARE, FILLED, SMALL = "cache-berlin", "cache-hamburg", "cache-munich"
 OLDER = "prod/21-04-09-gnome-master-f1d734e"
 NEWEST = "prod/21-04-10-gnome-master-9c41d0b"
+NEW = "prod/21-04-11-gnome-master-2b5a7e0"
+TOLD = ["netboot_sync_user", "netboot_sync_private_key_file", "netboot_sync_known_hosts_file"]
 RANDOM_BYTES = 4_000_000  # of each image; none of it can be made smaller
 
 
 class Story:
     """Three machines in the short form, four in the whole; what is not as it should be raises LabError.
 
+    :arg package: with the collection's package alone on the workstation, and an inventory of ten lines.
     :arg tell: gets a line for each step that went well.
     """
 
-    def __init__(self, base: Base, directory: Path, *, short: bool, tell: Callable[[str], object]) -> None:
+    def __init__(
+        self, base: Base, directory: Path, *, short: bool, package: bool = False, tell: Callable[[str], object]
+    ) -> None:
         sites = {BARE: 0, FILLED: 0}
         if not short:
             # Room for the newest image and the reserve, and not for both.
             sites[SMALL] = 64 * 1024 * 1024 + 3 * RANDOM_BYTES // 2
         self.short = short
-        self.fleet = Fleet(base, directory, sites)
+        self.fleet = Fleet(base, directory, sites, package=package)
         self.lines: list[str] = []  # all that was told
         self._show = tell
 
@@ -47,6 +52,7 @@ class Story:
         self.onboard()
         self.what_clients_see()
         self.nothing_to_do_any_more()
+        self.something_new()
         self.stolen_key()
         if not self.short:
             self.small_disk()
@@ -143,6 +149,24 @@ class Story:
         for playbook, *words in again[:1] if self.short else again:
             run = self._play("again", playbook, *sites, *words)
             expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
+
+    def something_new(self) -> None:
+        """An image arrives, and sync.yml brings it; before that, what onboarding said is put into the inventory."""
+        if self.fleet.package:
+            run = self.fleet.runs[-1]
+            said = _line(run, f"{BARE}: for sync.yml, put into group_vars/caching_servers.yml of the inventory: ")
+            lines = said.partition("of the inventory: ")[2].strip().split(", ")
+            expect([line.partition(":")[0] for line in lines] == TOLD, f"told to write {lines}", run)
+            (self.fleet.inventory / "group_vars").mkdir()
+            (self.fleet.inventory / "group_vars" / "caching_servers.yml").write_text("\n".join(lines) + "\n", "utf-8")
+        image = self.fleet.tree.add_image(NEW)
+        run = self._play("something new", "sync.yml", "--limit", f"{BARE},{FILLED}")
+        for site in (BARE, FILLED):
+            status, _headers, body = self.fleet.get(site, f"/{NEW}.squashfs")
+            expect(status == 200 and body == image.squashfs.read_bytes(), f"{site} does not serve it", run)
+        image.marker.unlink()
+        image.squashfs.unlink()
+        self._play("and it goes again", "sync.yml", "--limit", f"{BARE},{FILLED}", "-e", "netboot_sync_delete=true")
 
     def stolen_key(self) -> None:
         """What the gate refuses, tried with the key that the netboot server has for the site."""

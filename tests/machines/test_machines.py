@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``./dev machines`` in its short form."""
+"""``./dev machines`` in its short form, with the package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['P
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(bool(MISSING), reason=f"./dev machines installs what is missing here: {', '.join(MISSING)}")
 def test_bare_machines_become_a_fleet() -> None:
-    command = [sys.executable, "-m", "tests.machines", "--short"]
+    """With what a user has: the package, an inventory of ten lines, and nothing of the checkout."""
+    command = [sys.executable, "-m", "tests.machines", "--short", "--package"]
     ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if ended.returncode == 3:
         pytest.skip(ended.stderr.strip())

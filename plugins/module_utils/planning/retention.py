@@ -238,7 +238,7 @@ def _why_it_goes(policy: Policy, number: int, age: float, total: int) -> str:
     if policy.max_size is not None and total > policy.max_size:
         return f"those up to it have {total} bytes together, and max_size is {policy.max_size}"
     if policy.keep_last is not None and policy.max_age is None and policy.max_size is None:
-        return f"there are {number} newer ones, and keep_last is {policy.keep_last}"
+        return f"it is number {number + 1} of its flavour, and keep_last is {policy.keep_last}"
     return ""
 
 
