@@ -76,7 +76,7 @@ ENTRY_POINTS = {
         "See from where each caching server is synced, and whether that host can send",
         [
             "For a play of its own, before that of C(main), and with C(run_once): it is about all hosts of the play.",
-            "It ends the play where no source can send, or where Ansible has fewer forks than there are caching servers.",
+            "It ends the play where no source can send, or where Ansible has fewer forks than caching servers.",
             "What it found is left in C(netboot_sync_preflight) and C(netboot_sync_sources).",
         ],
         ("src", "source", "fallback_source", "source_address", "source_port", "source_user", "transport")

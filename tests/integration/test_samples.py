@@ -54,8 +54,8 @@ PLAY = """
         mode: "0600"
       delegate_to: localhost
 """
-MODULES = ("sync_preflight", "sync_assets", "sync_survey", "sync_summary", "assets_info", "boot_menu", "prune_assets")
-MODULES += ("withdraw_assets",)
+MODULES = ["sync_preflight", "sync_assets", "sync_survey", "sync_summary"]
+MODULES += ["assets_info", "boot_menu", "prune_assets", "withdraw_assets"]
 
 
 @pytest.fixture(scope="module")

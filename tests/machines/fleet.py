@@ -102,11 +102,12 @@ class Fleet:
             text += machine.known_hosts()
         self.known_hosts.write_text(text, "ascii")
 
-    def hosts(self) -> str:
-        """The inventory of ten lines, as the README has it."""
+    def hosts(self, user: str = "root") -> str:
+        """The inventory of ten lines, as the README has it. In the example's, the user is in group_vars."""
         sites = "".join(f"        {name}: {{ansible_host: {site.address}}}\n" for name, site in self.sites.items())
+        said = f"  vars: {{ansible_user: {user}}}\n" if user and self.package else ""
         return (
-            "all:\n  children:\n    netboot_server:\n      hosts:\n"
+            f"all:\n{said}  children:\n    netboot_server:\n      hosts:\n"
             f"        {NETBOOT}: {{ansible_host: {self.netboot.address}}}\n"
             f"    caching_servers:\n      hosts:\n{sites}"
         )
