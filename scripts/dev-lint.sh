@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash disable=SC2154  # $root comes from ./dev
@@ -8,6 +8,7 @@
 lint() {
   set_up git shellcheck
   git rev-parse --git-dir >/dev/null || die "lint needs a git checkout; git's words are above"
+  prepare_tools nox
   mkdir -p .cache/lint
   failed=()
   if [[ ${1:-} == --fix ]]; then
@@ -28,8 +29,7 @@ lint() {
   check requirements check_requirements
   check generated env PYTHONPATH=.collections python -m scripts.generate --check
   check ansible-lint ansible-lint -q --offline --nocolor
-  # It would leave a log in the home directory.
-  check documentation env HOME="$root/.cache/lint" antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+  check antsibull-nox check_nox . docs-check license-check extra-checks
   check package check_package
   wait "$sanity" || status=$?
   report sanity "$status" "$((SECONDS - started))"
@@ -71,6 +71,14 @@ our_files() {
 check_types() {
   mypy .collections/ansible_collections/netboot/syncer/plugins scripts tests molecule
 }
+
+# check_nox DIRECTORY SESSION...: in one environment for all sessions, whose versions are pinned.
+check_nox() (
+  cd -- "$1" || return 1
+  shift
+  # The tools would leave logs in the home directory.
+  HOME=$root/.cache/nox PATH=$root/.cache/nox/venv/bin:$PATH nox --no-venv --session "$@"
+)
 
 check_shell() {
   local file first scripts=()

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module boot_menu: parameters in, result out."""
@@ -173,6 +173,8 @@ options:
     description: Replace scripts that somebody else wrote as well.
     type: bool
     default: false
+extends_documentation_fragment:
+  - netboot.syncer.attributes.actiongroup_all
 attributes:
   check_mode:
     description: Tells what would be written.

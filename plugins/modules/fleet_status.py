@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module fleet_status: parameters in, result out."""
@@ -46,6 +46,8 @@ options:
     description: How many seconds there are between two looks.
     type: int
     default: 10
+extends_documentation_fragment:
+  - netboot.syncer.attributes.actiongroup_all
 attributes:
   action:
     description: The controller evaluates O(variables).

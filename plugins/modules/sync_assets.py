@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module sync_assets: parameters in, result out."""
@@ -23,6 +23,7 @@ requirements:
   - OpenSSH client and rsync 3.1 or newer on both ends, for differences; SFTP alone works, without them
 extends_documentation_fragment:
   - netboot.syncer.sync_options
+  - netboot.syncer.attributes.actiongroup_all
 attributes:
   action:
     description: An action plugin of the same name finds the caching server, runs the module and shows its progress.

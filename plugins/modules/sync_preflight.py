@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The documentation of the action plugin sync_preflight."""
@@ -22,6 +22,8 @@ options:
     description: What the names of the variables begin with, see O(netboot.syncer.sync_assets#module:variables).
     type: str
     default: netboot_sync_
+extends_documentation_fragment:
+  - netboot.syncer.attributes.actiongroup_all
 attributes:
   action:
     description: It is an action plugin; nothing runs on any host.

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module sync_source: parameters in, result out."""
@@ -34,6 +34,8 @@ options:
         is a warning, since files then go whole.
     type: bool
     default: false
+extends_documentation_fragment:
+  - netboot.syncer.attributes.actiongroup_all
 attributes:
   action:
     description: An action plugin of the same name tells, too, where Ansible cannot run anything on the host.

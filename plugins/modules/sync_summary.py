@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The documentation of the action plugin sync_summary."""
@@ -18,6 +18,8 @@ description:
   - Runs on the control node alone, once for all hosts.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
+extends_documentation_fragment:
+  - netboot.syncer.attributes.actiongroup_all
 attributes:
   action:
     description: It is an action plugin; nothing runs on any host.

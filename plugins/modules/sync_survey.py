@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module sync_survey: parameters in, result out."""
@@ -51,6 +51,8 @@ options:
 notes:
   - An option of M(netboot.syncer.sync_assets) that the task has, such as one that C(module_defaults) sets for the group
     C(netboot.syncer.all), holds for each caching server that does not say otherwise.
+extends_documentation_fragment:
+  - netboot.syncer.attributes.actiongroup_all
 attributes:
   action:
     description: The controller evaluates O(variables) and O(site_variable).

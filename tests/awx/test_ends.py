@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Jobs that end early: cancelled, too late, or with a killed worker. Nothing works on, and the next job goes on."""

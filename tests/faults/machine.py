@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The machines that boot at a site: a client that polls one caching server's nginx, inside the site's network.
@@ -12,7 +12,8 @@ What counts as a violation, and what does not:
   together with this very marker. A part that is swapped by a rename while it is fetched arrives as the old or as the
   new one; both have to fit.
 - Before something is called foreign, the ledger looks at the netboot server once more: it may have come just now.
-- Damage that the laboratory did itself is known by its digest, and nothing but that very damage is excused.
+- Damage that the laboratory did itself is known by its digest, and nothing but that very damage is excused. A disk that
+  folds names shows it under the image's new spelling as well, from the moment at which the netboot server has that.
 """
 
 from __future__ import annotations
@@ -88,12 +89,17 @@ class BootingMachine(BootClient):
         return dataclasses.replace(part, etag=f"{part.etag} {identity}")
 
     def _held(self, path: str, digest: str) -> bool:
-        return digest in (self.damaged.get(path), self.own.get(path)) or super()._held(path, digest)
+        return digest in (self._damage(path), self.own.get(path)) or super()._held(path, digest)
 
     def _promised(self, marker: str, digest: str, parts: Mapping[str, str]) -> bool:
         # with a damaged part, no state as a whole can fit; each part was looked at by itself
-        excused = any(parts[path] == self.damaged.get(path) for path in parts)
+        excused = any(parts[path] == self._damage(path) for path in parts)
         return excused or super()._promised(marker, digest, parts)
+
+    def _damage(self, path: str) -> str | None:
+        """The digest of what the laboratory made of a file, under whatever spelling."""
+        known = {spelling.casefold(): digest for spelling, digest in list(self.damaged.items())}
+        return known.get(path.casefold())
 
 
 def _identity(path: str) -> str:

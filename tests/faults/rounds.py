@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rounds: something new on the netboot server, a run, a fault at a random moment of it, then one plain run more.
@@ -32,7 +32,10 @@ ATTEMPTS = 10  # at a fault that came too late
 FIRST_CONTACT = 3000  # bytes on the line after which a run is at work: the module speaks to the caching server
 SFTP_SEGMENT = 8 * MIB  # by SFTP, an upload goes on at a multiple of this
 OVERHEAD = 150_000  # bytes of one run on the line, for connections, listings and hashes
-IN_FLIGHT = 800_000  # bytes that had crossed the line, but not yet reached a file when it ended
+# Bytes that had crossed the line, but not yet reached a file when it ended: what the kernel had taken from a killed
+# sender arrives after its end, and sshd throws it away. It is more where sshd waits for the processor.
+IN_FLIGHT = 1_600_000
+SLOWER = 4  # times: the line, for what is to be caught in the middle of a transfer and was missed three times
 AFTER_KILL = 1_000_000  # bit/s: whatever goes on sending after a kill is then seen to do so
 CHANCE_OF_PLAYBOOK = 0.1  # that a run that could as well be the module alone is a playbook's
 
@@ -166,6 +169,8 @@ class LaneWork:
         result.runner = runner
         result.moment = f"{moment.kind} {moment.at:.2f}"
         fault.prepare(scene)
+        if sends and attempt > 2:
+            lane.line.set_rate(lane.rate // SLOWER)
         before = lane.line.carried()
         with self._start("run", job, runner=runner, options=options) as run:
             scene.run = run
@@ -180,7 +185,7 @@ class LaneWork:
             result.second = fault.ended.words
         if fault.must_be_quiet and result.struck:
             result.left_after_kill = lane.wait_until_quiet()
-        if fault.must_be_quiet:
+        if fault.must_be_quiet or sends:
             lane.line.set_rate(lane.rate)
         if result.struck:
             result.problems += fault.problems(scene)

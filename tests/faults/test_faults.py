@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fault laboratory in its short form; and that it sees what it is there to see."""
@@ -169,6 +169,12 @@ def _withdraw_damaged(stage: Stage) -> None:
     _withdraw_all(stage)
 
 
+def _withdraw_damaged_under_another_spelling(stage: Stage) -> None:
+    stage.damaged.append(stage.image.path.upper())
+    flip_byte(stage.site / stage.image.path)
+    _withdraw_all(stage)
+
+
 def _replace_by_rename(stage: Stage) -> None:
     stage.deliver(stage.parts[1])
 
@@ -183,6 +189,7 @@ def _withdraw_all(stage: Stage) -> None:
     [
         pytest.param(_change_source_then_withdraw, id="withdrawn since the source changed"),
         pytest.param(_withdraw_damaged, id="withdrawn since it was damaged"),
+        pytest.param(_withdraw_damaged_under_another_spelling, id="and spelled otherwise since then"),
         pytest.param(_replace_by_rename, id="replaced by a rename"),
     ],
 )

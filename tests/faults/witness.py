@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sees every change of a caching server's tree as the kernel reports it (inotify(7)), however short-lived.
@@ -120,7 +120,7 @@ class Witness:
             return
         if _hidden(path):
             return
-        if mask & (CREATE | MODIFY | CLOSE_WRITE) and path not in self._damaged():
+        if mask & (CREATE | MODIFY | CLOSE_WRITE) and not self._is_damaged(path):
             how = "was made or linked there" if mask & CREATE else "was written in place"
             self._tell("in place", path, f"{how}, not renamed into it")
         if mask & MOVED_TO:
@@ -137,6 +137,10 @@ class Witness:
         except (MarkerError, OSError):
             self._published.pop(path, None)  # the client judges what a marker says
 
+    def _is_damaged(self, path: str) -> bool:
+        """Whether the laboratory has damaged it, under whatever spelling: the disk may fold names."""
+        return path.casefold() in (one.casefold() for one in self._damaged())
+
     def _went(self, path: str) -> None:
         for marker, (_since, closure) in list(self._published.items()):
             if path in closure and (self.root / marker).exists() and not (self.root / path).exists():
@@ -144,7 +148,7 @@ class Witness:
         since, closure = self._published.pop(path, (None, []))
         if since is None or (self.root / path).exists():
             return
-        if any(part in self._damaged() for part in [path, *closure]):
+        if any(self._is_damaged(part) for part in [path, *closure]):
             return
         self.ledger.snapshot()
         if self.ledger.unchanged_since([path, *closure], since - GRACE):

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A workstation with this checkout, or with its package alone, and the bare machines that it is to make a fleet of."""
@@ -16,7 +16,10 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import ansible
+
 from tests.lab.fleet import CHECKOUT
+from tests.lab.namespaces import command
 from tests.lab.process import Supervised
 from tests.lab.sshd import ClientKey
 from tests.lab.tree import AssetsTree
@@ -123,6 +126,72 @@ class Fleet:
         (package,) = workstation.glob("netboot-syncer-*.tar.gz")
         install = [*galaxy, "install", "--offline", "--no-deps", "-p", str(workstation / "collections"), str(package)]
         subprocess.run(install, check=True, capture_output=True, env=environment)
+
+    def bring_ansible(self) -> bool:
+        """Install on the netboot server what the workstation has: Ansible and the collection. False: it is too old."""
+        ours = Path(ansible.__file__).parents[1]
+        info = next(ours.glob("ansible_core-*.dist-info/METADATA")).read_text("utf-8")
+        wanted = re.search(r"^Requires-Python: >=3\.(\d+)", info, re.MULTILINE)
+        enough = f"import sys; sys.exit(sys.version_info < (3, {wanted[1] if wanted else 0}))"
+        if self.netboot.run("python3", "-c", enough, check=False).returncode != 0:
+            return False
+        there = self.netboot.root / "opt" / "ansible"
+        there.mkdir(parents=True)
+        for name in ("ansible", "jinja2", "markupsafe", "yaml", "packaging", "resolvelib"):
+            # Without what was compiled for another Python: they do without.
+            shutil.copytree(ours / name, there / name, ignore=shutil.ignore_patterns("*.so", "__pycache__", "galaxy"))
+        shutil.copytree(ours / "ansible" / "galaxy", there / "ansible" / "galaxy", dirs_exist_ok=True)
+        program = self.netboot.root / "usr" / "local" / "bin" / "ansible-playbook"
+        program.write_text(
+            "#!/usr/bin/python3\nimport sys\nsys.path.insert(0, '/opt/ansible')\n"
+            "from ansible.cli.playbook import main\nmain()\n",
+            "ascii",
+        )
+        program.chmod(0o755)
+        shutil.copytree(
+            self.directory / "workstation" / "collections" / "ansible_collections",
+            self.netboot.root / "usr" / "share" / "ansible" / "collections" / "ansible_collections",
+        )
+        return True
+
+    def syncs(self) -> int:
+        """How many syncs the netboot server has begun by itself."""
+        return self.netboot.run("journalctl", "-o", "cat", "-u", "netboot-sync").stdout.count("PLAY [Before anything")
+
+    def _image(self, name: str) -> AssetsTree:
+        """An image as somebody has it who uploads it."""
+        made = AssetsTree(self.directory / "workstation" / "made" / name.replace("/", "-"))
+        made.add_kernel()
+        made.add_image(name)
+        return made
+
+    def upload_by_rename(self, name: str) -> None:
+        """Copy an image beside the tree on the netboot server, and move it to its place, the marker last."""
+        made, into = self._image(name).image(name), self.tree.root
+        for path in (made.squashfs, made.marker):
+            waiting = into.parent / f"{path.name}.waiting"
+            shutil.copy2(path, waiting)
+            waiting.rename(into / Path(name).parent / path.name)
+
+    def upload_by_scp(self, name: str) -> None:
+        """Copy an image by scp, the marker last."""
+        made = self._image(name).image(name)
+        to = f"root@{self.netboot.address}:/srv/netboot/assets/{Path(name).parent}/"
+        for path in (made.squashfs, made.marker):
+            command("scp", *self._login(), str(path), to)
+
+    def upload_by_rsync(self, name: str) -> None:
+        """Copy an image by rsync with its times, the marker last."""
+        made = self._image(name)
+        image = made.image(name)
+        for path in (image.squashfs, image.marker):
+            shell = " ".join(["ssh", *self._login()])
+            source = f"{made.root}/./{path.relative_to(made.root)}"
+            to = f"root@{self.netboot.address}:/srv/netboot/assets/"
+            command("rsync", "--archive", "--relative", "--no-implied-dirs", "-e", shell, source, to)
+
+    def _login(self) -> list[str]:
+        return ["-Fnone", "-oBatchMode=yes", f"-oUserKnownHostsFile={self.known_hosts}", f"-i{self.key.private}"]
 
     def play(self, playbook: str, *arguments: str) -> Run:
         """Run a playbook of the collection, as the administrator does."""

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, Netboot Syncer contributors
+# Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What happens to the machines, step by step, and what must be so after each."""
@@ -53,6 +53,8 @@ class Story:
         self.what_clients_see()
         self.nothing_to_do_any_more()
         self.something_new()
+        if self.fleet.package:
+            self.by_itself()
         self.stolen_key()
         if not self.short:
             self.small_disk()
@@ -174,6 +176,53 @@ class Story:
         image.marker.unlink()
         image.squashfs.unlink()
         self._play("and it goes again", "sync.yml", "--limit", f"{BARE},{FILLED}", "-e", "netboot_sync_delete=true")
+
+    def by_itself(self) -> None:
+        """The netboot server syncs when something arrives, however it is uploaded, and at intervals; by systemd."""
+        fleet = self.fleet
+        if not fleet.bring_ansible():
+            self._tell("        the netboot server's Python is too old for this ansible-core: no triggers")
+            return
+        path = '{"netboot_server_triggers": ["path"], "netboot_server_triggers_quiet": 2}'
+        self._play("triggers", "onboard.yml", "--limit", BARE, "-e", path)
+        run = self._play("triggers, again", "onboard.yml", "--limit", BARE, "-e", path)
+        expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
+        for number, upload in enumerate((fleet.upload_by_rename, fleet.upload_by_scp, fleet.upload_by_rsync)):
+            self._arrives(upload, [f"prod/by-itself-{number}"])
+        self._arrives(fleet.upload_by_rsync, ["kiosk/first"])  # in a directory that was not there
+        self._arrives(fleet.upload_by_rename, ["kiosk/second"])  # and is watched since then
+        before = fleet.syncs()
+        self._arrives(fleet.upload_by_rename, [f"prod/burst-{number}" for number in range(5)])
+        expect(fleet.syncs() - before <= 2, f"a burst of five images made {fleet.syncs() - before} runs")
+        timer = '{"netboot_server_triggers": ["timer"], "netboot_server_triggers_quiet": 1'
+        timer += ', "netboot_server_triggers_calendar": "*:*:0/10"}'
+        self._play("a timer alone", "onboard.yml", "--limit", BARE, "-e", timer)
+        fleet.sites[FILLED].off()
+        self._arrives(fleet.upload_by_rename, ["prod/while-away"], [BARE])
+        fleet.sites[FILLED].boot()
+        self._waits_for(FILLED, "prod/while-away")
+        self._play("no trigger", "onboard.yml", "--limit", BARE, "-e", '{"netboot_server_triggers": []}')
+        expect(fleet.netboot.run("systemctl", "is-active", "netboot-sync.timer", check=False).returncode != 0, "timer")
+        self._tell("        by itself: a rename, scp, rsync, a new directory, a burst as one run, a site that was away")
+
+    def _arrives(self, upload: Callable[[str], object], names: list[str], sites: list[str] | None = None) -> None:
+        for name in names:
+            upload(name)
+        for site in sites or [BARE, FILLED]:
+            for name in names:
+                self._waits_for(site, name)
+
+    def _waits_for(self, site: str, name: str) -> None:
+        """Wait until a site has an image, and its marker; for three minutes at most."""
+        deadline = time.monotonic() + 180
+        marker = self.fleet.assets(site) / f"{name}-kernel.json"
+        while not marker.exists():
+            if time.monotonic() > deadline:
+                journal = self.fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
+                raise LabError(f"{name} did not come to {site}:\n{journal.stdout[-6000:]}")
+            time.sleep(0.2)
+        image = self.fleet.assets(site) / f"{name}.squashfs"
+        expect(image.exists(), f"{site} has the marker of {name} alone")
 
     def stolen_key(self) -> None:
         """What the gate refuses, tried with the key that the netboot server has for the site."""

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter local_inventory: what a netboot server has to know to sync its caching servers by itself."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: local_inventory
+short_description: The inventory with which a netboot server syncs its caching servers by itself
+version_added: 1.0.0
+author:
+  - Netboot Syncer contributors (@netboot-syncer)
+description:
+  - Takes the names of caching servers, and returns an inventory of those that are synced from one host, in which that
+    host is the machine that Ansible itself runs on.
+  - It has what a sync and the boot menu read of a caching server, with templates evaluated, and nothing else - no
+    password, and no key.
+positional: _input, hostvars, source, usual_source, defaults
+options:
+  _input:
+    description: The names of the caching servers.
+    type: list
+    elements: str
+    required: true
+  hostvars:
+    description: The variables of all hosts.
+    type: dict
+    required: true
+  source:
+    description: The inventory name of the netboot server.
+    type: str
+    required: true
+  usual_source:
+    description: From where those are synced that do not say; O(source) where not given.
+    type: str
+  defaults:
+    description: What counts for a caching server whose own variables do not say it.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Keep the inventory on the netboot server
+  ansible.builtin.copy:
+    content: "{{ groups['caching_servers'] | netboot.syncer.local_inventory(hostvars, 'netboot') | to_nice_yaml }}"
+    dest: /etc/netboot/inventory.yml
+    mode: "0640"
+"""
+
+RETURN = r"""
+_value:
+  description: The inventory, as YAML has it.
+  type: dict
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.netboot.syncer.plugins.module_utils.options import OPTIONS
+
+# Where Ansible itself would log in is what a sync logs in to, unless a variable of its own says otherwise.
+_CONNECTION = ("ansible_host", "ansible_port", "ansible_user")
+_OF_THE_SYNC = tuple(option.variable_name for option in OPTIONS if option.variable_name)
+_OTHERS = ("netboot_boot_menu_", "netboot_status_")
+_RESULTS = ("netboot_boot_menu_result", "netboot_status_result")
+
+
+def _kept(name: str) -> bool:
+    return name in _CONNECTION or name in _OF_THE_SYNC or (name.startswith(_OTHERS) and name not in _RESULTS)
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Return a value as any YAML writer takes it."""
+    if isinstance(value, t.Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return str(value)
+
+
+def local_inventory(
+    names: t.Iterable[str],
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    source: str,
+    usual_source: str | None = None,
+    defaults: t.Mapping[str, t.Any] | None = None,
+) -> dict[str, t.Any]:
+    """Return the inventory. Raises AnsibleFilterError where a variable makes no sense."""
+    hosts = {}
+    for name in names:
+        variables = hostvars[name]
+        try:
+            if str(variables.get("netboot_sync_source") or usual_source or source) == source:
+                hosts[str(name)] = {key: _plain(variables[key]) for key in sorted(variables) if _kept(key)}
+        except Exception as error:  # of many kinds, depending on what a template does
+            raise AnsibleFilterError(f"{name}: its variables make no sense: {error}") from error
+        if name in hosts:
+            hosts[name].pop("netboot_sync_source", None)
+    local = {"ansible_connection": "local", "ansible_become": False}
+    return {
+        "all": {
+            "children": {
+                "netboot_server": {"hosts": {source: local}},
+                "caching_servers": {"hosts": hosts, "vars": _plain(defaults or {})},
+            },
+        }
+    }
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Return them by name."""
+        return {"local_inventory": local_inventory}
