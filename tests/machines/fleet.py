@@ -137,10 +137,10 @@ class Fleet:
             return False
         there = self.netboot.root / "opt" / "ansible"
         there.mkdir(parents=True)
-        for name in ("ansible", "jinja2", "markupsafe", "yaml", "packaging", "resolvelib"):
-            # Without what was compiled for another Python: they do without.
-            shutil.copytree(ours / name, there / name, ignore=shutil.ignore_patterns("*.so", "__pycache__", "galaxy"))
-        shutil.copytree(ours / "ansible" / "galaxy", there / "ansible" / "galaxy", dirs_exist_ok=True)
+        without = shutil.ignore_patterns("*.so", "__pycache__")  # compiled for another Python: they do without
+        for name in ("ansible", "jinja2", "markupsafe", "yaml", "packaging", "resolvelib", "*.dist-info"):
+            for place in ours.glob(name):
+                shutil.copytree(place, there / place.name, ignore=without)
         program = self.netboot.root / "usr" / "local" / "bin" / "ansible-playbook"
         program.write_text(
             "#!/usr/bin/python3\nimport sys\nsys.path.insert(0, '/opt/ansible')\n"
