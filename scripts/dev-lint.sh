@@ -29,7 +29,9 @@ lint() {
   check requirements check_requirements
   check generated env PYTHONPATH=.collections python -m scripts.generate --check
   check ansible-lint ansible-lint -q --offline --nocolor
-  check antsibull-nox check_nox . docs-check license-check extra-checks
+  # It would leave a log in the home directory.
+  check documentation env HOME="$root/.cache/lint" antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+  check antsibull-nox check_nox license-check extra-checks
   check package check_package
   wait "$sanity" || status=$?
   report sanity "$status" "$((SECONDS - started))"
@@ -72,12 +74,10 @@ check_types() {
   mypy .collections/ansible_collections/netboot/syncer/plugins scripts tests molecule
 }
 
-# check_nox DIRECTORY SESSION...: in one environment for all sessions, whose versions are pinned.
+# check_nox SESSION...: in one environment for all sessions, whose versions are pinned.
 check_nox() (
-  cd -- "$1" || return 1
-  shift
   # The tools would leave logs in the home directory.
-  HOME=$root/.cache/nox PATH=$root/.cache/nox/venv/bin:$PATH nox --no-venv --session "$@"
+  HOME=$root/.cache/nox PATH=$root/.cache/nox/venv/bin:$PATH nox --no-venv --envdir "$root/.cache/nox/sessions" --session "$@"
 )
 
 check_shell() {

@@ -22,10 +22,10 @@ release() {
   git archive HEAD | tar -x -C "$place/tree"
 
   check changelog release_changelog "$place/tree" "$version"
-  check licenses check_nox "$place/tree" license-check
+  check reuse env -C "$place/tree" "$root/.cache/nox/venv/bin/reuse" lint
   check build ansible-galaxy collection build --output-path "$place" "$place/tree"
   if [[ -f $package ]]; then
-    check importer release_importer "$place/tree"
+    check importer release_importer "$place" "$package"
     check lint-package release_lint "$place" "$package"
     check install release_install "$place" "$package"
   fi
@@ -46,15 +46,16 @@ release_changelog() (
   if compgen -G 'changelogs/fragments/*.yml'; then return 1; fi
 )
 
-# release_importer TREE: as Galaxy looks at it; a warning fails as well.
+# release_importer PLACE PACKAGE: as Galaxy looks at it; a warning fails as well.
 release_importer() (
-  local status=0 said
-  # antsibull-nox asks git which files there are.
-  git -C "$1" init --quiet . && git -C "$1" add --all . || return 1
-  said=$(check_nox "$1" build-import-check 2>&1) || status=$?
-  rm -rf "$1/.git"
-  printf '%s\n' "$said"
-  if ((status)) || grep -qE '^(WARNING|ERROR)' <<<"$said"; then return 1; fi
+  cd -- "$1" || return 1
+  local tools=$root/.cache/nox/venv/bin said=$1/importer.log status=0
+  printf '[galaxy-importer]\nrequire_v1_or_greater = True\ncheck_required_tags = True\nansible_local_tmp = %s\n' \
+    "$1/ansible-tmp" >importer.cfg
+  HOME=$1 PATH=$tools:$PATH ANSIBLE_CONFIG=$1/ansible.cfg GALAXY_IMPORTER_CONFIG=$1/importer.cfg \
+    "$tools/python" -m galaxy_importer.main "$2" >"$said" 2>&1 || status=$?
+  cat "$said"
+  if ((status)) || grep -qE '^(WARNING|ERROR)' "$said"; then return 1; fi
 )
 
 # release_lint PLACE PACKAGE: the production profile on what is in the package, with no rule left out.

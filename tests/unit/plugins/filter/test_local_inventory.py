@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netboot.syncer.plugins.filter.local_inventory import local_inventory
 
-HOSTVARS = {
+HOSTVARS: dict[str, dict[str, Any]] = {
     "berlin": {
         "ansible_host": "192.0.2.10",
         "ansible_password": "secret",
