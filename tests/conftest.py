@@ -15,6 +15,12 @@ import pytest
 hypothesis.settings.register_profile(
     "first-example", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None
 )
+# Each file is one worker's matter, so these begin first: nobody is to wait for one of them at the end.
+LONGEST = [
+    *("test_machines", "test_killed", "test_limits", "test_right_machine", "test_progress", "test_withdraw_playbook"),
+    *("test_lifeline", "test_ends", "test_survey", "test_hubs", "test_lines", "test_no_progress", "test_protocol"),
+    *("test_hostile_server", "test_withdraw", "test_strange_disks"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +38,8 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what needs root where there is no root; the summary names each such test."""
+    """Begin with what takes long, and leave out what needs root where there is no root; the summary names it."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     if os.geteuid() == 0:
         return
     without_root = pytest.mark.skip(reason="needs root: network namespaces, rate limits or small file systems")

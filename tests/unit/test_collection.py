@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import LONGEST
+
 MODULES = sorted(path.stem for path in Path("plugins/modules").glob("*.py"))
 ROLES = sorted(path.parent for path in Path("roles").glob("*/meta"))
 
@@ -32,3 +34,8 @@ def test_every_role_has_a_readme_with_an_example_and_a_specification(role: Path)
         role / "README.md"
     ).read_text(encoding="utf-8")
     assert (role / "meta" / "argument_specs.yml").exists()
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    for name in LONGEST:
+        assert list(Path("tests").rglob(f"{name}.py")), name
