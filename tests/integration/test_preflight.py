@@ -125,7 +125,7 @@ def test_it_is_told_once_with_its_name_and_the_remedy(stage: Stage, begin: Calla
     run = stage.run(*(["--check"] if begin is no_tree else []))
     assert run.status == 2, run.output
     assert run.output.count("fatal: [") == 1, run.output
-    assert words in " ".join(run.output.split())
+    assert words in " ".join(run.output.split()), run.output
     assert "Traceback" not in run.output
     assert run.results == {}
     assert all(site.server.log.count("Accepted") == 0 for site in stage.fleet.sites.values())
