@@ -10,7 +10,7 @@ release() {
   local version=${1:-1.0.0} place package
   [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[a-z0-9.]+)?$ ]] || die "'$version' is no version, such as 1.0.0"
   set_up git
-  prepare_tools nox
+  prepare_tools release
   place=$root/.cache/release/$version
   package=$place/netboot-syncer-$version.tar.gz
   failed=()
@@ -22,7 +22,7 @@ release() {
   git archive HEAD | tar -x -C "$place/tree"
 
   check changelog release_changelog "$place/tree" "$version"
-  check reuse env -C "$place/tree" "$root/.cache/nox/venv/bin/reuse" lint
+  check reuse env -C "$place/tree" "$root/.cache/release/venv/bin/reuse" lint
   check build ansible-galaxy collection build --output-path "$place" "$place/tree"
   if [[ -f $package ]]; then
     check importer release_importer "$place" "$package"
@@ -49,7 +49,7 @@ release_changelog() (
 # release_importer PLACE PACKAGE: as Galaxy looks at it; a warning fails as well.
 release_importer() (
   cd -- "$1" || return 1
-  local tools=$root/.cache/nox/venv/bin said=$1/importer.log status=0
+  local tools=$root/.cache/release/venv/bin said=$1/importer.log status=0
   printf '[galaxy-importer]\nrequire_v1_or_greater = True\ncheck_required_tags = True\nansible_local_tmp = %s\n' \
     "$1/ansible-tmp" >importer.cfg
   HOME=$1 PATH=$tools:$PATH ANSIBLE_CONFIG=$1/ansible.cfg GALAXY_IMPORTER_CONFIG=$1/importer.cfg \
