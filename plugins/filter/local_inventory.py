@@ -61,7 +61,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.options import OPTI
 
 # Where Ansible itself would log in is what a sync logs in to, unless a variable of its own says otherwise.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_user")
-_OF_THE_SYNC = tuple(option.variable_name for option in OPTIONS if option.variable_name)
+# From where each is synced is what decides whether it is in there at all.
+_OF_THE_SYNC = {option.variable_name for option in OPTIONS if option.variable_name} - {"netboot_sync_source"}
 _OTHERS = ("netboot_boot_menu_", "netboot_status_")
 _RESULTS = ("netboot_boot_menu_result", "netboot_status_result")
 
@@ -97,8 +98,6 @@ def local_inventory(
                 hosts[str(name)] = {key: _plain(variables[key]) for key in sorted(variables) if _kept(key)}
         except Exception as error:  # of many kinds, depending on what a template does
             raise AnsibleFilterError(f"{name}: its variables make no sense: {error}") from error
-        if name in hosts:
-            hosts[name].pop("netboot_sync_source", None)
     local = {"ansible_connection": "local", "ansible_become": False}
     return {
         "all": {
