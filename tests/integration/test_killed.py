@@ -142,17 +142,7 @@ def cancel(run: Run) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    ("start", "kill"),
-    [
-        pytest.param("here", kill_main, id="here-kill_main"),
-        pytest.param("here", cancel, id="here-cancel"),
-        pytest.param("by-ssh", cancel, id="by-ssh-cancel"),
-        pytest.param("by-ssh-with-master", kill_main, id="by-ssh-with-master-kill_main"),
-        pytest.param("by-ssh-as-another", cancel, id="by-ssh-as-another-cancel"),
-    ],
-    indirect=["start"],
-)
+@pytest.mark.parametrize("kill", [kill_main, cancel])
 def test_nothing_works_on_without_the_main_process(
     two: Fleet, start: Callable[..., Run], kill: Callable[[Run], None]
 ) -> None:
@@ -164,7 +154,6 @@ def test_nothing_works_on_without_the_main_process(
     assert_nothing_is_published_and_the_lock_is_free(two)
 
 
-@pytest.mark.parametrize("start", ["here", "by-ssh-as-another"], indirect=True)
 def test_a_killed_module_is_told_as_that(two: Fleet, start: Callable[..., Run]) -> None:
     run = start()
     wait_for_bytes(two)
