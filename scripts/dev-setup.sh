@@ -300,25 +300,58 @@ with zipfile.ZipFile(glob.glob("ansible-*.whl")[0]) as wheel:
   fi
 }
 
-# prepare_awx: the collection awx.awx, below .cache/awx/collections, whose modules set AWX up. The package ansible has it.
-prepare_awx() {
-  local wanted have=''
+# prepare_collections: awx.awx, whose modules set AWX up, and community.general, whose modules send messages, below
+# .cache/collections. The package ansible has both.
+prepare_collections() {
+  local wanted have='' place=.cache/collections
   wanted=$(sha256sum requirements/bench-peer.txt)
-  if [[ -r .cache/awx/stamp ]]; then have=$(<.cache/awx/stamp); fi
+  if [[ -r $place/stamp ]]; then have=$(<"$place/stamp"); fi
   if [[ $have == "$wanted" ]]; then return; fi
-  rm -rf .cache/awx
-  mkdir -p .cache/awx/collections
-  say "Fetching the collection awx.awx, into .cache/awx"
+  rm -rf "$place"
+  mkdir -p "$place"
+  say "Fetching the collections awx.awx and community.general, into $place"
   if .venv/bin/python -m pip download -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
-    -d .cache/awx -r requirements/bench-peer.txt &&
-    (cd .cache/awx && ../../.venv/bin/python -c 'import glob, zipfile
+    -d "$place" -r requirements/bench-peer.txt &&
+    (cd "$place" && ../../.venv/bin/python -c 'import glob, zipfile
+wanted = tuple(f"ansible_collections/{name}/" for name in ("awx/awx", "community/general"))
 with zipfile.ZipFile(glob.glob("ansible-*.whl")[0]) as wheel:
-    wheel.extractall("collections", members=[name for name in wheel.namelist() if name.startswith("ansible_collections/awx/awx/")])') &&
-    rm -f .cache/awx/*.whl; then
-    printf '%s\n' "$wanted" >.cache/awx/stamp
+    wheel.extractall(members=[name for name in wheel.namelist() if name.startswith(wanted)])') &&
+    rm -f "$place"/*.whl; then
+    printf '%s\n' "$wanted" >"$place/stamp"
   else
-    say "Going on without it: tests that want it are left out, and the summary names them (SKIPPED)."
+    say "Going on without them: tests that want one are left out, and the summary names them (SKIPPED)."
   fi
+}
+
+# prepare_promtool: Prometheus' promtool, which judges metrics and alert rules. The package also has a server, which would
+# be started: so it is not installed, and promtool alone is unpacked, below .cache/promtool.
+prepare_promtool() {
+  if command -v promtool >/dev/null; then return; fi
+  local place=.cache/promtool
+  if command -v apt-get >/dev/null && [[ ${DEV_INSTALL:-1} != 0 && ! -x $place/promtool ]]; then
+    say "Fetching promtool, into $place"
+    rm -rf "$place"
+    mkdir -p "$place"
+    if (cd "$place" && apt-get -q download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) \
+      >.cache/promtool.log 2>&1; then
+      mv "$place/usr/bin/promtool" "$place/promtool"
+      rm -rf "${place:?}/usr" "$place"/*.deb
+    fi
+  fi
+  if [[ -x $place/promtool ]]; then
+    export PATH=$root/$place:$PATH
+  else
+    say "Going on without promtool: tests that want it are left out, and the summary names them (SKIPPED)."
+  fi
+}
+
+# prepare_browser: a Chromium, if that can be. 100 MB to fetch and 300 MB on the disk: for ./dev short alone.
+prepare_browser() {
+  local name
+  for name in chromium google-chrome chromium-headless-shell; do
+    if command -v "$name" >/dev/null; then return; fi
+  done
+  if command -v apt-get >/dev/null; then welcome chromium-headless-shell; else welcome chromium; fi
 }
 
 # prepare_boot: what booting a client needs: QEMU, firmware and iPXE, and a kernel, which is not installed but unpacked below

@@ -11,8 +11,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.netboot.syncer.plugins.plugin_utils import fleet_report
-from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
+from ansible_collections.netboot.syncer.plugins.plugin_utils import fleet_report, fleet_summary
+from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite, split
 
 display = Display()
 
@@ -27,8 +27,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Show the table, and return the texts."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        looks = self._task.args.get("looks")
-        if not isinstance(looks, list) or set(self._task.args) - {"looks", "page"}:
+        try:
+            given, _unused = split(self._task.args, frozenset(("looks", "page")))
+        except ValueError as error:
+            raise AnsibleActionFail(f"status_report: {error}") from error
+        looks = given.get("looks")
+        if not isinstance(looks, list):
             raise AnsibleActionFail("status_report: it takes looks, a list of results of fleet_status, and page")
         found = [one["status"] for one in looks if "status" in one]
         sites: dict[str, t.Any] = {}
@@ -45,10 +49,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             display.display(line)
         text = json.dumps(status, indent=1)
         page = ""
-        if self._task.args.get("page"):
+        if given.get("page"):
             # What ends a script ends it wherever it stands, in a text as well.
             embedded = json.dumps(status, separators=(",", ":")).replace("<", "\\u003c")
-            with open(self._find_needle("files", str(self._task.args["page"])), encoding="utf-8") as file:
+            with open(self._find_needle("files", str(given["page"])), encoding="utf-8") as file:
                 page = file.read().replace("@STATUS@", embedded)
         behind = [name for name, one in status["sites"].items() if one["state"] != "in_line"]
         return {
@@ -58,6 +62,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             "metrics": fleet_report.metrics(status),
             "page": page,
             "not_in_line": behind,
+            "subject": fleet_summary.subject(status),
+            "summary": fleet_summary.text(status),
+            "troubles": [one.key for one in fleet_summary.findings(status)],
         }
 
 

@@ -38,6 +38,7 @@ attributes:
     support: none
 seealso:
   - module: netboot.syncer.fleet_status
+  - module: netboot.syncer.status_notify
 """
 
 EXAMPLES = r"""
@@ -65,4 +66,19 @@ not_in_line:
   returned: success
   type: list
   elements: str
+subject:
+  description: The state of the fleet in one line.
+  returned: success
+  type: str
+  sample: 2 of 12 sites need a look
+summary:
+  description: The same as a short text, with what needs a look, see M(netboot.syncer.status_notify).
+  returned: success
+  type: str
+troubles:
+  description: What needs a look, each by its kind and its name, which stay the same from one look to the next.
+  returned: success
+  type: list
+  elements: str
+  sample: ["unreachable bern", "withdrawn prod/21-04-10-gnome-master-9c41d0b.squashfs"]
 """

@@ -109,7 +109,7 @@ def _last_run(run: Status | None, generated: str) -> tuple[str, str, str]:
     """Return how long ago the last run that came through was, what it sent, and what it saved."""
     if run is None:
         return "-", "-", "-"
-    ago = max(_seconds(generated) - _seconds(run["ended"]), 0)
+    ago = max(seconds_of(generated) - seconds_of(run["ended"]), 0)
     return f"{duration(ago)} ago", size(run["sent_bytes"]), size(run["saved_bytes"])
 
 
@@ -161,13 +161,13 @@ def metrics(status: Status) -> str:
         _family(
             "netboot_site_seen_timestamp_seconds",
             "When a site was looked at last with success.",
-            (({"site": name}, _seconds(site["seen"])) for name, site in sites.items() if site.get("seen")),
+            (({"site": name}, seconds_of(site["seen"])) for name, site in sites.items() if site.get("seen")),
         ),
         _family(
             "netboot_site_last_success_timestamp_seconds",
             "When the last run for a site came through.",
             (
-                ({"site": name}, _seconds(site["last_success"]["ended"]))
+                ({"site": name}, seconds_of(site["last_success"]["ended"]))
                 for name, site in sites.items()
                 if site.get("last_success")
             ),
@@ -230,7 +230,7 @@ def metrics(status: Status) -> str:
             "netboot_image_since_timestamp_seconds",
             "Since when an image is published at a site.",
             (
-                ({"site": name, "image": path}, _seconds(one["since"]))
+                ({"site": name, "image": path}, seconds_of(one["since"]))
                 for name, site in sites.items()
                 for path, one in site["images"].items()
                 if one["state"] == "published" and one["since"]
@@ -239,7 +239,7 @@ def metrics(status: Status) -> str:
         _family(
             "netboot_site_status_timestamp_seconds",
             "When the fleet was looked at.",
-            [({}, _seconds(status["generated"]))],
+            [({}, seconds_of(status["generated"]))],
         ),
     ]
     return "".join(families) + "# EOF\n"
@@ -267,5 +267,6 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """Return a time of status.json as seconds since the epoch."""
     return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC).timestamp()

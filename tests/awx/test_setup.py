@@ -20,7 +20,7 @@ import yaml
 from tests.awx.api_double import AwxDouble
 from tests.lab.fleet import CHECKOUT
 
-COLLECTIONS = CHECKOUT / ".cache" / "awx" / "collections"
+COLLECTIONS = CHECKOUT / ".cache" / "collections"
 MODULES = COLLECTIONS / "ansible_collections" / "awx" / "awx" / "plugins" / "modules"
 SETTINGS = CHECKOUT / "docs" / "awx" / "settings.yml"
 SKELETON = CHECKOUT / "docs" / "awx" / "project"

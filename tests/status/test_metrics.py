@@ -24,7 +24,7 @@ FILES = CHECKOUT / "roles" / "netboot_status" / "files"
 def promtool() -> str:
     found = shutil.which("promtool")
     if found is None:
-        pytest.skip("promtool is not here (Debian: apt-get install prometheus)")
+        pytest.skip("promtool is not here; ./dev test fetches it where packages are Debian's (package prometheus)")
     return found
 
 

@@ -69,10 +69,10 @@ class Browser:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Browser:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("Chromium is not here (Debian: apt-get install chromium)")
-    return Browser(program, tmp_path)
+    found = [path for path in map(shutil.which, ("chromium", "google-chrome", "chromium-headless-shell")) if path]
+    if not found:
+        pytest.skip("Chromium is not here; ./dev short installs it (Debian: apt-get install chromium-headless-shell)")
+    return Browser(found[0], tmp_path)
 
 
 def test_sorting_and_filters(browser: Browser) -> None:
