@@ -58,14 +58,17 @@ release_importer() (
   if ((status)) || grep -qE '^(WARNING|ERROR)' "$said"; then return 1; fi
 )
 
-# release_lint PLACE PACKAGE: the production profile on what is in the package, with no rule left out.
+# release_lint PLACE PACKAGE: the production profile on what is in the package, with no rule and no file left out.
 release_lint() (
-  local unpacked=$1/unpacked/ansible_collections/netboot/syncer
+  local unpacked=$1/unpacked/ansible_collections/netboot/syncer said=$1/lint.log status=0
   mkdir -p "$unpacked" && tar -xzf "$2" -C "$unpacked" && cd -- "$unpacked" || return 1
-  # A configuration of its own: the checkout's is not in the package.
+  # A configuration of its own: the package's leaves out what only Galaxy cannot look at, and the checkout's is not in it.
   printf -- '---\nprofile: production\n' >"$1/ansible-lint.yml"
   ANSIBLE_CONFIG=$1/ansible.cfg ANSIBLE_COLLECTIONS_PATH=$1/unpacked \
-    ansible-lint -q --offline --nocolor --strict --config-file "$1/ansible-lint.yml" --project-dir .
+    ansible-lint -q --offline --nocolor --strict --config-file "$1/ansible-lint.yml" --project-dir . >"$said" 2>&1 || status=$?
+  cat "$said"
+  # Where it fails to find an imported playbook, it says so, and ends well.
+  if ((status)) || grep -qE '^(WARNING|ERROR|CRITICAL)' "$said"; then return 1; fi
 )
 
 # release_install PLACE PACKAGE: from nothing, with nothing of the checkout.

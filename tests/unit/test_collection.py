@@ -39,3 +39,13 @@ def test_every_role_has_a_readme_with_an_example_and_a_specification(role: Path)
 def test_the_files_that_begin_first_are_there() -> None:
     for name in LONGEST:
         assert list(Path("tests").rglob(f"{name}.py")), name
+
+
+def test_what_galaxy_leaves_out_of_its_checks_only_imports_playbooks_of_ours() -> None:
+    left_out = yaml.safe_load(Path(".config/ansible-lint.yml").read_text(encoding="utf-8"))["exclude_paths"]
+    playbooks = [playbook for path in left_out for playbook in Path(path).rglob("*")]
+    assert playbooks
+    for playbook in playbooks:
+        for play in yaml.safe_load(playbook.read_text(encoding="utf-8")):
+            assert play.keys() == {"name", "ansible.builtin.import_playbook"}
+            assert play["ansible.builtin.import_playbook"].startswith("netboot.syncer.")
