@@ -69,7 +69,7 @@ matrix_one() {
   if [[ ! -r $place/stamp || $(<"$place/stamp") != "$wanted" ]]; then
     rm -rf "$place"
     if ! "$3" -m venv --without-pip "$place" ||
-      ! .venv/bin/uv pip sync -q --python "$place/bin/python" --require-hashes "requirements/core-$1.txt"; then
+      ! .venv/bin/uv pip sync -q --compile-bytecode --python "$place/bin/python" --require-hashes "requirements/core-$1.txt"; then
       die "the environment of ansible-core $1 on Python $2 could not be made; uv's words are above"
     fi
     printf '%s\n' "$wanted" >"$place/stamp"
