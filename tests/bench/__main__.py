@@ -17,13 +17,14 @@ from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import isolate, own_directory
 from tests.lab.process import LabError
 
-from . import growth, images, report, squash
+from . import growth, images, measured, report, squash
 from .bench import Bench
 from .lab import BenchLab
 from .results import Result
 from .rows import ROWS
 
 CACHE = CHECKOUT / ".cache" / "bench"
+PUBLISHED = CHECKOUT / "docs" / "performance"
 COLLECTION = CACHE / "peer" / "ansible_collections" / "ansible" / "posix"  # where ./dev bench puts it
 PYTHON = CACHE / "python"  # the same, for what only plots need
 SMALL = 40_000_000  # bytes of an image, in the short form
@@ -59,8 +60,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--publish",
         action="store_true",
-        help="put table and plots into PERFORMANCE.md and docs/performance; of rows that are not measured now, as they"
-        " were when last measured here",
+        help="put table and plots into PERFORMANCE.md and docs/performance; rows that are not measured now stay as they"
+        " were last measured, with the machine that they are of",
     )
     parser.add_argument("--synchronize", action=argparse.BooleanOptionalAction, default=True, help="measure it as well")
     options = parser.parse_args(arguments)
@@ -149,8 +150,6 @@ def _write(
     say("\n" + report.table(results))
     for line in failed:
         say(f"FAILED: {line}")
-    if options.publish:
-        results, grown = report.with_earlier(options.out / "bench.json", results, grown)
     text = report.table(results)
     data = {**facts, "failed": failed, "results": [result.data() for result in results], "growth": grown}
     report.write_json(options.out / "bench.json", data)
@@ -158,20 +157,28 @@ def _write(
         report.write_json(options.json, data)
     (options.out / "table.txt").write_text(text + "\n", encoding="utf-8")
     sys.path.append(str(PYTHON))
+    now = [measured.Measurement(facts["machine"], facts["images"], results, grown)]
+    (options.out / "table.md").write_text(report.markdown(now, _plot(options.out, now)) + "\n", encoding="utf-8")
+    if options.publish:
+        _publish(now[0])
+    say(f"{facts['seconds']:.0f} s; figures, table and plots are in {options.out}")
+
+
+def _plot(directory: Path, known: list[measured.Measurement]) -> list[str]:
+    rows = [one for measurement in known for one in measurement.results]
     try:
-        plots = report.plot(options.out, results, grown)
+        return report.plot(directory, rows, next((one.growth for one in known if one.growth), None))
     except LabError as error:
         say(f"no plots: {error}")
-        plots = []
-    page = report.markdown(results, facts, plots)
-    (options.out / "table.md").write_text(page + "\n", encoding="utf-8")
-    if options.publish:
-        target = CHECKOUT / "docs" / "performance"
-        target.mkdir(parents=True, exist_ok=True)
-        for name in plots:
-            shutil.copy(options.out / name, target)
-        report.publish(CHECKOUT / "PERFORMANCE.md", page)
-    say(f"{facts['seconds']:.0f} s; figures, table and plots are in {options.out}")
+        return []
+
+
+def _publish(now: measured.Measurement) -> None:
+    """Put what is known by now, of all machines, into PERFORMANCE.md and beside it."""
+    PUBLISHED.mkdir(parents=True, exist_ok=True)
+    known = measured.merge(measured.read(PUBLISHED / "figures.json"), now)
+    measured.write(PUBLISHED / "figures.json", known)
+    report.publish(CHECKOUT / "PERFORMANCE.md", report.markdown(known, _plot(PUBLISHED, known)))
 
 
 def say(text: str) -> None:

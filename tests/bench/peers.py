@@ -44,6 +44,17 @@ SYNCHRONIZE = """---
           - "--exclude=.*"
 """
 
+EMPTY = """---
+- name: A module that does nothing, on the netboot server, for each caching server
+  hosts: caching_servers
+  strategy: free
+  gather_facts: false
+  tasks:
+    - name: Do nothing
+      ansible.builtin.ping:
+      delegate_to: localhost
+"""
+
 
 class Peer:
     """A way to bring *tree* to *sites*; *name* is for files and tables."""
@@ -150,6 +161,22 @@ class Synchronize(Peer):
         playbook.write_text(SYNCHRONIZE, encoding="utf-8")
         words = [sys.executable, ANSIBLE_PLAYBOOK, lab.within(playbook), "-i", file]
         return words, {"ANSIBLE_COLLECTIONS_PATH": "/srv/netboot/peer", "ANSIBLE_FORKS": str(forks)}
+
+
+class Empty(Peer):
+    """What Ansible itself takes for a task of each caching server, before its module does anything."""
+
+    name = "empty module"
+
+    def words(
+        self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
+    ) -> tuple[list[str], dict[str, str]]:
+        """See Peer. *forks* as for the collection."""
+        forks = options.pop("forks", max(len(sites), 5))
+        file = _inventory(lab, tree, sites, "peer.yml", options)
+        playbook = lab.server.disk / "peer" / "empty.yml"
+        playbook.write_text(EMPTY, encoding="utf-8")
+        return [sys.executable, ANSIBLE_PLAYBOOK, lab.within(playbook), "-i", file], {"ANSIBLE_FORKS": str(forks)}
 
 
 class ExplicitBasis(Peer):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import platform
@@ -18,6 +17,7 @@ from typing import Any
 
 from tests.lab.process import LabError
 
+from .measured import Measurement
 from .results import Result
 
 BEGIN, END = (
@@ -112,26 +112,15 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
-def with_earlier(
-    path: Path, results: Sequence[Result], growth: dict[str, Any] | None
-) -> tuple[list[Result], dict[str, Any] | None]:
-    """Add what an earlier run wrote of rows that are not among the results."""
-    if not path.exists():
-        return list(results), growth
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    now = {one.row for one in results}
-    fields = {field.name for field in dataclasses.fields(Result)}
-    kept = [
-        Result(**{name: value for name, value in one.items() if name in fields})
-        for one in earlier["results"]
-        if one["row"] not in now
-    ]
-    return sorted([*kept, *results], key=lambda one: one.row), growth or earlier["growth"]
+def markdown(measurements: Sequence[Measurement], plots: Sequence[str]) -> str:
+    """What PERFORMANCE.md says: each machine with the rows that were measured there last, then the plots."""
+    parts = [_section(one) for one in measurements]
+    parts += [f"![{PLOTS[name]}](docs/performance/{name})" for name in plots]
+    return "\n\n".join(parts)
 
 
-def markdown(results: Sequence[Result], facts: Mapping[str, Any], plots: Sequence[str]) -> str:
-    """What PERFORMANCE.md says of this run."""
-    about = facts["machine"]
+def _section(measured: Measurement) -> str:
+    about = measured.machine
     versions = ", ".join(
         f"{name} {about[name]}" for name in about if name not in ("processors", "memory", "kernel", "system")
     )
@@ -139,13 +128,16 @@ def markdown(results: Sequence[Result], facts: Mapping[str, Any], plots: Sequenc
         f"Measured on {about['processors']}, {about['memory']} of memory, {about['system']}, {about['kernel']};"
         f" {versions}.",
         "",
-        *(f"Images, {one['compression']}: {_sizes(one)}." for one in facts["images"]),
-        f"Made of: {facts['images'][0]['origin']}.",
-        "",
-        "| row | what | this collection | the other | ratio | target | |",
-        "|---|---|---|---|---|---|---|",
+        *(f"Images, {one['compression']}: {_sizes(one)}." for one in measured.images),
+        f"Made of: {measured.images[0]['origin']}.",
     ]
-    for one in results:
+    if measured.results:
+        lines += [
+            "",
+            "| row | what | this collection | the other | ratio | target | |",
+            "|---|---|---|---|---|---|---|",
+        ]
+    for one in measured.results:
         cells = (
             one.row,
             one.what,
@@ -156,10 +148,8 @@ def markdown(results: Sequence[Result], facts: Mapping[str, Any], plots: Sequenc
             _verdict(one),
         )
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
-    notes = [f"- Row {one.row}, {one.what}: {one.note}." for one in results if one.note]
+    notes = [f"- Row {one.row}, {one.what}: {one.note}." for one in measured.results if one.note]
     lines += ["", *notes] if notes else []
-    for name in plots:
-        lines += ["", f"![{PLOTS[name]}](docs/performance/{name})"]
     return "\n".join(lines)
 
 

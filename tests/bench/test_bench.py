@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.bench import report
+from tests.bench import measured, report
+from tests.bench.measured import Measurement
 from tests.bench.results import Result
 from tests.lab.fleet import CHECKOUT
 from tests.lab.process import STANDARD_PATH, LabError
@@ -92,7 +93,7 @@ def test_a_target_is_met_or_missed(ratio: float | None, target: float | None, se
     assert Result("1", "what", ratio, target=target, sense=sense).met is met
 
 
-FACTS = {
+FACTS: dict[str, Any] = {
     "machine": {"processors": "2", "memory": "8 GiB", "kernel": "Linux", "system": "Debian", "rsync": "3.2.7"},
     "images": [{"compression": "zstd", "origin": "Debian", "bytes": {"base": 300_000_000}}],
 }
@@ -101,7 +102,8 @@ FACTS = {
 def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path) -> None:
     document = tmp_path / "PERFORMANCE.md"
     document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
-    page = report.markdown([Result("3", "next-day build", 0.004, percent=True, target=0.01)], FACTS, ["growth.svg"])
+    one = _measured("Debian", Result("3", "next-day build", 0.004, percent=True, target=0.01))
+    page = report.markdown([one], ["growth.svg"])
     report.publish(document, page)
     report.publish(document, page)
     text = document.read_text(encoding="utf-8")
@@ -112,13 +114,27 @@ def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path) -> No
     assert "](docs/performance/growth.svg)" in text
 
 
-def test_rows_that_are_not_measured_again_stay(tmp_path: Path) -> None:
-    file = tmp_path / "bench.json"
-    earlier = [Result("1", "first", 1.0), Result("3", "old", 2.0, percent=True), Result("3", "older", 3.0)]
-    report.write_json(file, {"results": [one.data() for one in earlier], "growth": {"sites": {}}})
-    now = [Result("3", "new", 4.0)]
-    assert report.with_earlier(file, now, None) == ([Result("1", "first", 1.0), *now], {"sites": {}})
-    assert report.with_earlier(tmp_path / "none", now, None) == (now, None)
+def _measured(system: str, *results: Result, growth: Any = None) -> Measurement:
+    return Measurement({**FACTS["machine"], "system": system}, FACTS["images"], results, growth)
+
+
+def test_rows_that_are_not_measured_again_stay_with_their_machine(tmp_path: Path) -> None:
+    first, other = Result("1", "first", 1.0), Result("8", "memory", 1.0)
+    earlier = [
+        _measured("Debian", first, Result("3", "old", 2.0, percent=True), growth={"sites": {}}),
+        _measured("Fedora", Result("3", "older", 3.0), other),
+        _measured("Ubuntu", Result("3", "oldest", 3.0)),
+    ]
+    measured.write(tmp_path / "figures.json", earlier)
+    again = Result("3", "new", 4.0)
+    known = measured.merge(measured.read(tmp_path / "figures.json"), _measured("Debian", again))
+    assert known == [
+        Measurement(earlier[0].machine, earlier[0].images, [first, again], {"sites": {}}),
+        Measurement(earlier[1].machine, earlier[1].images, [other]),
+    ]
+    page = report.markdown(known, [])
+    assert page.index(" Debian, ") < page.index("| 3 | new |") < page.index(" Fedora, ") < page.index("| 8 | memory |")
+    assert measured.read(tmp_path / "none") == []
 
 
 def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:
