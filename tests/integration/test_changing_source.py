@@ -133,16 +133,19 @@ def test_overwrite_without_a_trace_is_never_published_as_a_mixture(
 ) -> None:
     """Neither size nor any time tells of it, as on a file system without ctime; only the content does."""
     tree = AssetsTree(strange_disk(tmp_path / "source", NO_CTIME).path)
-    image = add_large_image(tree, LARGE, size=SIZE)
+    size = 4 * SIZE  # more than is read in advance, and lies in buffers
+    image = add_large_image(tree, LARGE, size=size)
     tree.add_kernel()
     held = [image.squashfs.read_bytes()]
     line = fleet.sites[SITE].line
     assert line is not None
 
     def overwrite_both_ends() -> None:
-        for offset in (200, SIZE):  # the beginning has been sent by then, the end has not
+        line.stall()  # or all of it might have gone over before both are done
+        for offset in (200, size):  # the beginning has been sent by then, the end has not
             flip_byte(image.squashfs, offset=offset)
         held.append(image.squashfs.read_bytes())
+        line.restore()
 
     run = prepare(fleet, src=str(tree.root), transport=transport)
     with meanwhile(lambda: line.bytes_up > SIZE // 4, overwrite_both_ends):

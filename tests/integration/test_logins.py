@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.login import Sockets
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
 
 from tests.lab.fleet import Fleet
@@ -165,3 +169,59 @@ def test_nothing_is_left_of_the_sockets(fleet: Fleet, short_path: Path, monkeypa
         with Session(address_of(fleet)):
             assert session.run("say yes").lines == ["yes"]  # the second took nothing from the first
     assert list(place.iterdir()) == []
+
+
+def test_sockets_of_a_run_that_begins_just_now_are_left_alone(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another run sweeps must not be what this one has made and not locked yet."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    lock, others = fcntl.flock, list[Sockets]()
+
+    def flock(file: Any, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        others.append(Sockets())
+        assert Path(file.name).exists()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    ours = Sockets()
+    for sockets in (ours, *others):
+        assert Path(sockets.path, "held").exists()
+        sockets.close()
+    assert list(short_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["netboot-new-ssh-a", "netboot-ssh-b"])
+def test_sockets_without_a_lock_go_after_an_hour(short_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A run was killed when it had just made them, or was about to remove them."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    left = short_path / name
+    left.mkdir()
+    Sockets().close()
+    assert left.exists()
+    os.utime(left, (0, 0))
+    Sockets().close()
+    assert list(short_path.iterdir()) == []
+
+
+def test_a_login_for_bulk_begins_early_and_only_where_it_is_wanted(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A marker alone goes over the connection for control."""
+    expected: list[Sequence[str]] = []
+    real = Session.expect_bulk
+
+    def expect_bulk(self: Session, ciphers: Sequence[str] = ()) -> None:
+        expected.append(ciphers)
+        real(self, ciphers)
+
+    monkeypatch.setattr(Session, "expect_bulk", expect_bulk)
+    image = add_large_image(fleet.tree, "prod/large", size=1_000_000)
+    sync(fleet)
+    assert len(expected) == 1
+    image.marker.write_bytes(image.marker.read_bytes() + b" ")
+    sync(fleet)
+    assert is_delivered(fleet, image)
+    assert len(expected) == 1
+    assert logins(fleet) == 3

@@ -92,7 +92,6 @@ class SteppedServer:
     def __init__(self, site: Site, source: SourceTree, pace: Pace, run: str, *, hashes: bool) -> None:
         self.warnings: list[str] = []
         self.clashes: dict[str, str] = {}
-        self.wanted: set[str] | None = None
         self._hashes = hashes
         self._site = site
         self._disk = site.disk
@@ -123,7 +122,10 @@ class SteppedServer:
     def find_destination(self) -> None:
         """It is there."""
 
-    def would_open(self) -> None:
+    def begin_sending(self, entries: Sequence[Entry], *, together: bool) -> None:
+        """Nothing is to be got ready."""
+
+    def would_open(self, entries: Sequence[Entry]) -> None:
         """Nothing stands against it."""
 
     def would_send(self, entry: Entry) -> None:

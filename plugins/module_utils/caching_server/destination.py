@@ -11,14 +11,16 @@ from ..errors import ConnectionTrouble, SyncError
 from ..options import called
 from ..ssh import itself
 from ..ssh.base import BaseSession
+from ..ssh.pipelined import Pipelined
 from ..ssh.sftp import Sftp
 from .trial import describe_space, is_full
 
 
-def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: itself.Place | None) -> None:
+def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: itself.Place | None) -> bool:
     """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it.
 
-    Nor may it be the tree of the ``source`` itself; ``place`` is where the shell says that ``dest`` is.
+    Nor may it be the tree of the ``source`` itself; ``place`` is where the shell says that ``dest`` is. Returns whether
+    it is there.
     """
     if place is not None:
         what = itself.relation(itself.place(source), place)
@@ -26,7 +28,11 @@ def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: 
         what = itself.SAME if itself.is_seen(sftp, dest, source) else ""
     if what:
         raise itself.refusal(session.where, dest, what)
-    if sftp.look(dest) is None:
+    found, inside = Pipelined(sftp).look([dest, f"{dest}/."])
+    for answer in (found, inside):
+        if isinstance(answer, OSError) and not isinstance(answer, FileNotFoundError):
+            raise answer
+    if isinstance(found, OSError):
         # Often a file system that is not mounted; what is written below its mount point would be lost to sight.
         if sftp.look(f"{posixpath.dirname(dest)}/.") is None:
             raise SyncError(
@@ -34,12 +40,14 @@ def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: 
                 path=dest,
                 remedy=f"Mount or make it on the caching server, or set {called('dest')}.",
             )
-    elif sftp.look(f"{dest}/.") is None:
+        return False
+    if isinstance(inside, OSError):
         raise SyncError(
             "the destination is no directory",
             path=dest,
             remedy=f"Move it away on the caching server, or set {called('dest')}.",
         )
+    return True
 
 
 def unwritable(session: BaseSession, sftp: Sftp, dest: str, error: OSError) -> SyncError:

@@ -32,6 +32,7 @@ from ..assets.entries import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from ..options import called
 from ..ssh.base import BaseSession
+from ..ssh.pipelined import Pipelined
 from ..ssh.remote_commands import HOLD_LOCK
 from ..transports.work_area import HOLDER
 
@@ -205,15 +206,7 @@ class KernelLock(Lock):
         return ConnectionTrouble(f"the lock cannot be taken ({answer or words or 'no answer'})", path=self._path)
 
     def _tell(self) -> None:
-        sftp = self._session.sftp()
-        new = f"{self.told}.{self._me['run']}"
-        handle = sftp.create(new, exclusive=True)
-        try:
-            handle.write(0, self._content())
-            handle.drain()
-        finally:
-            handle.close()
-        sftp.rename(new, self.told)
+        Pipelined(self._session.sftp()).put(f"{self.told}.{self._me['run']}", self._content(), self.told)
 
     def _beat(self) -> None:
         self._talk.say(b".", LEASE)

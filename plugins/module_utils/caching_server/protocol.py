@@ -22,7 +22,6 @@ class CachingServer(t.Protocol):
 
     warnings: list[str]
     clashes: dict[str, str]
-    wanted: set[str] | None
     throttle: Throttle
 
     @property
@@ -49,8 +48,8 @@ class CachingServer(t.Protocol):
     def open_for_writing(self) -> None:
         """Make what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
 
-    def would_open(self) -> None:
-        """Say for check mode what stands against opening for writing, as far as that can be known."""
+    def would_open(self, entries: t.Sequence[Entry]) -> None:
+        """Say for check mode what stands against opening for writing, and sending files, as far as that is known."""
 
     def close(self) -> None:
         """Give the lock back."""
@@ -89,6 +88,12 @@ class CachingServer(t.Protocol):
         """Say for check mode what stands against sending a file."""
 
     # Doing: one call for each step of the protocol
+
+    def begin_sending(self, entries: t.Sequence[Entry], *, together: bool) -> None:
+        """Get ready to send these files, some of them together, and wait for nothing.
+
+        Pieces of others are only kept where there is room.
+        """
 
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""

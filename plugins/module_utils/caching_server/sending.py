@@ -45,7 +45,7 @@ class Sending:
         self._last.sent = 0
         self._trial.require_target(entry.path, really=True)
 
-    def send(self, entry: Entry, basis: str | None, wanted: t.Collection[str] | None) -> Sent:
+    def send(self, entry: Entry, basis: str | None, wanted: t.Collection[str]) -> Sent:
         """Send the file that was prepared for. ``wanted`` are the files whose pieces are kept when room is short.
 
         Raises :class:`SyncError`.
@@ -114,7 +114,7 @@ class Sending:
         """Return the room in the file system that a file goes to."""
         return self._trial.space(self._area.mounts.of(entry.path))
 
-    def _room(self, entry: Entry, wanted: t.Collection[str] | None) -> int | None:
+    def _room(self, entry: Entry, wanted: t.Collection[str]) -> int | None:
         """Return how many bytes may be filled beside a new file, or None where the server does not tell."""
         space = self._space(entry)
         if space is None:
@@ -125,7 +125,7 @@ class Sending:
             self._area.drop(entry.path)
             space = self._space(entry) or space
             room = space.available - RESERVE - entry.size
-        if room < 0 and wanted is not None:
+        if room < 0:
             # Pieces of files that this run is not about are only kept where there is room for them.
             self._area.clean(wanted)
             space = self._space(entry) or space

@@ -75,16 +75,23 @@ class SshCachingServer:
     ) -> None:
         self._session = session
         self._source = source
-        self._sftp: Sftp = session.sftp()
-        self._many = Pipelined(self._sftp)
         self.dest = posixpath.normpath(dest)
+        # The answer to the first question comes while SFTP is opened.
+        asked = remote_commands.begin_probe(session, self.dest)
+        try:
+            self._sftp: Sftp = session.sftp()
+        except BaseException:
+            asked.close()
+            raise
+        self._many = Pipelined(self._sftp)
         self._lock_timeout = lock_timeout
         self._lock: Lock | None = None
-        self.abilities = remote_commands.probe(session, self.dest)
+        self.abilities = remote_commands.probed(session, asked)
         self.warnings: list[str] = []
         self._area = self._make_area(uuid.uuid4().hex[:12])
         self._trial = Trial(session, self._sftp, self._area, self.dest, has_shell=self.abilities.has_shell)
-        self.wanted: set[str] | None = None  # the files that this run is about
+        self._wanted: set[str] = set()  # the files that this run is to send
+        self._is_there: bool | None = None  # the destination, where that was looked at
         self._attributes = Attributes(session, self._sftp, self._warn)
         self._put = Spellings()  # the names that were put up
         self.clashes: dict[str, str] = {}  # names that cannot stand beside the other one there
@@ -176,12 +183,14 @@ class SshCachingServer:
 
         Nor may it be the tree of the source itself.
         """
-        destination.require(self._session, self._sftp, self.dest, source=self._source.root, place=self.abilities.place)
+        self._is_there = destination.require(
+            self._session, self._sftp, self.dest, source=self._source.root, place=self.abilities.place
+        )
 
     def open_for_writing(self) -> None:
         """Make what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
         try:
-            if self._look(self.dest) is None:
+            if not (self._is_there or self._look(self.dest)):
                 self._sftp.make_directory(self.dest)
                 self._attributes.set_mode(self.dest, DIRECTORY_MODE)  # a session's umask may keep the web server out
             self._area.open_root(self._area.root)
@@ -231,8 +240,9 @@ class SshCachingServer:
         self._area.mounts = Mounts(self._sftp, self.dest)
         self._trial.has_shell = False
 
-    def would_open(self) -> None:
+    def would_open(self, entries: t.Sequence[Entry]) -> None:
         """Say for check mode what stands against opening for writing, as far as that can be known."""
+        self._wanted = {entry.path for entry in entries}
         self._trial.require_opening(there=self._look(self.dest) is not None)
         root = self._look(self._area.root)
         if root is not None:
@@ -248,7 +258,7 @@ class SshCachingServer:
         The room counts what was asked for before, as the run itself would fill it.
         """
         self._trial.require_target(entry.path)
-        self._trial.require_room(entry, self.wanted or set(), small=entry.size < SMALLEST)
+        self._trial.require_room(entry, self._wanted, small=entry.size < SMALLEST)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -363,12 +373,21 @@ class SshCachingServer:
 
     # Doing: one call for each step of the protocol
 
+    def begin_sending(self, entries: t.Sequence[Entry], *, together: bool) -> None:
+        """See :meth:`~.protocol.CachingServer.begin_sending`: a login takes a long line a while, and what is asked
+        before the first file goes another.
+        """
+        self._wanted = {entry.path for entry in entries}
+        large = self._sending.large is not self._sending.small and any(entry.size >= SMALLEST for entry in entries)
+        if (large or (together and self.takes_many)) and not self.throttle.why_not():
+            self._session.expect_bulk(self._fast_ciphers())
+
     def send(self, entry: Entry, basis: str | None) -> Sent:
         """Bring a file to its hidden name, with its final permissions and time."""
         self._sending.prepare(entry)
         if self.hashes and entry.size >= SMALLEST:
             self._source.begin_digest(entry)  # the check wants it, and a line is seldom as fast as this
-        sent = self._sending.send(entry, basis, self.wanted)
+        sent = self._sending.send(entry, basis, self._wanted)
         with self._sending.in_words(entry):
             self._attributes.finish(self._area.incoming(entry.path), entry)
         return sent

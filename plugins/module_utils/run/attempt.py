@@ -78,11 +78,12 @@ class Attempt:
             for path, reason in self._ledger.settle(self._reading.there):
                 self._tell(path, states.WITHDRAWN, reason)
         self._note(plan)
-        self._server.wanted = {step.path for unit in plan.units for step in unit.steps if isinstance(step, Send)}
+        batches = list(in_batches(plan.units, tries=self._tries))
         if plan.units:
-            self._executor.begin()
+            entries = [step.entry for unit in plan.units for step in unit.steps if isinstance(step, Send)]
+            self._executor.begin(entries, together=len(batches) < len(plan.units))
         unfinished: set[str] = set()
-        for batch in in_batches(plan.units, tries=self._tries):
+        for batch in batches:
             for unit in self._together(batch):
                 unfinished.update(self._carry_out(unit))
         unfinished |= self._lacking()

@@ -90,8 +90,9 @@ class Executor:
         """Take the lock, and make what a run needs there."""
         self._server.open_for_writing()
 
-    def begin(self) -> None:
-        """Nothing is to be said before the first step: it says itself what stands against it."""
+    def begin(self, entries: t.Sequence[Entry], *, together: bool) -> None:
+        """Get ready to send files, some of them together. What stands against that, the first step says itself."""
+        self._server.begin_sending(entries, together=together)
 
     def do(self, step: Step, unit: Unit) -> Effect:
         """Do one step. An error of the session is told in words."""
@@ -262,9 +263,9 @@ class Foretelling:
         """Publish nothing."""
         raise NotImplementedError(entries)
 
-    def begin(self) -> None:
-        """Say what stands against writing to the caching server at all."""
-        self._server.would_open()
+    def begin(self, entries: t.Sequence[Entry], *, together: bool) -> None:  # noqa: ARG002
+        """Say what stands against writing to the caching server at all, were these files to be sent."""
+        self._server.would_open(entries)
 
     def do(self, step: Step, _unit: Unit) -> Effect:
         """Say what stands against a transfer."""

@@ -68,6 +68,9 @@ class BaseSession(abc.ABC):
     def bulk(self, ciphers: t.Sequence[str] = ()) -> Login:
         """Return the login for all that is sent in bulk. Raises :class:`SyncError`."""
 
+    def expect_bulk(self, ciphers: t.Sequence[str] = ()) -> None:  # noqa: B027  # there need be none
+        """Have the login for bulk begin where it will be wanted soon, and do not wait for it; :meth:`bulk` does."""
+
     @abc.abstractmethod
     def drop_bulk(self) -> None:
         """End that login, and what is still under way on it; the next to use it gets another."""
@@ -144,6 +147,14 @@ class BaseSession(abc.ABC):
         try:
             if stdin:
                 conversation.say(stdin, self.address.stall_timeout)
+        except BaseException:
+            conversation.close()
+            raise
+        return self.finish(conversation, timeout)
+
+    def finish(self, conversation: Conversation, timeout: float | None = None) -> Answer:
+        """Wait for the end of a script that was started, and return what it said; ``timeout`` as for :meth:`run`."""
+        try:
             conversation.say_no_more()
             answer = conversation.all_answers(timeout or self.address.stall_timeout, most=MAX_ANSWER)
             lost = answer.status is None and conversation.lost()

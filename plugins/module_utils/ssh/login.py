@@ -28,6 +28,8 @@ from .pipe import Pipe, end, end_rest, end_with_parent
 from .settings import Address, Effective, no_client
 
 _PREFIX = "netboot-ssh-"
+_NEW = "netboot-new-ssh-"
+_LEFT = 3600  # seconds after which one that is not locked yet, or any more, is taken for that of a killed run
 _LONGEST = 60  # bytes of a directory's path: a socket's may have 104, and ssh appends 18 while it makes one
 _PLAIN = re.compile(r"[A-Za-z0-9/_.-]+\Z")
 _KEPT = 16 * 1024  # bytes of what ssh says, from the start and from the end each
@@ -40,9 +42,12 @@ class Sockets:
     def __init__(self) -> None:
         parent = self._parent()
         self._sweep(parent)
-        self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)  # for this user alone, mode 0700
-        self._held = open(f"{self.path}/held", "wb")  # noqa: SIM115  # open, and locked, as long as the run goes on
+        # Under another name until it is locked: a run that sweeps just then would take it for one that was left behind.
+        new = tempfile.mkdtemp(prefix=_NEW, dir=parent)  # for this user alone, mode 0700
+        self._held = open(f"{new}/held", "wb")  # noqa: SIM115  # open, and locked, as long as the run goes on
         fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.path = f"{parent}/{_PREFIX}{os.path.basename(new)[len(_NEW) :]}"
+        os.rename(new, self.path)
 
     @staticmethod
     def _parent() -> str:
@@ -55,16 +60,27 @@ class Sockets:
             remedy="Let the user that the module runs as write /tmp, or another short TMPDIR.",
         )
 
-    @staticmethod
-    def _sweep(parent: str) -> None:
+    @classmethod
+    def _sweep(cls, parent: str) -> None:
         with contextlib.suppress(OSError), os.scandir(parent) as entries:
             for entry in entries:
-                if not entry.name.startswith(_PREFIX) or entry.is_symlink():
-                    continue
-                with contextlib.suppress(OSError), open(f"{entry.path}/held", "rb") as held:
-                    if os.fstat(held.fileno()).st_uid == os.geteuid():
-                        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run goes on
-                        shutil.rmtree(entry.path, ignore_errors=True)
+                if entry.name.startswith((_PREFIX, _NEW)) and not entry.is_symlink():
+                    with contextlib.suppress(OSError):
+                        cls._remove_left(entry)
+
+    @staticmethod
+    def _remove_left(entry: os.DirEntry[str]) -> None:
+        """Remove a directory of ours that nobody holds any more. Raises :class:`OSError` where somebody does."""
+        about = entry.stat()
+        if about.st_uid != os.geteuid():
+            return
+        if entry.name.startswith(_NEW) or not os.path.exists(f"{entry.path}/held"):
+            if about.st_mtime < time.time() - _LEFT:
+                shutil.rmtree(entry.path, ignore_errors=True)
+            return
+        with open(f"{entry.path}/held", "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run goes on
+            shutil.rmtree(entry.path, ignore_errors=True)
 
     def close(self) -> None:
         """Remove it."""
@@ -73,9 +89,9 @@ class Sockets:
 
 
 class Login:
-    """One login. Raises :class:`SyncError` with what ssh says where there is none.
+    """One login, which begins at once; :meth:`wait` until it stands. ``options`` are more of ssh's own.
 
-    ``options`` are more of ssh's own.
+    :ivar stands: whether it was waited for.
     """
 
     def __init__(
@@ -106,11 +122,8 @@ class Login:
             raise no_client() from error
         self._listener = threading.Thread(target=self._listen, name=f"ssh {name}", daemon=True)
         self._listener.start()
-        try:
-            self._await()
-        except BaseException:
-            self.close()
-            raise
+        self._begun = time.monotonic()
+        self.stands = False
 
     def _listen(self) -> None:
         stream = self._process.stderr
@@ -130,9 +143,20 @@ class Login:
         """What ssh has said so far, of much only the beginning and the end."""
         return (self._first + self._last).decode("utf-8", "replace")
 
+    def wait(self) -> None:
+        """Wait until the login stands. Where it does not, it is closed, and :class:`SyncError` has what ssh says."""
+        if self.stands:
+            return
+        try:
+            self._await()
+        except BaseException:
+            self.close()
+            raise
+        self.stands = True
+
     def _await(self) -> None:
-        """Wait until the login stands: then its socket is there."""
-        deadline = time.monotonic() + _PATIENCE * self._address.connect_timeout
+        """Wait until its socket is there."""
+        deadline = self._begun + _PATIENCE * self._address.connect_timeout
         pause = 0.002
         while not os.path.exists(self._socket):
             if self.ended():

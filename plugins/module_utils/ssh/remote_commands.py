@@ -245,7 +245,17 @@ def parse_utc_offset(text: str) -> int | None:
 
 def probe(session: BaseSession, dest: str = "/") -> Abilities:
     """Ask a caching server what it offers, and whether its shell sees a destination."""
-    answer = session.run(_PROBE, dest)
+    return probed(session, begin_probe(session, dest))
+
+
+def begin_probe(session: BaseSession, dest: str) -> Conversation:
+    """Ask that, and do not wait for the answer, which is for :func:`probed`."""
+    return session.start(_PROBE, dest)
+
+
+def probed(session: BaseSession, conversation: Conversation) -> Abilities:
+    """Return what a caching server that was asked by :func:`begin_probe` says."""
+    answer = session.finish(conversation)
     if answer.status is None:
         return Abilities(complains=answer.errors or answer.noise)
     return parse_abilities(answer.lines)._replace(prints=answer.noise)

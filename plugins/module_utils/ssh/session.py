@@ -36,12 +36,14 @@ class Session(BaseSession):
         """See :class:`BaseSession`."""
         self._sockets = Sockets()
         try:
-            self._control = self._log_in("control")
+            self._control = self._begin("control")
+            self._control.wait()
         except BaseException:
             self.close()
             raise
 
-    def _log_in(self, name: str, ciphers: t.Sequence[str] = ()) -> Login:
+    def _begin(self, name: str, ciphers: t.Sequence[str] = ()) -> Login:
+        """Begin to log in."""
         if self._sockets is None:
             raise self.broken()
         options = [f"-oCiphers={','.join(ciphers)}"] if ciphers else []
@@ -94,12 +96,22 @@ class Session(BaseSession):
             raise self.broken()
         return self._control.open(command, subsystem=subsystem)
 
+    def expect_bulk(self, ciphers: t.Sequence[str] = ()) -> None:
+        """See :class:`BaseSession`."""
+        if self._bulk is None:
+            self._bulk = self._begin("bulk", ciphers)
+
     def bulk(self, ciphers: t.Sequence[str] = ()) -> Login:
         """See :class:`BaseSession`."""
         if self._bulk is not None and self._bulk.ended():
             self.drop_bulk()
         if self._bulk is None:
-            self._bulk = self._log_in("bulk", ciphers)
+            self._bulk = self._begin("bulk", ciphers)
+        try:
+            self._bulk.wait()
+        except BaseException:
+            self._bulk = None
+            raise
         return self._bulk
 
     def drop_bulk(self) -> None:

@@ -248,7 +248,7 @@ class Sftp:
                 yield from names_in(answer, directory, budget)
         finally:
             with contextlib.suppress(*SFTP_ERRORS):  # what was found counts, or why that went wrong
-                self._request(protocol.CMD_CLOSE, handle)
+                let_go(self._client, handle)
 
     def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
         entry = entry_of(path, found)
@@ -298,7 +298,7 @@ class Sftp:
         try:
             yield from handle.blocks(size)
         finally:
-            handle.close()
+            handle.let_go()
 
     def read(self, path: str, size: int) -> bytes:
         """Return the content of a small file of ``size`` bytes; of a longer one, only its start."""
@@ -333,7 +333,7 @@ class Sftp:
         try:
             handle.flush()
         finally:
-            handle.close()
+            handle.let_go()
 
     # Names
 
@@ -420,7 +420,7 @@ class Handle:
 
     def _ask(self, offset: int, length: int) -> int:
         number: int = translate(
-            self._client._async_request, self, protocol.CMD_READ, self._handle, int64(offset), length
+            self._client._async_request, self, protocol.CMD_READ, self._handle, offset_of(offset), length
         )
         return number
 
@@ -449,7 +449,7 @@ class Handle:
                 self._read_answer()
             block = data[start : start + BLOCK_SIZE]
             number = self._client._async_request(
-                type(None), protocol.CMD_WRITE, self._handle, int64(offset + start), block
+                type(None), protocol.CMD_WRITE, self._handle, offset_of(offset + start), block
             )
             self._outstanding.append(number)
 
@@ -467,8 +467,23 @@ class Handle:
         """Close the file, whatever happened to it before."""
         _request(self._client, protocol.CMD_CLOSE, self._handle)
 
+    def let_go(self) -> None:
+        """Close the file, and do not wait for the answer: nothing was written to it that could still fail."""
+        let_go(self._client, self._handle)
+
     def _read_answer(self) -> None:
         translate(self._client._read_response, self._outstanding.popleft())
+
+
+def offset_of(number: int) -> int:
+    """Return a number of bytes in the form of which paramiko makes the eight bytes that the protocol wants."""
+    return int64(number)
+
+
+def let_go(client: t.Any, handle: bytes) -> None:
+    """Have what was only read, or listed, closed; the answer tells nothing that anybody would wait for."""
+    # By this type, paramiko marks a question whose answer nobody wants.
+    translate(client._async_request, type(None), protocol.CMD_CLOSE, handle)
 
 
 def _request(client: t.Any, kind: int, *arguments: t.Any) -> tuple[int, Message]:

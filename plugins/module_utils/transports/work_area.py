@@ -36,6 +36,7 @@ import typing as t
 
 from ..assets.entries import DIRECTORY, FILE, WORK_DIRECTORY, Entry
 from ..errors import SyncError
+from ..ssh.pipelined import Pipelined
 from ..ssh.sftp import Budget, Sftp
 from .mounts import Mount, Mounts
 
@@ -60,6 +61,7 @@ class WorkArea:
 
     def __init__(self, sftp: Sftp, dest: str, run: str, *, mounts: Mounts, warn: t.Callable[[str], None]) -> None:
         self._sftp = sftp
+        self._many = Pipelined(sftp)
         self._dest = dest.rstrip("/")
         self.root = f"{self._dest}/{WORK_DIRECTORY}"
         self.run = run
@@ -252,10 +254,12 @@ class WorkArea:
         return True
 
     def _list(self, directory: str, budget: Budget | None = None) -> list[Entry]:
-        try:
-            return self._sftp.list(directory, budget)
-        except FileNotFoundError:
+        (found,) = self._many.listings([directory], budget or Budget())
+        if isinstance(found, FileNotFoundError):
             return []
+        if isinstance(found, OSError):
+            raise found
+        return found
 
     def _drop_entry(self, directory: str, entry: Entry) -> None:
         """Remove what a listing names, which is as it was looked at: a symlink itself, and a directory with all."""

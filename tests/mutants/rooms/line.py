@@ -153,4 +153,16 @@ MUTANTS = (
         new="if False:",
         test="tests/unit/plugins/module_utils/ssh/test_answers.py::test_any_answer_is_read_or_refused",
     ),
+    Mutant(
+        "the sockets of a run have their final name before they are locked",
+        old="new = tempfile.mkdtemp(prefix=_NEW, dir=parent)",
+        new="new = tempfile.mkdtemp(prefix=_PREFIX + 'x' * (len(_NEW) - len(_PREFIX)), dir=parent)",
+        test="tests/integration/test_logins.py::test_sockets_of_a_run_that_begins_just_now_are_left_alone",
+    ),
+    Mutant(
+        "every run that sends anything logs in for bulk",
+        old="if (large or (together and self.takes_many)) and not self.throttle.why_not():",
+        new="if entries:",
+        test="tests/integration/test_logins.py::test_a_login_for_bulk_begins_early_and_only_where_it_is_wanted",
+    ),
 )
