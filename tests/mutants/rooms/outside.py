@@ -9,7 +9,7 @@ from ..mutant import Mutant
 
 LOGIN = "tests/integration/test_login_text.py"
 GATE = "tests/integration/test_gate.py"
-KILLED = "tests/integration/test_killed.py"
+KILLED = "tests/faults/test_killed.py"
 ANSIBLE = "tests/integration/test_in_ansible.py"
 
 MUTANTS = (
