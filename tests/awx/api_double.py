@@ -172,8 +172,9 @@ class AwxDouble:
             if name.endswith("credentials")
             else name
         )
-        ids = found["associated"].setdefault(name, [])
+        ids = found["associated"].get(name, [])
         if method == "POST":
+            ids = found["associated"].setdefault(name, [])
             if data.get("disassociate"):
                 ids.remove(data["id"])
             elif data["id"] not in ids:

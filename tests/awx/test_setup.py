@@ -105,9 +105,25 @@ def test_all_is_set_up_and_then_left_alone(double: AwxDouble, tmp_path: Path) ->
 def test_check_mode_sends_nothing(double: AwxDouble, tmp_path: Path) -> None:
     call(double, tmp_path)
     before = repr(double.objects)
-    status, output, counters = call(double, tmp_path, "--check", "-e", "netboot_awx_forks=99")
+    status, output, counters = call(double, tmp_path, "--check", "--diff", "-e", "netboot_awx_forks=99")
     assert status == 0, output
     assert counters["changed"] == 1, output
+    assert "What was skipped" not in output
+    assert repr(double.objects) == before
+
+
+@real
+@pytest.mark.parametrize("organization", ["Default", "Boot"])
+def test_check_mode_in_an_awx_that_has_nothing_yet(double: AwxDouble, tmp_path: Path, organization: str) -> None:
+    before = repr(double.objects)
+    status, output, counters = call(
+        double, tmp_path, "--check", "--diff", "-e", f"netboot_awx_organization={organization}"
+    )
+    assert status == 0, output + str(double.refused)
+    assert "secret" not in output
+    assert "What was skipped would be made as well" in " ".join(output.split())
+    # The organization; if AWX has it, its credential, environment, project, inventory, notification; and what was said.
+    assert counters["changed"] == (7 if organization == "Default" else 2), output
     assert repr(double.objects) == before
 
 
