@@ -19,6 +19,12 @@ PLAYBOOKS = Path("playbooks")
 # Imported by the others, and no playbook of its own.
 INTERNAL = {"fleet.yml"}
 CONTENTS = re.compile(r"^\.\. contents::\n(?: +.*\n)*", re.MULTILINE)
+# In the comments of playbooks: options, variables with their values, files.
+LITERAL = re.compile(
+    r"(?<![\w/`-])(?:-e netboot_\w+=\S+?(?=[,.;:]?(?:\s|$))|--[a-z][a-z-]*|netboot_\w+(?:=\w+)?"
+    r"|(?:\w+/)+\w+\.(?:md|yml)|[A-Z]+_[A-Z_]+)"
+)
+LABEL = re.compile(r"^(    )((\w+)_(module|filter|inventory|role))$", re.MULTILINE)
 MERMAID = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 
 
@@ -62,6 +68,17 @@ def states_page() -> str:
     return "\n".join(lines)
 
 
+def prose(comment: list[str]) -> list[str]:
+    """A comment as Markdown: lines that are indented are commands, and what is literal elsewhere is set as such."""
+    lines: list[str] = []
+    for line in comment:
+        command = line.startswith("  ")
+        if lines and line and command is not lines[-1].startswith("  ") and lines[-1]:
+            lines.append("")
+        lines.append(f"    {line.strip()}" if command else LITERAL.sub(r"`\g<0>`", line))
+    return lines
+
+
 def playbook(path: Path) -> list[str]:
     """A playbook: its first comment, what its plays are called, its tags."""
     text = path.read_text(encoding="utf-8").removeprefix("---\n")
@@ -71,7 +88,14 @@ def playbook(path: Path) -> list[str]:
     if not head:
         raise SystemExit(f"{path}: it has no comment at its head that says what it does")
     plays: list[dict[str, Any]] = yaml.safe_load(text)
-    lines = [f"## {path.stem}", "", f"    ansible-playbook netboot.syncer.{path.stem} -i hosts.yml", "", *head, ""]
+    lines = [
+        f"## {path.stem}",
+        "",
+        f"    ansible-playbook netboot.syncer.{path.stem} -i hosts.yml",
+        "",
+        *prose(head),
+        "",
+    ]
     lines += ["Its plays, in order:", ""]
     for number, play in enumerate(plays, 1):
         imported = play.get("ansible.builtin.import_playbook", "")
@@ -113,7 +137,11 @@ def lay_out(stage: Path) -> None:
     # The theme shows the contents of a page at its side.
     for path in collection.glob("*.rst"):
         text = path.read_text(encoding="utf-8")
-        path.write_text(CONTENTS.sub("", text), encoding="utf-8")
+        text = CONTENTS.sub("", text)
+        if path.stem == "index":
+            # The full title, which begins with the collection's name, is too long for the side of a page.
+            text = LABEL.sub(r"\1\3 (\4) <\2>", text).replace(" -- ", " \N{EN DASH} ")
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

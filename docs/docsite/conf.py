@@ -24,6 +24,9 @@ root_doc = "index"
 nitpicky = True
 graphviz_output_format = "svg"
 
+# Quotes, but no dashes: two hyphens begin an option.
+smartquotes_action = "qe"
+
 html_theme = "furo"
 html_title = "netboot.syncer"
 html_static_path = ["_static"]

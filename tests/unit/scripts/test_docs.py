@@ -47,6 +47,17 @@ def test_every_playbook_is_in_the_reference_with_what_it_does() -> None:
         assert (f"## {path.stem}\n" in page) == (path.name not in docs.INTERNAL)
 
 
+def test_the_comment_of_a_playbook_is_set_as_what_it_is() -> None:
+    comment = ["One of -e netboot_x='a/*'. With --limit, see docs/x.md:", "  ansible-playbook a --limit b", "The rest."]
+    assert docs.prose(comment) == [
+        "One of `-e netboot_x='a/*'`. With `--limit`, see `docs/x.md`:",
+        "",
+        "    ansible-playbook a --limit b",
+        "",
+        "The rest.",
+    ]
+
+
 def test_every_state_is_in_the_reference() -> None:
     for name in states.BY_NAME:
         assert f"| `{name}` |" in docs.states_page()
