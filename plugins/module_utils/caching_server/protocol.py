@@ -21,8 +21,11 @@ class CachingServer(t.Protocol):
     """
 
     warnings: list[str]
-    clashes: dict[str, str]
     throttle: Throttle
+
+    @property
+    def clashes(self) -> dict[str, str]:
+        """Names that cannot stand beside another one there, by the last listing."""
 
     @property
     def transport(self) -> str:

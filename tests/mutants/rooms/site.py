@@ -141,7 +141,7 @@ MUTANTS = (
     ),
     Mutant(
         "two names that are one there overwrite each other",
-        old="if other and self._look(self._full(path)) is not None:",
+        old="if other and self._reading.look(path) is not None:",
         new="if False:",
         test="tests/integration/test_strange_disks.py::test_two_names_that_are_one_there",
     ),

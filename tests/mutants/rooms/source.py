@@ -26,7 +26,7 @@ MUTANTS = (
     ),
     Mutant(
         "what was overwritten without a trace while it was sent is not hashed",
-        old="if self._digests([(incoming, entry.size)]) != [self._source.digest(entry)]:",
+        old="if self._reading.digests_of([(incoming, entry.size)]) != [self._source.digest(entry)]:",
         new="if False:",
         test=f"{CHANGING}::test_overwrite_without_a_trace_is_never_published_as_a_mixture",
     ),

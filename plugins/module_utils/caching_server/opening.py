@@ -1,0 +1,135 @@
+# Copyright (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening the tree of a caching server for one run: its destination is found, its work area made, its lock held."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ..assets.entries import DIRECTORY, FILE
+from ..ssh import itself
+from ..ssh.base import BaseSession
+from ..ssh.remote_commands import Abilities
+from ..ssh.sftp import Sftp
+from ..transports.work_area import WorkArea
+from . import destination
+from .attributes import DIRECTORY_MODE, Attributes
+from .lock import Elsewhere, KernelLock, LeaseLock, Lock
+from .trial import Trial
+
+
+class Opening:
+    """The destination and the lock of one run. Raises :class:`SyncError`.
+
+    :param root: the source's own tree, which must not be the destination.
+    :param elsewhere: called where the shell turns out to see other files than SFTP, as on many a NAS.
+    """
+
+    def __init__(
+        self,
+        session: BaseSession,
+        sftp: Sftp,
+        dest: str,
+        *,
+        root: str,
+        abilities: Abilities,
+        area: WorkArea,
+        trial: Trial,
+        attributes: Attributes,
+        lock_timeout: int,
+        elsewhere: t.Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._sftp = sftp
+        self._dest = dest
+        self._root = root
+        self._place = abilities.place
+        self._locks = abilities.locks
+        self._area = area
+        self._trial = trial
+        self._attributes = attributes
+        self._lock_timeout = lock_timeout
+        self._elsewhere = elsewhere
+        self._lock: Lock | None = None
+        self._is_there: bool | None = None  # the destination, where that was looked at
+        self._proof = f"{area.root}/proof-{area.run}"
+
+    def find(self) -> None:
+        """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it.
+
+        Nor may it be the tree of the source itself.
+        """
+        self._is_there = destination.require(
+            self._session, self._sftp, self._dest, source=self._root, place=self._place
+        )
+
+    def open(self) -> None:
+        """Make what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
+        try:
+            if not (self._is_there or self._sftp.look(self._dest)):
+                self._sftp.make_directory(self._dest)
+                self._attributes.set_mode(self._dest, DIRECTORY_MODE)  # a session's umask may keep the web server out
+            self._area.open_root(self._area.root)
+            self._lock = self._take_lock()
+        except OSError as error:
+            raise destination.unwritable(self._session, self._sftp, self._dest, error) from error
+        self._refuse_itself()
+
+    def _take_lock(self) -> Lock:
+        if self._locks:
+            try:
+                lock: Lock = KernelLock(
+                    self._session, self._area.lock, timeout=self._lock_timeout, proof=self._make_proof()
+                )
+                lock.acquire()
+                return lock
+            except Elsewhere:
+                with contextlib.suppress(OSError):
+                    self._sftp.remove_directory(self._proof)
+                self._place = None  # it is that of other files
+                self._elsewhere()
+        lock = LeaseLock(self._session, self._area.lock, timeout=self._lock_timeout)
+        lock.acquire()
+        return lock
+
+    def _refuse_itself(self) -> None:
+        """Raise :class:`SyncError` where the work area of the caching server is one of the source's own tree."""
+        if self._place is None and itself.shows_work_area(self._sftp, self._area.root, self._root):
+            raise itself.refusal(self._session.where, self._dest, itself.SAME)
+
+    def _make_proof(self) -> str:
+        """Make a directory that the shell has to find; nothing where not even that can be made."""
+        try:
+            self._sftp.make_directory(self._proof)
+        except OSError:  # a full disk, which the run may be about to mend
+            return ""
+        return self._proof
+
+    def would_open(self) -> None:
+        """Say for check mode what stands against opening for writing, as far as that can be known."""
+        self._trial.require_opening(there=self._sftp.look(self._dest) is not None)
+        root = self._sftp.look(self._area.root)
+        if root is not None:
+            if root.kind != DIRECTORY:
+                raise self._area.not_ours(self._area.root)
+            lock = self._sftp.look(self._area.lock)
+            if lock is not None and lock.kind != FILE:
+                raise LeaseLock(self._session, self._area.lock, timeout=0).strange()
+
+    @property
+    def written(self) -> str | None:
+        """A file that this run has written there just now; None where it holds no lock."""
+        return self._lock.told if self._lock is not None else None
+
+    def require(self) -> None:
+        """Raise :class:`LockLost` where the lock that was taken is no longer ours."""
+        if self._lock is not None:
+            self._lock.require()
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
