@@ -54,7 +54,7 @@ real_python() {
     fi
   done < <(
     type -aP "python$1"
-    compgen -G "$HOME/.pyenv/versions/$1.*/bin/python$1" || true
+    compgen -G "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1.*/bin/python$1" || true
   )
   return 1
 }
