@@ -19,7 +19,7 @@ hypothesis.settings.register_profile(
 LONGEST = [
     *("test_machines", "test_killed", "test_limits", "test_right_machine", "test_progress", "test_withdraw_playbook"),
     *("test_lifeline", "test_ends", "test_survey", "test_hubs", "test_lines", "test_no_progress", "test_protocol"),
-    *("test_hostile_server", "test_withdraw", "test_strange_disks"),
+    *("test_hostile_server", "test_withdraw", "test_strange_disks", "test_day"),
 ]
 
 

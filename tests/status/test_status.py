@@ -64,6 +64,20 @@ def test_a_site_that_is_away_grows_older_by_the_time_that_passes() -> None:
     assert (bern(found)["state"], bern(found)["behind_seconds"]) == ("in_line", 0)
 
 
+def test_what_is_withdrawn_while_a_site_is_away_is_still_there() -> None:
+    found = document(seen(), now=NOW)
+    away = Found("unreachable", "no route to host", withdrawn=[IMAGE, "prod/other.squashfs"])
+    for hours in (1, 2):
+        found = document({"bern": away}, now=NOW + hours * HOUR, previous=found)
+        image = bern(found)["images"][IMAGE]
+        assert (image["state"], read_time(image["since"])) == ("withdrawn", NOW + HOUR)
+        assert bern(found)["images"].keys() == {IMAGE}
+    undone = document(UNREACHABLE, now=NOW + 3 * HOUR, previous=found)
+    assert bern(undone)["images"][IMAGE]["state"] == "published"
+    never = document({"bern": away}, now=NOW, previous=document(seen("missing"), now=NOW))
+    assert bern(never)["images"][IMAGE]["state"] == "missing"
+
+
 def test_in_how_many_days_the_disk_is_full() -> None:
     found: dict[str, Any] = {}
     for day in range(4):

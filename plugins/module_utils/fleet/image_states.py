@@ -167,10 +167,9 @@ def _beside(image: Image, source: Tree, there: Tree, markers: t.Sequence[str]) -
     marker = image.markers[0].path if image.markers else ""
     shown = bool(markers) if image.markers else image.path in there
     if not image.ready:
-        if not image.markers and shown:
-            return ImageState(
-                LEFT_OVER, "the netboot server no longer has its marker", size, markers[0] if markers else ""
-            )
+        # Without a marker at the site it is no image there: of one that is pruned, the squashfs stays for a while.
+        if not image.markers and markers:
+            return ImageState(LEFT_OVER, "the netboot server no longer has its marker", size, markers[0])
         return ImageState(HELD_BACK, image.reason, size, marker)
     if not shown:
         return ImageState(MISSING, "", size, marker, image.versions)

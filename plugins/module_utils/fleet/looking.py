@@ -158,7 +158,10 @@ def markers_of(tree: Tree, rules: Rules) -> list[Entry]:
 
 @dataclasses.dataclass
 class Found:
-    """What was found at a site; times are seconds since the epoch."""
+    """What was found at a site; times are seconds since the epoch.
+
+    :ivar withdrawn: of one that could not be looked at, the images that are withdrawn by name.
+    """
 
     state: str
     reason: str = ""
@@ -166,6 +169,7 @@ class Found:
     behind_images: int = 0
     behind_seconds: int = 0
     disk_free: int | None = None
+    withdrawn: t.Collection[str] = ()
 
 
 def look(target: Target, source: SourceTree, *, now: float) -> Found:
@@ -262,8 +266,11 @@ def look_at_all(targets: t.Sequence[Target], *, now: float) -> dict[str, Found]:
         except queue.Empty:
             break
         found[name] = result
-    late = Found(UNREACHABLE, "it does not answer in time")
-    return {one.name: found.get(one.name, late) for one in targets}
+    for one in asked:
+        result = found.setdefault(one.name, Found(UNREACHABLE, "it does not answer in time"))
+        if result.state in (UNREACHABLE, FAILED):
+            result.withdrawn = sources[one.options.src].inventory(one.options.rules, lambda _image: False).withdrawn
+    return {one.name: found[one.name] for one in targets}
 
 
 def inventory_of(src: str, rules: Rules) -> tuple[SourceTree, dict[str, image_states.ImageState]]:

@@ -19,6 +19,7 @@ MAX_SIZE = 64 * 1024 * 1024  # bytes of a status.json that is read again
 _SAMPLES = 15
 _BETWEEN_SAMPLES = 6 * 3600  # seconds
 _LEAST_BETWEEN, _MOST_BETWEEN = 20, 900  # seconds since an earlier look of which a rate is made
+_MEANWHILE = "withdrawn by name since this site was seen last: clients still find it here"
 _LEAST_TIME = 86400  # seconds that samples have to span before a pace is told
 
 
@@ -130,6 +131,7 @@ def _rate(one: image_states.ImageState, before: t.Any, seconds: float) -> float:
 def _not_seen(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t.Any]:
     """Return what is known of a site that could not be looked at: what it had when it was seen last."""
     seen = read_time(before.get("seen"))
+    withdrawn = {printable(path) for path in found.withdrawn}
     behind = _int(before.get("behind_images")) or 0
     base = _int(before.get("behind_seconds_seen", before.get("behind_seconds"))) or 0
     # Each look adds the time since the one that came through, not since the last one.
@@ -144,8 +146,21 @@ def _not_seen(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t
         "disk_free": _int(before.get("disk_free")),
         "disk_days": None,
         "disk_samples": _samples(before.get("disk_samples"), None, now),
-        "images": _dict(before.get("images")),
+        "images": {
+            path: _image_not_seen(_dict(one), path in withdrawn, now)
+            for path, one in _dict(before.get("images")).items()
+        },
     }
+
+
+def _image_not_seen(before: dict[str, t.Any], withdrawn: bool, now: float) -> dict[str, t.Any]:
+    """Return an image of a site that could not be looked at; what is withdrawn meanwhile, its clients still find."""
+    shown = before.get("state") in (image_states.PUBLISHED, image_states.OUTDATED, image_states.LEFT_OVER)
+    if withdrawn and shown:
+        return {**before, "state": image_states.WITHDRAWN, "since": rfc3339(now), "reason": _MEANWHILE}
+    if not withdrawn and before.get("reason") == _MEANWHILE:
+        return {**before, "state": image_states.PUBLISHED, "since": rfc3339(now), "reason": ""}
+    return before
 
 
 def _dict(value: t.Any) -> dict[str, t.Any]:
