@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -298,8 +300,12 @@ class Story:
         if not self.short:
             run = self._play("all of them, by mistake", "offboard.yml", status=2)
             expect("--limit" in run.output, "not told how to name one", run)
-            self._play("removed, look first", "offboard.yml", *words, "--check", "--diff")
-            self._serves(FILLED)
+        before = {name: _written(machine.root) for name, machine in fleet.machines.items()}
+        run = self._play("removed, look first", "offboard.yml", *words, "--check", "--diff")
+        expect("would be given to root, and stay" in _folded(run), "not told", run)
+        for name, machine in fleet.machines.items():
+            expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
+        self._serves(FILLED)
         run = self._play("removed", "offboard.yml", *words)
         expect(not list(fleet.assets(FILLED).rglob("*.json")), "markers are left", run)
         expect((fleet.assets(FILLED) / f"{NEWEST}.squashfs").exists(), "the tree went, too", run)
@@ -350,7 +356,13 @@ def _line(run: Run, start: str) -> str:
     return text[text.index(start) :].partition(" ok: [")[0].partition(" PLAY")[0] if start in text else ""
 
 
-def _written(root: Path) -> set[str]:
-    """What is in the places that onboarding writes to."""
+def _written(root: Path) -> dict[str, tuple[int | str, ...]]:
+    """What is in the places that onboarding writes to: kind and mode, owner, size, and what small files hold."""
     places = ("etc", "srv", "usr/bin", "usr/local", "var/lib/netboot", "var/lib/netboot-sync", "home")
-    return {str(path) for place in places for path in (root / place).rglob("*")}
+    found: dict[str, tuple[int | str, ...]] = {}
+    for path in [path for place in places for path in (root / place).rglob("*")]:
+        seen = path.lstat()
+        text = path.read_bytes() if stat.S_ISREG(seen.st_mode) and seen.st_size < 1_000_000 else b""
+        size = seen.st_size if stat.S_ISREG(seen.st_mode) else 0
+        found[str(path)] = (seen.st_mode, seen.st_uid, seen.st_gid, size, hashlib.sha256(text).hexdigest())
+    return found
