@@ -1,0 +1,174 @@
+# Copyright (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet made of what a run costs: where an image goes from, over which lines, and when each site has it. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .events import Enter, Places, Process, Shared, Simulation, Use, Wait
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured of a run; see ``measured.json``.
+
+    :ivar begin: CPU seconds before the first site is begun, one after the other.
+    :ivar dispatch: CPU seconds of Ansible's one process for each site, one after the other.
+    :ivar near: CPU seconds for each site on the host that sends.
+    :ivar far: CPU seconds for each site at the site.
+    :ivar near_byte: CPU seconds for each byte on the host that sends; ``far_byte`` at the site.
+    :ivar answers: seconds for each site in which no processor works.
+    :ivar overhead: bytes on a line for each byte of an image.
+    :ivar controller_memory: bytes for each site that is at work, where Ansible runs.
+    :ivar source_memory: the same on the host that sends.
+    """
+
+    begin: float
+    dispatch: float
+    near: float
+    far: float
+    near_byte: float
+    far_byte: float
+    answers: float
+    overhead: float
+    controller_memory: float
+    source_memory: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host: processors, bytes of memory, and bit/s of the line that it sends over."""
+
+    cores: float
+    memory: float
+    uplink: float
+
+
+@dataclass
+class Outcome:
+    """What came of it.
+
+    :ivar seconds: when each site had the image, in order.
+    :ivar uplink_bytes: what left the netboot server.
+    :ivar source_cpu: CPU seconds of the netboot server for sending; ``controller_cpu`` of all that run Ansible.
+    :ivar at_once: how many sites were at work at the same time, at most.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    uplink_bytes: float = 0.0
+    source_cpu: float = 0.0
+    controller_cpu: float = 0.0
+    at_once: int = 0
+
+
+class _Source:
+    """A host that sends. With *far*, the CPU of the sites is its own as well, as where all are on one machine."""
+
+    def __init__(self, machine: Machine, places: int, *, far: bool = False) -> None:
+        self.cpu = Shared(machine.cores)
+        # Ansible's one process sleeps most of the time, and so has a processor at once whenever it wants one.
+        self.ansible = Shared(1.0)
+        self.line = Shared(machine.uplink / 8)
+        self.places = Places(places)
+        self.far = self.cpu if far else None
+
+
+class Fleet:
+    """Simulates runs for sites whose lines have these rates, in bit/s."""
+
+    def __init__(self, costs: Costs, lines: Sequence[float], size: float) -> None:
+        self.costs = costs
+        self.lines = list(lines)
+        self.size = size
+        self.outcome = Outcome()
+        self._busy = 0
+
+    def flat(self, machine: Machine, *, one_machine: bool = False) -> Outcome:
+        """One machine that Ansible runs on, and that sends; with *one_machine*, the sites are on it as well."""
+        c = self.costs
+        places = int(machine.memory / (c.controller_memory + c.source_memory))
+        source = _Source(machine, places, far=one_machine)
+        simulation = Simulation()
+        self._run(simulation, [(source, rate) for rate in self.lines], controlled=source)
+        simulation.run()
+        return self._done([source], source)
+
+    def slices(self, machine: Machine, controllers: Sequence[Machine]) -> Outcome:
+        """Jobs that are split up: Ansible runs on several machines, and one netboot server sends."""
+        source = _Source(machine, int(machine.memory / self.costs.source_memory))
+        simulation = Simulation()
+        cpus = []
+        for number, controller in enumerate(controllers):
+            own = _Source(controller, int(controller.memory / self.costs.controller_memory))
+            cpus.append(own)
+            self._run(
+                simulation,
+                [(source, rate) for rate in self.lines[number :: len(controllers)]],
+                controlled=own,
+            )
+        simulation.run()
+        return self._done(cpus, source)
+
+    def hubs(self, machine: Machine, controllers: Sequence[Machine], hubs: Sequence[Machine]) -> Outcome:
+        """A run for the hubs, and when it is over the next one, in which each hub feeds its share of the sites."""
+        source = _Source(machine, int(machine.memory / self.costs.source_memory))
+        simulation = Simulation()
+        own = [_Source(one, int(one.memory / self.costs.controller_memory)) for one in controllers]
+        self._run(simulation, [(source, one.uplink) for one in hubs], controlled=own[0])
+        simulation.run()
+        fed = [_Source(one, int(one.memory / self.costs.source_memory)) for one in hubs]
+        leaves = [(fed[number % len(fed)], rate) for number, rate in enumerate(self.lines[len(hubs) :])]
+        for number, one in enumerate(own):
+            self._run(simulation, leaves[number :: len(own)], controlled=one)
+        simulation.run()
+        return self._done(own, source)
+
+    def _run(self, simulation: Simulation, sites: Sequence[tuple[_Source, float]], *, controlled: _Source) -> None:
+        """Start a run of Ansible: it begins one site after the other, in its one process."""
+        c = self.costs
+
+        def ansible() -> Process:
+            yield Use(controlled.ansible, c.begin, 1.0)
+            for source, rate in sites:
+                yield Use(controlled.ansible, c.dispatch, 1.0)
+                simulation.start(self._site(simulation, source, rate, controlled))
+
+        simulation.start(ansible())
+
+    def _site(self, simulation: Simulation, source: _Source, rate: float, controlled: _Source) -> Process:
+        c = self.costs
+        yield Enter(controlled.places)
+        if source is not controlled:
+            yield Enter(source.places)
+        self._busy += 1
+        self.outcome.at_once = max(self.outcome.at_once, self._busy)
+        yield Use(source.cpu, c.near + c.near_byte * self.size, 1.0)
+        if source.far is not None:
+            yield Use(source.far, c.far + c.far_byte * self.size, 1.0)
+        else:
+            yield Wait(c.far + c.far_byte * self.size)
+        yield Wait(c.answers)
+        yield Use(source.line, self.size * c.overhead, rate / 8)
+        self.outcome.seconds.append(simulation.now)
+        self._busy -= 1
+
+    def _done(self, controllers: Sequence[_Source], source: _Source) -> Outcome:
+        found = self.outcome
+        found.seconds.sort()
+        found.uplink_bytes = source.line.used
+        found.source_cpu = source.cpu.used + source.ansible.used
+        found.controller_cpu = sum(one.ansible.used for one in controllers if one is not source)
+        return found
+
+
+def lines(count: int, shares: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the rates of so many sites, the same for the same number; *shares* are rates, and how many have each."""
+    found: list[float] = []
+    for rate, share in shares:
+        found += [rate] * round(count * share)
+    random.Random(count).shuffle(found)
+    return found[:count] + [shares[-1][0]] * (count - len(found))
