@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import sys
 import time
@@ -16,6 +18,7 @@ from tests.lab.namespaces import OUTER_NETWORK, isolate, own_directory
 from tests.lab.process import LabError
 
 from . import report
+from .mistakes import MISTAKES, Newcomer
 from .packages import Base
 from .story import Story
 
@@ -30,6 +33,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--package", action="store_true", help="with the collection's package alone, and an inventory of ten lines"
     )
+    parser.add_argument("--mistakes", action="store_true", help="the mistakes of somebody new instead, each for real")
+    parser.add_argument("--only", action="append", default=[], choices=MISTAKES, help="of the mistakes, this one")
+    parser.add_argument("--outcomes", type=Path, help="write what came of each mistake to this file, as JSON")
     parser.add_argument("--report", type=Path, help="write what happened to this file, as a page of the documentation")
     parser.add_argument("--base", type=Path, default=BASE, help="where the bare system and its packages are kept")
     given = parser.parse_args(arguments)
@@ -43,6 +49,8 @@ def main(arguments: list[str]) -> int:
     isolate("tests.machines", arguments)
     directory = own_directory(CHECKOUT, given.base, Path(sys.executable).parent)
     started = time.monotonic()
+    if given.mistakes:
+        return make_mistakes(base, directory, given)
     story = Story(base, directory, short=given.short, package=given.package, tell=tell)
     try:
         story.all()
@@ -52,6 +60,26 @@ def main(arguments: list[str]) -> int:
     if given.report:
         given.report.write_text(report.page(story.lines, story.fleet.runs), encoding="utf-8")
     return 0
+
+
+def make_mistakes(base: Base, directory: Path, given: argparse.Namespace) -> int:
+    """Make them all, or those that are named. Returns the exit status."""
+    newcomer = Newcomer(base, directory)
+    outcomes = {}
+    try:
+        for name, outcome in newcomer.all(given.only):
+            outcomes[name] = outcome
+            tell(f"{name}: {outcome.line}")
+            if outcome.wrong:
+                tell(f"WRONG: {outcome.wrong}")
+    finally:
+        newcomer.end()
+    if given.outcomes:
+        plain = {name: dataclasses.asdict(outcome) for name, outcome in outcomes.items()}
+        given.outcomes.write_text(json.dumps(plain), "utf-8")
+    if given.report:
+        given.report.write_text(report.mistakes(outcomes), encoding="utf-8")
+    return 1 if any(outcome.wrong for outcome in outcomes.values()) else 0
 
 
 def tell(line: str) -> None:

@@ -205,6 +205,8 @@ class Fleet:
             "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
             "ANSIBLE_HOME": str(workstation / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
+            # Or another laboratory at the same time, with the same addresses, would be given this one's connections.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(workstation / "cp"),
             "ANSIBLE_PRIVATE_KEY_FILE": str(self.key.private),
             "ANSIBLE_SSH_COMMON_ARGS": f"-F none -o BatchMode=yes -o UserKnownHostsFile={self.known_hosts}",
         }

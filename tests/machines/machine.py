@@ -152,6 +152,11 @@ class Machine:
             raise LabError(f"{self.name}: {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
         return done
 
+    def bring_python(self) -> None:
+        """Install what Ansible's modules need, as its keeper would."""
+        self.run("apt-get", "-q", "update")
+        self.run("apt-get", "-q", "install", "--yes", "--no-install-recommends", "python3", "python3-apt")
+
     def _first_processes(self) -> Iterator[int]:
         """Yield the systemd of the machine: the one among our processes that is number 1 of a process tree."""
         running = self._running

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .fleet import Run
+from .mistakes import MISTAKES, Outcome
 
 HEAD = """# Machines, as they were onboarded
 
@@ -16,6 +17,13 @@ Written by `./dev machines --report docs/machines-tried.md`: machines with a sys
 an SSH server. For the looks in check mode, cache-hamburg, then netboot were given Python; the other sites had none when
 they were onboarded. How it is done is in [Sites](sites.md). Before it, on the workstation: `./dev setup`,
 `cp -r inventory.example my-inventory`, and ten lines in `hosts.yml`. Each playbook below is one command.
+
+"""
+
+MISTAKES_HEAD = """# Mistakes, as they were told
+
+Written by `./dev machines --mistakes --report docs/mistakes-tried.md`: each was made for real, with bare machines, and
+this is the line that `onboard.yml` (of the last, `offboard.yml`) ended with.
 
 """
 
@@ -29,3 +37,13 @@ def page(lines: Sequence[str], runs: Sequence[Run]) -> str:
     shown = "\n\n".join(found.group(0) for found in (table, said) if found)
     quoted = "".join(f"    {line}".rstrip() + "\n" for line in shown.splitlines())
     return f"{HEAD}{steps}\nWhat the first run said at its end:\n\n{quoted}"
+
+
+def mistakes(outcomes: Mapping[str, Outcome]) -> str:
+    """What was wrong, and the line that says so."""
+    rows = "".join(f"| {MISTAKES[name].what} | `{_cell(outcome.line)}` |\n" for name, outcome in outcomes.items())
+    return f"{MISTAKES_HEAD}| what was wrong | what is said |\n|---|---|\n{rows}"
+
+
+def _cell(line: str) -> str:
+    return line.strip().replace("|", "\\|")
