@@ -12,15 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import secrets
 import shlex
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.netboot.syncer.plugins.module_utils import options
-from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, site, starter
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, outcomes, site, starter
+from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_runs import HubRuns, Seen, Stage
+from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_signal import HubSignal
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
 
@@ -51,6 +55,11 @@ def _offers(found: t.Mapping[str, t.Any]) -> str:
     return f"it offers {', '.join(parts)}; large files went by {found['transport']}"
 
 
+def _runless(hub: str, task_vars: t.Mapping[str, t.Any]) -> str:
+    """Return why no run for a hub that the play is about can begin, as the preflight found; nothing where one can."""
+    return outcomes.trouble_of(task_vars.get("netboot_sync_sources", {})).get(hub, "")
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """The action plugin of sync_assets."""
 
@@ -63,22 +72,30 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         task_vars = task_vars or {}
         in_background = bool(self._task.async_val) and not self._connection.has_native_async
         try:
-            arguments = self._arguments(task_vars)
+            arguments, hub = self._arguments(task_vars)
         except UnknownSite as error:
             return {**result, "failed": True, "msg": str(error)}
         source = str(self._task.delegate_to or task_vars.get("inventory_hostname", ""))
         host = str(task_vars.get("inventory_hostname", ""))
         display.vv(f"{host}: {_way(source, arguments)}", host=host)
         arguments.setdefault("started_by", starter.started_by(task_vars, source))
-        lines = None if in_background else self._progress_lines(arguments, task_vars)
-        with lines or contextlib.nullcontext():
-            try:
-                found = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background)
-            except AnsibleConnectionFailure as error:
-                if self._task.delegate_to is None:
-                    raise
-                # "Unreachable" would be said of the caching server, to which Ansible never connects.
-                found = {"failed": True, "msg": f"{arguments.get('name')}: {self._unreachable(error)}"}
+        runs = HubRuns(constants.DEFAULT_LOCAL_TMP, str(self._task.play._uuid))
+        lines = signal = None
+        if not in_background:
+            lines = self._progress_lines(arguments, task_vars)
+            signal = self._signal(runs, hub, arguments, task_vars) if hub else None
+        with runs.begun(host) as ended_with:
+            with lines or contextlib.nullcontext(), signal or contextlib.nullcontext():
+                found = self._run_module(arguments, task_vars, in_background=in_background)
+            behind = self._behind(runs.look(hub), hub, task_vars) if hub and "msg" not in found else ""
+            ended_with(str(found.get("msg") or behind))
+        if signal and self._is_become_unprivileged():  # it lies where all users' temporary files do
+            remove = self._connection._shell.remove(arguments["follow"])
+            with contextlib.suppress(AnsibleError):
+                self._beside()._low_level_execute_command(remove, sudoable=False)
+        if behind:
+            found["behind"] = behind
+            display.warning(f"{host}: {behind}")
         for line in found.get("retried") or ():
             display.vv(f"{host}: tried again: {line}", host=host)
         if found.get("server"):
@@ -88,8 +105,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
-    def _arguments(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return the module's arguments; the way to the caching server is that of the host the task is for.
+    def _run_module(
+        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], *, in_background: bool
+    ) -> dict[str, t.Any]:
+        try:
+            found = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background)
+        except AnsibleConnectionFailure as error:
+            if self._task.delegate_to is None:
+                raise
+            # "Unreachable" would be said of the caching server, to which Ansible never connects.
+            return {"failed": True, "msg": f"{arguments.get('name')}: {self._unreachable(error)}"}
+        return t.cast("dict[str, t.Any]", found)
+
+    def _arguments(self, task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], str]:
+        """Return the module's arguments, and the hub that feeds the caching server, if one does.
+
+        The way to the caching server is that of the host the task is for.
 
         Raises :class:`UnknownSite`.
         """
@@ -98,7 +129,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         host = str(task_vars["inventory_hostname"])
         sites = Sites(self._task, task_vars, self._loader, prefix)
         if not prefix:
-            return arguments if arguments.get("host") else {**sites.connection(host), **arguments}
+            return (arguments if arguments.get("host") else {**sites.connection(host), **arguments}), ""
         found = sites.look(host)
         trouble = sites.source_trouble(found.source)
         if trouble:
@@ -111,6 +142,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if SURVEYED not in task_vars:  # or it was said before, for all hosts at once
             for line in site.warnings({host: found.ignored}, prefix):
                 display.warning(line)
+        if found.unheard:
+            display.warning(
+                f"{host}: what was withdrawn by name on {found.unheard} is not known, since it cannot be used; what"
+                f" {found.source} has published is sent"
+            )
         if found.lost:
             display.warning(f"{host}: it is synced from {found.source}, since {found.lost} cannot be used")
         arguments = {**arguments, **found.options, "variables": prefix}  # the module names them in remedies
@@ -118,7 +154,34 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         whole = any(look.get("whole_files") and look["item"]["source"] == found.source for look in looks)
         if whole and arguments.get("transport", "auto") == "auto":
             arguments["transport"] = "sftp"  # why, the preflight has said for all caching servers
-        return arguments
+        return arguments, found.source if found.hub else ""
+
+    def _signal(
+        self, runs: HubRuns, hub: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> HubSignal | None:
+        """Return what tells the module how long the hub's own run is at work; None where nobody waits for that."""
+        seen = runs.look(hub)
+        in_line = task_vars.get("netboot_sync_survey", {}).get("in_line", ())
+        of_the_play = hub in task_vars.get("ansible_play_batch", ()) and hub not in in_line
+        expected = of_the_play and not _runless(hub, task_vars)
+        followed = seen.stage is Stage.AT_WORK or (seen.stage is Stage.UNKNOWN and expected)
+        if not followed or self._task.check_mode or self._connection.transport not in ("local", "ssh"):
+            return None
+        try:
+            arguments["follow"] = path = self._new_path()
+        except (AnsibleError, LookupError):
+            return None
+        return HubSignal(functools.partial(runs.look, hub), self._writer(path), expected=expected)
+
+    def _behind(self, seen: Seen, hub: str, task_vars: dict[str, t.Any]) -> str:
+        """Return in one line why a caching server may lack what its hub was to have; nothing where it does not."""
+        why = seen.trouble or _runless(hub, task_vars)
+        if not why:
+            return ""
+        return (
+            f"its hub {hub} could not be brought in line ({why.rstrip('.')}): it has what {hub} has published, and the"
+            " rest follows in a later run"
+        )
 
     def _unreachable(self, error: AnsibleError) -> str:
         where = self._task.delegate_to
@@ -158,6 +221,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             directory = shell.tmpdir or self._make_tmp_path()
         return str(shell.join_path(directory, f"netboot-sync-{secrets.token_hex(16)}.json"))
 
+    def _writer(self, path: str) -> t.Callable[[str], None]:
+        """Return what has a file on the host where the module runs hold a line."""
+        if self._connection.transport == "local":
+
+            def write(text: str) -> None:
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(f"{text}\n")
+
+            return write
+        beside = self._beside()
+
+        def write_there(text: str) -> None:
+            command = f"umask 022; echo {shlex.quote(text)} > {shlex.quote(path)}"
+            if beside._low_level_execute_command(command, sudoable=False)["rc"] != 0:
+                raise AnsibleError(path)
+
+        return write_there
+
     def _reader(self, path: str) -> t.Callable[[], str]:
         if self._connection.transport == "local":
 
@@ -166,10 +247,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                     return file.read()
 
             return read
-        # Beside the connection that the module has, one of the same kind: its calls share nothing but what they are
-        # told, and with ControlPersist not even a new login is needed. It reads as the user who logs in.
+        beside = self._beside()
+        command = f"cat {shlex.quote(path)}"
+        return lambda: str(beside._low_level_execute_command(command, sudoable=False)["stdout"])
+
+    def _beside(self) -> ActionModule:
+        """Return the same with another connection of the same kind, for calls while the module runs.
+
+        They share nothing but what they are told, and with ControlPersist not even a new login is needed. It is that of
+        the user who logs in.
+        """
         beside = copy.copy(self)
         beside._connection = copy.copy(self._connection)
         beside._connection.set_become_plugin(None)
-        command = f"cat {shlex.quote(path)}"
-        return lambda: str(beside._low_level_execute_command(command, sudoable=False)["stdout"])
+        return beside

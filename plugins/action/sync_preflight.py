@@ -40,12 +40,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         found: list[Site] = []
         circles: dict[str, None] = {}
         netboot_servers: dict[tuple[str, str], None] = {}
+        hubs: dict[str, int] = {}  # of this play, and how many hubs are before each
         troubles: dict[str, None] = {}
         for host in hosts:
             try:
                 one = sites.look(host)
                 way = sites.way_to(host)
                 first = one if len(way) < 3 else sites.look(way[1])
+                hubs.update((name, before) for before, name in enumerate(way[1:-1]) if name in hosts)
             except UnknownSite:
                 continue  # it is told where the host is synced, and the others are not held up
             except CircularSources as error:
@@ -70,8 +72,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         for line in site.warnings({one.name: one.ignored for one in found}, sites.prefix):
             display.warning(line)
         roots = [{"source": source, "src": src} for source, src in netboot_servers]
-        ways = {"sources": _by_source(found), "netboot_servers": roots, "newcomers": newcomers}
-        return {**result, "changed": False, **ways}
+        fed = sites.fleet.intersection(hosts)
+        ways = {"sources": _by_source(found, netboot_servers, fed), "netboot_servers": roots, "newcomers": newcomers}
+        return {**result, "changed": False, **ways, "hubs": sorted(hubs, key=lambda name: (hubs[name], name))}
 
     def _forks(self, sites: Sites, variables: dict[str, t.Any], hosts: int) -> str:
         """Return what to set where caching servers would wait for each other.
@@ -118,7 +121,9 @@ def _login(newcomer: dict[str, t.Any]) -> str:
     return f"{user}{newcomer['name']}" + (f":{newcomer['port']}" if "port" in newcomer else "")
 
 
-def _by_source(sites: t.Iterable[Site]) -> list[dict[str, t.Any]]:
+def _by_source(
+    sites: t.Iterable[Site], roots: t.Iterable[tuple[str, str]], fed: t.Container[str]
+) -> list[dict[str, t.Any]]:
     sources: dict[str, dict[str, t.Any]] = {}
     for one in sites:
         found = sources.setdefault(one.source, _source(one.source))
@@ -129,7 +134,10 @@ def _by_source(sites: t.Iterable[Site]) -> list[dict[str, t.Any]]:
     for one in sites:
         if one.fallback:
             _add_tree(sources.setdefault(one.fallback.source, _source(one.fallback.source)), one.fallback.src)
-    return list(sources.values())
+    # Where all are fed by hubs, what was withdrawn by name on the netboot server is still to be known.
+    for source, src in roots:
+        _add_tree(sources.setdefault(source, _source(source)), src)
+    return [{**found, "filled": name in fed} for name, found in sources.items()]
 
 
 def _source(name: str) -> dict[str, t.Any]:

@@ -22,7 +22,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         variables = task_vars or {}
         name = str(self._task.delegate_to or variables.get("inventory_hostname", ""))
         try:
-            given, _unused = split(self._task.args, frozenset(("src", "name", "rsync", "variables")))
+            given, _unused = split(self._task.args, frozenset(("src", "name", "rsync", "filled", "variables")))
         except ValueError as error:
             raise AnsibleActionFail(f"sync_source: {error}") from error
         given.setdefault("name", name)

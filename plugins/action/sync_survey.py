@@ -56,6 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         sites = Sites(self._task, variables, self._loader, prefix)
         here = self._task.delegate_to or variables["inventory_hostname"]
         found = []
+        if here in variables["ansible_play_hosts"] and here in sites.fleet:
+            return []  # a hub that is synced in this play: what it gets now is still to be handed on
         for host in variables["ansible_play_hosts"]:
             try:
                 one = sites.look(host)

@@ -181,6 +181,14 @@ options:
     elements: str
     default: []
     version_added: 1.0.0
+  withdrawn:
+    description:
+      - Markers that count as withdrawn by name, whatever lies in O(src), as the keys, percent-encoded;
+        the value tells whether the squashfs is to be removed as well. The action plugin sets this for
+        a caching server that is fed by a hub, to what M(netboot.syncer.sync_source) found on the netboot
+        server.
+    type: dict
+    version_added: 1.0.0
   bandwidth_limit:
     description:
       - The highest rate, such as V(20Mbit) (bits) or V(2.5MB) (bytes) per second. It holds for what is
@@ -255,6 +263,14 @@ options:
       - A file on the source in which the module keeps what it is doing, as JSON; it is written anew about
         once a second and gone at the end. The action plugin sets this for itself.
     type: path
+  follow:
+    description:
+      - A file on the source that is written anew every few seconds for as long as another run sends to
+        O(src), and then says C(over). Until then, or until it has stayed the same for a minute, what
+        appears in O(src) is sent as well. The action plugin sets this for a caching server that is fed
+        by a hub of the same play.
+    type: path
+    version_added: 1.0.0
   history:
     description:
       - A log on the source in which each run leaves a line of JSON for each caching server, with who,

@@ -98,6 +98,10 @@ class SourceChanged(SyncError):
     too_early = True
 
 
+class AssetsTrouble(SyncError):
+    """The tree to send from is not there, or there is nothing in it: nothing is sent, and nothing removed."""
+
+
 class SourceUnreadable(SourceChanged):
     """A file of the netboot server cannot be looked at or read: it is held back like one that changes, no failure.
 

@@ -357,6 +357,17 @@ OPTIONS = (
         """,
     ),
     Option(
+        "withdrawn",
+        "dict",
+        variable="",
+        version_added="1.0.0",
+        text="""
+        - Markers that count as withdrawn by name, whatever lies in O(src), as the keys, percent-encoded; the value
+          tells whether the squashfs is to be removed as well. The action plugin sets this for a caching server that is
+          fed by a hub, to what M(netboot.syncer.sync_source) found on the netboot server.
+        """,
+    ),
+    Option(
         "bandwidth_limit",
         "raw",
         example="""
@@ -458,6 +469,17 @@ OPTIONS = (
         text="""
         - A file on the source in which the module keeps what it is doing, as JSON; it is written anew about once
           a second and gone at the end. The action plugin sets this for itself.
+        """,
+    ),
+    Option(
+        "follow",
+        "path",
+        variable="",
+        version_added="1.0.0",
+        text="""
+        - A file on the source that is written anew every few seconds for as long as another run sends to O(src), and
+          then says C(over). Until then, or until it has stayed the same for a minute, what appears in O(src) is sent
+          as well. The action plugin sets this for a caching server that is fed by a hub of the same play.
         """,
     ),
     Option(

@@ -30,6 +30,7 @@ FLUSHING = "flushing"
 PUBLISHING = "publishing"
 REMOVING = "removing"
 RETRYING = "retrying"
+FOLLOWING = "following"
 
 EVERY = 1.0  # seconds between two looks at the state
 WINDOW = 15.0  # seconds over which a rate is measured

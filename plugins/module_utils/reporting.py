@@ -45,6 +45,7 @@ PHASES = {
     phases.PUBLISHING: "publishing",
     phases.REMOVING: "removing",
     phases.RETRYING: "waiting to try again, since the line broke",
+    phases.FOLLOWING: "waiting for what its hub publishes next",
 }
 
 
@@ -150,7 +151,7 @@ def came_out(result: Result | None) -> str:
     """Return what a caching server came out as, in the words of programs."""
     if not result or "stats" not in result or "msg" in result:
         return FAILED
-    if result.get("left_for_later"):
+    if result.get("left_for_later") or result.get("behind"):
         return "left_for_later"
     if result.get("changed"):
         return "would_change" if result["stats"]["check_mode"] else "changed"
@@ -197,6 +198,8 @@ def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
             if state.explained:
                 text = f"{state.column}: {one['path']}: {one['reason']}"
                 hosts.setdefault(text, []).append(host)
+        if result and result.get("behind"):
+            hosts.setdefault(f"left for later: {result['behind']}", []).append(host)
         # What is wrong with the host that many are synced from is told once, with its name.
         if result and "trouble" in result:
             hosts.setdefault(f"failed: {result['trouble']}", []).append(host)

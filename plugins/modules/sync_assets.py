@@ -256,6 +256,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import options, reporting, requirements, results
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
 from ansible_collections.netboot.syncer.plugins.module_utils.progress import Progress
+from ansible_collections.netboot.syncer.plugins.module_utils.run.following import Following
 from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.run.target import read_target
@@ -276,7 +277,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     started = time.monotonic()
     progress = Progress(module.params["progress_file"])
-    run = SyncRun(address, chosen, progress=progress)
+    following = Following("" if module.check_mode else module.params["follow"] or "")
+    run = SyncRun(address, chosen, progress=progress, following=following)
     stopped: SyncError | None = None
     unkept = threading.Lock()  # taken by whoever adds this run to the history
 

@@ -57,6 +57,7 @@ sources:
     sites: {description: The caching servers that are synced from it alone., type: list, elements: str}
     with_fallback: {description: Those that have a fallback source as well., type: list, elements: str}
     rsync: {description: Whether one of them cannot do without rsync., type: bool}
+    filled: {description: 'Whether it is a hub that is synced in the same play.', type: bool}
   sample:
     - source: localhost
       src:
@@ -65,6 +66,7 @@ sources:
         - berlin
       with_fallback: []
       rsync: false
+      filled: false
 netboot_servers:
   description: The hosts at which the ways of all caching servers begin, whatever hubs lie between.
   returned: success
@@ -76,6 +78,12 @@ netboot_servers:
   sample:
     - source: localhost
       src: /srv/netboot/assets
+hubs:
+  description: The hosts of the play that feed other ones, each before those that it feeds.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 newcomers:
   description:
     - The netboot server that variables name and the inventory lacks, for M(ansible.builtin.add_host); one at the most.

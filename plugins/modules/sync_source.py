@@ -34,6 +34,12 @@ options:
         is a warning, since files then go whole.
     type: bool
     default: false
+  filled:
+    description:
+      - Whether the trees may be empty, or not there yet, since this host is a hub, and another run of the same play
+        fills them.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - netboot.syncer.attributes.actiongroup_all
 attributes:
@@ -63,6 +69,15 @@ whole_files:
   description: Why every file would be sent whole, without differences; empty where there is no reason.
   returned: success
   type: str
+withdrawn:
+  description:
+    - For each tree the markers that were set aside in it, percent-encoded, and whether the squashfs of each is to be
+      removed from the caching servers. Who is fed by a hub learns it so, since a hub has no record of it.
+  returned: success
+  type: dict
+  sample:
+    /srv/netboot/assets:
+      prod/21-04-09-gnome-master-f1d734e-kernel.json: false
 """
 
 import shutil
@@ -71,16 +86,21 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
 
 
-def tree_trouble(src: str, name: str) -> str:
-    """Return why an assets tree cannot be sent from, with the remedy, or an empty string."""
-    from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
+def tree_trouble(src: str, name: str, withdrawn: dict[str, dict[str, bool]], *, filled: bool) -> str:
+    """Return why an assets tree cannot be sent from, with the remedy, or an empty string; and what it has withdrawn."""
+    from ansible_collections.netboot.syncer.plugins.module_utils.assets.withdrawal import told_records
+    from ansible_collections.netboot.syncer.plugins.module_utils.errors import AssetsTrouble, SyncError
     from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
     try:
-        SourceTree(src).scan()
+        source = SourceTree(src)
+        source.scan()
     except SyncError as error:
+        if filled and isinstance(error, AssetsTrouble):
+            return ""
         error.host = name
         return error.line()
+    withdrawn[src] = told_records(source.records)
     return ""
 
 
@@ -110,6 +130,7 @@ def main() -> None:
             "variables": options.ARGUMENTS["variables"],
             "name": {"type": "str"},
             "rsync": {"type": "bool", "default": False},
+            "filled": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -126,12 +147,16 @@ def main() -> None:
     whole = why_whole()
     if whole and module.params["rsync"]:
         found.append(f"{name}: {whole}")
-    found += [text for text in (tree_trouble(src, name) for src in module.params["src"]) if text]
+    withdrawn: dict[str, dict[str, bool]] = {}
+    filled = module.params["filled"]
+    found += [
+        text for text in (tree_trouble(src, name, withdrawn, filled=filled) for src in module.params["src"]) if text
+    ]
     if found:
         module.fail_json(msg=" ".join(found))
     if whole:
         module.warn(f"{name}: every file is sent whole, by SFTP: {whole}")
-    module.exit_json(changed=False, whole_files=whole)
+    module.exit_json(changed=False, whole_files=whole, withdrawn=withdrawn)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.template import Templar
-from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS
+from ansible_collections.netboot.syncer.plugins.module_utils.options import ARGUMENTS, default
 
 from . import site
-from .hubs import way_to
+from .hubs import CircularSources, way_to
 
 PREFIX = "netboot_sync_"
 FLEET = "netboot_fleet"
+_SET_HERE = {"name", "progress_file", "follow", "withdrawn", "started_by"}  # options without a variable
 
 
 class Fallback(t.NamedTuple):
@@ -39,6 +40,8 @@ class Site(t.NamedTuple):
     :ivar newcomer: what variables say of the source where the inventory lacks it, for add_host; else empty.
     :ivar fallback: the inventory host to send from where the source cannot be used, and the tree there if that is said.
     :ivar lost: the source that cannot be used, as the preflight found, where the fallback has taken its place.
+    :ivar hub: whether the source is a caching server itself.
+    :ivar unheard: the netboot server that feeds the hub, where the preflight could not see what was withdrawn there.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Site(t.NamedTuple):
     newcomer: dict[str, t.Any]
     fallback: Fallback | None = None
     lost: str = ""
+    hub: bool = False
+    unheard: str = ""
 
 
 class UnknownSite(Exception):
@@ -96,7 +101,29 @@ class Sites:
         src = self._src(source, options.get("src"))
         if src is not None:
             options["src"] = src
-        return Site(host, source, options, site.ignored(values, options.keys()), newcomer, fallback, lost)
+        hub, unheard = source in self.fleet, ""
+        if hub:
+            options["settle"] = 0  # what can be seen on a hub was published there, and is whole
+            withdrawn, unheard = self._withdrawn(source)
+            if withdrawn:
+                options["withdrawn"] = withdrawn
+        return Site(host, source, options, site.ignored(values, options.keys()), newcomer, fallback, lost, hub, unheard)
+
+    def _withdrawn(self, hub: str) -> tuple[dict[str, bool], str]:
+        """Return what was withdrawn by name on the netboot server that feeds a hub, as the preflight found.
+
+        A hub has no record of it: there would be two, and what is put back at one would stay away by the other. Returns
+        the name of the netboot server as well, where it could not be looked at.
+        """
+        try:
+            root, first = self.way_to(hub)[:2]
+        except (CircularSources, ValueError):
+            return {}, ""  # the preflight tells it
+        src = str(self.look(first).options.get("src") or default("src"))
+        for look in self._variables.get("netboot_sync_sources", {}).get("results", ()):
+            if look["item"]["source"] == root:
+                return look.get("withdrawn", {}).get(src, {}), root if "msg" in look else ""
+        return {}, ""
 
     def _src(self, source: str, given: str | None) -> str | None:
         """Return the tree to send from. A hub hands on what is published there, and that is in one tree alone."""
@@ -176,7 +203,7 @@ def split(given: t.Mapping[str, t.Any], own: t.Collection[str]) -> tuple[dict[st
     The latter come from ``module_defaults`` of the group ``netboot.syncer.all``, say. Raises :class:`ValueError`.
     """
     options = site.variable_names("")
-    unknown = given.keys() - own - options.keys() - {"name", "progress_file", "started_by", "variables"}
+    unknown = given.keys() - own - options.keys() - _SET_HERE - {"variables"}
     if unknown:
         raise ValueError(f"Unsupported parameters: {', '.join(sorted(unknown))}")
     ours = {name: value for name, value in given.items() if name in own}

@@ -10,8 +10,10 @@ keeps the state, so it is as safe as the tree itself, and a person can read and 
 
 from __future__ import annotations
 
+import os
 import posixpath
 import typing as t
+import urllib.parse
 
 from ..errors import printable
 from .entries import image_name, is_hidden
@@ -49,6 +51,21 @@ def read_record(path: str) -> Record | None:
         if name.startswith(".") and name.endswith(suffix) and marker and not marker.startswith("."):
             return Record(posixpath.join(directory, marker), suffix == _PURGE)
     return None
+
+
+def told_records(records: t.Mapping[str, bool]) -> dict[str, bool]:
+    """Return markers that were set aside in a form that JSON can take, whatever bytes are in their names."""
+    return {urllib.parse.quote(os.fsencode(marker)): purge for marker, purge in sorted(records.items())}
+
+
+def read_records(told: t.Mapping[str, t.Any]) -> dict[str, bool]:
+    """Return what :func:`told_records` told. Raises :class:`ValueError` for what it never tells."""
+    found = {}
+    for name, purge in told.items():
+        if not isinstance(purge, bool):
+            raise ValueError(f"withdrawn: {name!r} is to be true or false, not {purge!r}")
+        found[os.fsdecode(urllib.parse.unquote_to_bytes(name))] = purge
+    return found
 
 
 def names_image(patterns: t.Sequence[str], image: str, markers: t.Iterable[str]) -> bool:

@@ -14,6 +14,7 @@ from ..planning.promises import There
 from ..planning.steps import KINDS, Confirm, Step, Unit, Withdraw
 
 _OPEN = (states.FAILED, states.HELD_BACK)
+_WAITING = (states.HELD_BACK, states.LEFT_OVER)
 
 
 @dataclasses.dataclass
@@ -82,6 +83,12 @@ class Ledger:
         outcome.state, outcome.reason = state, reason
         outcome.size = size or outcome.size  # nobody lists what an earlier attempt removed
         outcome.verified = outcome.verified or verified
+
+    def begin_again(self) -> None:
+        """Forget what waits for something else, since the next look tells it anew; what was done, and failed, stays."""
+        for found in (self.images, self.files):
+            for path in [path for path, one in found.items() if one.state in _WAITING and not one.sent_bytes]:
+                del found[path]
 
     def is_failed(self, path: str) -> bool:
         """Tell whether an attempt failed with a path."""

@@ -29,6 +29,14 @@ PATIENCE = 20.0  # seconds, until half of the caching servers have answered
 GRACE = 1.0  # seconds; the other half gets as long again as the first, and this
 
 
+_Shared = tuple[str, tuple[tuple[str, bool], ...]]
+
+
+def _shared(site: Target) -> _Shared:
+    """Return what decides which tree a caching server is compared with: where it lies, and what was withdrawn."""
+    return site.options.src, site.options.withdrawn
+
+
 class Survey:
     """Looks at caching servers, a number of them at a time.
 
@@ -39,16 +47,16 @@ class Survey:
     def __init__(self, sites: t.Sequence[Target]) -> None:
         self._sites = list(sites)
         self._waiting = list(reversed(self._sites))
-        self._sources: dict[str, SourceTree] = {}
-        self._plans: dict[str, KnownPlans] = {}
+        self._sources: dict[_Shared, SourceTree] = {}
+        self._plans: dict[_Shared, KnownPlans] = {}
         self._seen = threading.Condition()
         self._looked = 0
         self._runs: dict[str, SyncRun] = {}
 
     def run(self) -> dict[str, SyncRun]:
         """Return the runs of the caching servers that have nothing to do, by name."""
-        for src in {site.options.src for site in self._sites}:
-            self._list_source(src)
+        for shared in {_shared(site) for site in self._sites}:
+            self._list_source(shared)
         for number in range(min(THREADS, len(self._sites))):
             threading.Thread(target=self._work, name=f"survey {number}", daemon=True).start()
         self._wait()
@@ -56,14 +64,15 @@ class Survey:
             self._waiting.clear()
             return {site.name: self._runs[site.name] for site in self._sites if site.name in self._runs}
 
-    def _list_source(self, src: str) -> None:
-        source = SourceTree(src)
+    def _list_source(self, shared: _Shared) -> None:
+        src, withdrawn = shared
+        source = SourceTree(src, withdrawn=dict(withdrawn))
         try:
             source.scan()
         except SyncError:
             return  # the module tells each caching server's part of it
-        self._sources[src] = source
-        self._plans[src] = KnownPlans()
+        self._sources[shared] = source
+        self._plans[shared] = KnownPlans()
 
     def _wait(self) -> None:
         started = time.monotonic()
@@ -91,7 +100,7 @@ class Survey:
                 self._seen.notify()
 
     def _look(self, site: Target) -> SyncRun | None:
-        source = self._sources.get(site.options.src)
+        source = self._sources.get(_shared(site))
         if source is None:
             return None
         try:
@@ -100,7 +109,7 @@ class Survey:
                 return None
             session = InProcessSession(site.address, settings)
             connect = over_ssh(site.address, site.options, source, Progress(), session=session)
-            run = SyncRun(site.address, site.options, source, known=self._plans[site.options.src], connect=connect)
+            run = SyncRun(site.address, site.options, source, known=self._plans[_shared(site)], connect=connect)
             run.look()
         except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it
             return None

@@ -3,22 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run for one caching server: attempts, until one comes to its end, each in a session of its own.
 
-After a line that broke, a run connects again and plans anew from the two trees; nothing is believed from before.
+After a line that broke, a run connects again and plans anew from the two trees; nothing is believed from before. The
+same is done for what a hub publishes while this run sends from it (:mod:`.following`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
 from .. import progress as phases
-from ..errors import SyncError
+from ..errors import AssetsTrouble, SyncError
 from ..planning.known_plans import KnownPlans
 from ..progress import Progress
 from ..source.tree import SourceTree
 from ..ssh.settings import Address
 from .attempt import Attempt
 from .connecting import Connect, over_ssh
+from .following import Following
 from .ledger import Ledger, Outcome
 from .target import Options
 
@@ -29,7 +32,8 @@ class SyncRun:
     """Brings one caching server in line. The results stay readable when :meth:`run` raises.
 
     ``source`` and ``known`` are given where many runs share one tree, which was listed already; ``progress`` is told
-    what is done; ``connect`` makes each session, where that is not to be over SSH.
+    what is done; ``connect`` makes each session, where that is not to be over SSH; ``following`` tells of the run that
+    feeds the tree, where that is a hub's.
     """
 
     def __init__(
@@ -41,9 +45,11 @@ class SyncRun:
         known: KnownPlans | None = None,
         progress: Progress | None = None,
         connect: Connect | None = None,
+        following: Following | None = None,
     ) -> None:
         self.options = options
-        self.source = source or SourceTree(options.src)
+        self.source = source or SourceTree(options.src, withdrawn=dict(options.withdrawn))
+        self._following = following or Following()
         self._known = known
         self._progress = progress or Progress()
         self._ledger = Ledger()
@@ -102,18 +108,37 @@ class SyncRun:
     def run(self) -> None:
         """Run to the end. Raises :class:`SyncError` where nothing more can be done for this caching server."""
         while True:
+            at_work = self._following.at_work()
+            # What a hub's run repairs there is not to be taken for what it is now: bytes are compared when it is over.
+            owed = at_work and self.options.verify
+            nothing: AssetsTrouble | None = None
+            try:
+                self._until_done(dataclasses.replace(self.options, verify=False) if owed else self.options)
+            except AssetsTrouble as error:
+                nothing = error
+            if not at_work or not self._following.wait(self.source, self.options.rules, self._progress, owed=owed):
+                if nothing is not None:
+                    raise nothing
+                return
+            self._ledger.begin_again()
+
+    def _until_done(self, options: Options) -> None:
+        """Make attempts until one comes to its end. Raises :class:`SyncError` where nothing more can be done."""
+        tries = 0
+        while True:
             self.attempts += 1
             try:
                 self._progress.enter(phases.READING)
                 self.source.scan()
-                self._in_session()
+                self._in_session(options, tries)
                 return
             except SyncError as error:
-                if not error.retry or self.attempts > self.options.retries:
+                tries += 1
+                if not error.retry or tries > self.options.retries:
                     raise
                 self.retried.append(error.line())
                 self._progress.enter(phases.RETRYING)
-                time.sleep(self.options.retry_delay * min(2 ** (self.attempts - 1), MOST_DELAY))
+                time.sleep(self.options.retry_delay * min(2 ** (tries - 1), MOST_DELAY))
 
     def look(self) -> None:
         """Find out what a run would do, with one try, and whether that is nothing at all: ``idle``.
@@ -121,17 +146,17 @@ class SyncRun:
         For options of check mode, and a source that was listed. Raises :class:`SyncError`.
         """
         self.attempts = 1
-        self._in_session()
+        self._in_session(self.options, 0)
 
-    def _in_session(self) -> None:
+    def _in_session(self, options: Options, tries: int) -> None:
         with self._connect() as server:
             self._attempt = Attempt(
                 server,
                 self.source,
-                self.options,
+                options,
                 self._ledger,
                 known=self._known,
-                tries=self.attempts - 1,
+                tries=tries,
                 progress=self._progress,
             )
             self.failures = self._attempt.failures

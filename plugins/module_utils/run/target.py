@@ -13,6 +13,7 @@ from .. import options
 from ..assets.inventory import Rules
 from ..assets.kernels import read_kernel_files
 from ..assets.patterns import Selection
+from ..assets.withdrawal import read_records
 from ..limits import site_time
 from ..limits.bandwidth import NO_LIMIT, Limit, parse_limit, parse_rate
 from ..ssh.settings import Address
@@ -25,7 +26,8 @@ class Options:
     """What a user chose for one caching server. Each field is the option of that name, read; times are in seconds.
 
     With ``withdraw``, patterns, a run takes these images from clients, and what was withdrawn by name on the netboot
-    server, and does nothing else.
+    server, and does nothing else. ``withdrawn`` are markers that count as set aside in the tree, whatever is in it, and
+    whether the squashfs of each is to be removed.
 
     ``uplink_limit`` is the cap in bytes per second that all share who send from this host, 0 for none; those meet in
     ``uplink_directory``.
@@ -39,6 +41,7 @@ class Options:
     max_delete: int = options.default("max_delete")
     grace: int = options.default("grace")
     withdraw: tuple[str, ...] = ()
+    withdrawn: tuple[tuple[str, bool], ...] = ()
     transport: str = options.default("transport")
     bandwidth_limit: Limit = NO_LIMIT
     timezone: str | None = None
@@ -77,6 +80,7 @@ def read_target(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Targe
         bandwidth_limit=parse_limit(parameters["bandwidth_limit"]),
         timezone=parameters["timezone"] or None,
         uplink_limit=_read_uplink_limit(parameters["uplink_limit"]),
+        withdrawn=tuple(sorted(read_records(parameters["withdrawn"] or {}).items())),
         check_mode=check_mode,
     )
     read["selection"] = _made_of(Selection, read)

@@ -19,7 +19,7 @@ from ..assets.entries import DIRECTORY, FILE, OTHER, SYMLINK, Entry, Tree, follo
 from ..assets.evidence import Evidence
 from ..assets.marker import MAX_SIZE
 from ..assets.withdrawal import read_record, record_path
-from ..errors import SourceChanged, SourceUnreadable, SyncError, source_remedy, source_trouble
+from ..errors import AssetsTrouble, SourceChanged, SourceUnreadable, SyncError, source_remedy, source_trouble
 from ..options import called
 
 BLOCK = 1024 * 1024  # bytes read at once
@@ -38,9 +38,20 @@ class SourceTree:
     An :class:`OSError` never leaves it: outside, it would be taken for one of the caching server.
     """
 
-    def __init__(self, root: str, *, now: t.Callable[[], int] = time.time_ns) -> None:
-        """``now`` is the clock, in nanoseconds since the epoch."""
+    def __init__(
+        self,
+        root: str,
+        *,
+        withdrawn: t.Mapping[str, bool] | None = None,
+        now: t.Callable[[], int] = time.time_ns,
+    ) -> None:
+        """``now`` is the clock, in nanoseconds since the epoch.
+
+        ``withdrawn`` are markers that count as set aside, whatever lies here: those that the netboot server's tree
+        records, where this is a hub's.
+        """
         self.root = root
+        self._withdrawn = dict(withdrawn or {})
         self.tree: Tree = {}
         self._now = now
         self._root: Entry | None = None
@@ -59,14 +70,14 @@ class SourceTree:
     def scan(self) -> Tree:
         """List the tree without its hidden names. Raises :class:`SyncError` where it cannot be listed, or is empty."""
         self.tree = {}
-        self.records = {}
+        self.records = dict(self._withdrawn)
         self._unreadable, self._closed = {}, {}
         self._superblocks, self._ages = {}, {}
         self._inventories = {}
         try:
             names = os.listdir(self.root)
         except _NOT_THERE as error:
-            raise SyncError(
+            raise AssetsTrouble(
                 "the assets tree is not there",
                 path=self.root,
                 host="netboot server",
@@ -80,7 +91,7 @@ class SourceTree:
             path, why = min(self._unreadable.items())
             raise self._no_tree(f"nothing in it can be read ({path}: {why})", "Look at its permissions and its disk.")
         if all(entry.kind == DIRECTORY for entry in self.tree.values()):
-            raise SyncError(
+            raise AssetsTrouble(
                 "the assets tree is empty",
                 path=self.root,
                 host="netboot server",
@@ -218,6 +229,8 @@ class SourceTree:
 
     def still_withdrawn(self, marker: str) -> bool:
         """Tell whether a marker that was set aside still is."""
+        if marker in self._withdrawn:
+            return True
         try:
             return any(self.look(record_path(marker, purge=purge)) is not None for purge in (False, True))
         except SourceUnreadable:

@@ -11,6 +11,21 @@ WITHDRAW = "tests/integration/test_withdraw.py"
 
 MUTANTS = (
     Mutant(
+        "a leaf is not told what was withdrawn by name",
+        old='options["withdrawn"] = withdrawn',
+        new="pass",
+        test="tests/integration/test_withdrawing_behind_hubs.py::test_a_hub_that_still_has_it_gives_it_to_nobody",
+    ),
+    Mutant(
+        "a withdrawal is taken for undone, since the hub has no record of it",
+        old="""
+        if marker in self._withdrawn:
+            return True
+        """,
+        new="pass",
+        test="tests/integration/test_withdrawing_behind_hubs.py::test_a_leaf_that_was_away_follows_at_its_next_sync[alone]",
+    ),
+    Mutant(
         "what was withdrawn by name stays visible",
         old="""
         withdrawals.by_name(draft)

@@ -133,7 +133,7 @@ MUTANTS = (
     ),
     Mutant(
         "defaults of the group end the survey",
-        old='unknown = given.keys() - own - options.keys() - {"name", "progress_file", "started_by", "variables"}',
+        old='unknown = given.keys() - own - options.keys() - _SET_HERE - {"variables"}',
         new="unknown = given.keys() - own",
         test=f"{ANSIBLE}::test_module_defaults_of_the_group[with-a-survey]",
     ),

@@ -14,6 +14,24 @@ REPORTING = "tests/unit/plugins/module_utils/test_reporting.py"
 
 MUTANTS = (
     Mutant(
+        "a leaf gets what its hub has at the beginning, and no more",
+        old="if not at_work or not self._following.wait(self.source, self.options.rules, self._progress, owed=owed):",
+        new="if True:",
+        test="tests/integration/test_following_hubs.py::test_leaves_have_an_image_as_soon_as_their_hub_has_it",
+    ),
+    Mutant(
+        "a leaf gets an image when its hub is through with all",
+        old="coming = decide(at_work=at_work, news=_has_news(source, rules, seen), owed=owed)",
+        new="coming = decide(at_work=at_work, news=not at_work and _has_news(source, rules, seen), owed=owed)",
+        test="tests/integration/test_following_hubs.py::test_leaves_have_an_image_as_soon_as_their_hub_has_it",
+    ),
+    Mutant(
+        "a hub's run that has no fork is waited for",
+        old="(seen.stage is Stage.UNKNOWN and expected and waited < STARTING)",
+        new="(seen.stage is Stage.UNKNOWN and expected)",
+        test="tests/unit/plugins/plugin_utils/test_hub_runs.py::test_who_is_followed[without a fork]",
+    ),
+    Mutant(
         "the closure is not looked at again before the marker",
         old="""
         for entry in step.entries:
@@ -28,7 +46,7 @@ MUTANTS = (
     ),
     Mutant(
         "a line that broke is not tried again",
-        old="if not error.retry or self.attempts > self.options.retries:",
+        old="if not error.retry or tries > self.options.retries:",
         new="if True:",
         test=f"{LINES}::test_a_cut_line_is_tried_again_and_goes_on",
         sees=("ConnectionTrouble", "SyncError"),

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far the runs for the caching servers of a play are, as those are told who are fed by one of them.
+
+Each worker process keeps a small file in the directory for temporary files that all processes of one ansible-playbook
+share. It is locked (``flock``) as long as its run is at work, so it tells the truth of a worker that was killed, too.
+
+Nobody ever waits for a run that has not begun, but for a moment: so those that have a fork always come to an end, and
+however few forks there are, hubs and those behind them never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import hashlib
+import json
+import os
+import typing as t
+
+STARTING = 30.0  # seconds for which a run that is still to begin is waited for
+
+
+class Stage(enum.Enum):
+    """How far a run is."""
+
+    UNKNOWN = "nothing is known of it"
+    AT_WORK = "it is at work"
+    OVER = "it has ended"
+
+
+class Seen(t.NamedTuple):
+    """What is known of a run: ``trouble`` is why it did not bring all, in one line."""
+
+    stage: Stage
+    trouble: str = ""
+
+
+def is_followed(seen: Seen, *, expected: bool, waited: float) -> bool:
+    """Tell whether those that a hub feeds go on looking for what it gets. Pure.
+
+    :param expected: whether a run for it belongs to this play.
+    :param waited: for how many seconds they have.
+    """
+    return seen.stage is Stage.AT_WORK or (seen.stage is Stage.UNKNOWN and expected and waited < STARTING)
+
+
+class HubRuns:
+    """The runs of one play.
+
+    :param directory: what all processes of this ansible-playbook share.
+    :param play: tells this play from the others in it.
+    """
+
+    def __init__(self, directory: str, play: str) -> None:
+        self._directory = directory
+        self._play = play
+
+    def _path(self, host: str) -> str:
+        name = hashlib.sha256(f"{self._play} {host}".encode()).hexdigest()[:32]
+        return os.path.join(self._directory, f"netboot-syncer-{name}")
+
+    @contextlib.contextmanager
+    def begun(self, host: str) -> t.Iterator[t.Callable[[str], None]]:
+        """Tell that the run for a host is at work as long as the block is; what it yields takes how it came out.
+
+        Where nothing can be written, nobody learns of it, and the run goes on.
+        """
+        told = ["it ended without a result"]
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(self._path(host), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                file = stack.enter_context(open(descriptor, "r+", encoding="ascii"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+                _write(file, told[0])
+                stack.callback(lambda: _write(file, told[0]))
+            yield lambda trouble: told.__setitem__(0, trouble)
+
+    def look(self, host: str) -> Seen:
+        """Return how far the run for a host is."""
+        try:
+            with open(self._path(host), encoding="ascii") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return Seen(Stage.AT_WORK)
+                said = file.read()
+        except OSError:
+            return Seen(Stage.UNKNOWN)
+        return Seen(Stage.OVER, json.loads(said)) if said else Seen(Stage.UNKNOWN)  # it is about to be locked
+
+
+def _write(file: t.TextIO, trouble: str) -> None:
+    with contextlib.suppress(OSError):
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps(trouble))
+        file.flush()

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, Netboot Syncer contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one worker process tells the others of its run, and what those that follow a hub are told elsewhere."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_runs import (
+    STARTING,
+    HubRuns,
+    Seen,
+    Stage,
+    is_followed,
+)
+from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_signal import HubSignal
+
+from tests.lab.runs import wait_until
+
+HUB = "hub"
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected", "waited", "followed"),
+    [
+        pytest.param(Stage.AT_WORK, True, STARTING * 999, True, id="at work, for however long"),
+        pytest.param(Stage.AT_WORK, False, 0, True, id="at work, as nobody expected"),
+        pytest.param(Stage.OVER, True, 0, False, id="over"),
+        pytest.param(Stage.UNKNOWN, True, 0, True, id="about to begin"),
+        pytest.param(Stage.UNKNOWN, True, STARTING, False, id="without a fork"),
+        pytest.param(Stage.UNKNOWN, False, 0, False, id="not in this play"),
+    ],
+)
+def test_who_is_followed(stage: Stage, expected: bool, waited: float, followed: bool) -> None:
+    assert is_followed(Seen(stage), expected=expected, waited=waited) is followed
+
+
+def test_a_run_is_seen_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    ours, others, later = (HubRuns(str(tmp_path), play) for play in ("play", "play", "another play"))
+    assert others.look(HUB) == Seen(Stage.UNKNOWN)
+    with ours.begun(HUB) as ended_with:
+        assert others.look(HUB) == Seen(Stage.AT_WORK)
+        assert others.look("leaf") == Seen(Stage.UNKNOWN)
+        ended_with("")
+    assert others.look(HUB) == Seen(Stage.OVER)
+    assert later.look(HUB) == Seen(Stage.UNKNOWN)
+    with ours.begun(HUB) as ended_with:
+        ended_with("hub: its disk is full")
+    assert others.look(HUB) == Seen(Stage.OVER, "hub: its disk is full")
+
+
+def _work(directory: str) -> None:
+    with HubRuns(directory, "play").begun(HUB):
+        signal.pause()
+
+
+def test_a_worker_that_was_killed_is_over(tmp_path: Path) -> None:
+    worker = multiprocessing.get_context("fork").Process(target=_work, args=(str(tmp_path),))
+    worker.start()
+    try:
+        runs = HubRuns(str(tmp_path), "play")
+        wait_until(lambda: runs.look(HUB).stage is Stage.AT_WORK, "the worker never began")
+    finally:
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        worker.join()
+    assert runs.look(HUB) == Seen(Stage.OVER, "it ended without a result")
+
+
+def test_a_directory_that_is_gone_stops_no_run(tmp_path: Path) -> None:
+    with HubRuns(str(tmp_path / "gone"), "play").begun(HUB) as ended_with:
+        ended_with("")
+
+
+def test_what_is_told_to_those_that_follow() -> None:
+    told: list[str] = []
+    seen, lost = [Seen(Stage.AT_WORK)], threading.Event()
+
+    def write(text: str) -> None:
+        if lost.is_set() and len(told) < 99:  # the line to the hub is gone for a while
+            lost.clear()
+            raise OSError
+        told.append(text)
+
+    with HubSignal(lambda: seen[0], write, expected=True, beat=0):
+        assert told == ["at work 0"]
+        wait_until(lambda: "at work 2" in told, "nothing more was said")
+        lost.set()
+        seen[0] = Seen(Stage.OVER)
+        wait_until(lambda: told[-1] == "over", "the end was never told")
+    assert len(told) == len(set(told))  # what stays the same is as good as nothing
