@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,8 +21,8 @@ from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, meanwhile
 from tests.lab.tree import Image
 
 LAST = "other/21-04-08-kde-master-0aa1b2c"
-SLOW = "4Mbit"
-LARGE = 4_000_000  # bytes
+SLOW = 4_000_000.0  # bit/s
+LARGE = 60_000_000  # bytes: two minutes for the slow line
 
 
 def fed(fleet: Fleet, sources: Mapping[str, str], **variables: Mapping[str, Any]) -> None:
@@ -34,11 +36,11 @@ def fed(fleet: Fleet, sources: Mapping[str, str], **variables: Mapping[str, Any]
     fleet.inventory.write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
 
 
-def three_images(fleet: Fleet) -> list[Image]:
+def three_images(fleet: Fleet, *, size: int = LARGE) -> list[Image]:
     """Two small images, and a large one that goes last."""
     fleet.tree.add_kernel()
     small = [fleet.tree.add_image(name) for name in (IMAGE, NEXT)]
-    return [*small, add_large_image(fleet.tree, LAST, size=LARGE)]
+    return [*small, add_large_image(fleet.tree, LAST, size=size)]
 
 
 @contextlib.contextmanager
@@ -73,10 +75,16 @@ def order_of(fleet: Fleet, image: Image) -> Iterator[list[tuple[str, frozenset[s
 @pytest.mark.timeout(600)
 def test_leaves_have_an_image_as_soon_as_their_hub_has_it(tmp_path: Path) -> None:
     """To any depth, whoever is first in the inventory, and while the hub is still at work."""
-    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("middle"), SiteSpec("hub")]) as fleet:
-        fed(fleet, {"leaf": "middle", "middle": "hub"}, hub={"netboot_sync_bandwidth_limit": SLOW})
+    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("middle"), SiteSpec("hub", rate=SLOW)]) as fleet:
+        fed(fleet, {"leaf": "middle", "middle": "hub"})
         images = three_images(fleet)
-        with order_of(fleet, images[0]) as seen:
+
+        def quicken() -> None:
+            line = fleet.sites["hub"].line
+            assert line is not None
+            line.set_rate(None)  # there is nothing more to be seen
+
+        with order_of(fleet, images[0]) as seen, meanwhile(lambda: len(seen) == len(fleet.sites), quicken):
             run = fleet.run_playbook("sync.yml")
         assert run.status == 0, run.output
         assert all(is_delivered(fleet, image, site) for image in images for site in fleet.sites), run.output
@@ -89,27 +97,35 @@ def test_leaves_have_an_image_as_soon_as_their_hub_has_it(tmp_path: Path) -> Non
 def test_with_one_fork_they_follow_after_their_hub(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("middle"), SiteSpec("hub")]) as fleet:
         fed(fleet, {"leaf": "middle", "middle": "hub"})
-        images = three_images(fleet)
+        images = three_images(fleet, size=1_000_000)
         run = fleet.run_playbook("sync.yml", "--forks", "1", "-e", "netboot_sync_allow_few_forks=true")
         assert run.status == 0, run.output
         assert all(is_delivered(fleet, image, site) for image in images for site in fleet.sites), run.output
 
 
+def end_logins_of_the_sync(fleet: Fleet, site: str) -> None:
+    """End the ssh by which a site is sent to, and not that by which Ansible runs something there."""
+    address = fleet.sites[site].ssh.address.encode()  # which no other has
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0") if process.name.isdigit() else []
+            if words[:1] == [b"ssh"] and b"-oBatchMode=yes" in words and address in words:
+                os.kill(int(process.name), signal.SIGKILL)
+
+
 @pytest.mark.timeout(600)
 def test_a_hub_that_fails_in_the_middle_and_its_leaves(tmp_path: Path) -> None:
     """They have what it had published, and are told why not more; one has a fallback."""
-    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("saved"), SiteSpec("hub")]) as fleet:
+    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("saved"), SiteSpec("hub", rate=SLOW)]) as fleet:
         fallback = {"netboot_sync_fallback_source": "localhost"}
-        hub = {"netboot_sync_bandwidth_limit": SLOW, "netboot_sync_retries": 0}
-        fed(fleet, {"leaf": "hub", "saved": "hub"}, saved=fallback, hub=hub)
+        fed(fleet, {"leaf": "hub", "saved": "hub"}, saved=fallback, hub={"netboot_sync_retries": 0})
         images = three_images(fleet)
 
         def is_following() -> bool:
             return is_delivered(fleet, images[0], "leaf") and is_delivered(fleet, images[0], "saved")
 
         def fail() -> None:
-            # There is something in the way of the last image, which is on its way.
-            (fleet.sites["hub"].assets / images[2].path).mkdir(parents=True)
+            end_logins_of_the_sync(fleet, "hub")
 
         with meanwhile(is_following, fail):
             run = fleet.run_playbook("sync.yml")
