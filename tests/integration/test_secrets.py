@@ -27,7 +27,9 @@ def process_list(seen: set[bytes], ended: threading.Event) -> None:
 
 @pytest.mark.parametrize("state", ["in line", "refused"])
 def test_key_is_shown_nowhere(tmp_path: Path, state: str) -> None:
-    with Fleet(tmp_path / "fleet", [SiteSpec(SITE)], variables={"netboot_sync_retries": 0}) as fleet:
+    # Slow, so that a busy machine sees the processes of the transfer as well.
+    spec = SiteSpec(SITE, rate=8e6)
+    with Fleet(tmp_path / "fleet", [spec], variables={"netboot_sync_retries": 0}) as fleet:
         fleet.tree.add_kernel()
         add_large_image(fleet.tree, IMAGE, size=5_000_000)
         secret = [line for line in fleet.key.private.read_text(encoding="ascii").splitlines() if "-----" not in line]
