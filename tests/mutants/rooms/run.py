@@ -18,6 +18,7 @@ MUTANTS = (
         old="if not at_work or not self._following.wait(self.source, self.options.rules, self._progress, owed=owed):",
         new="if True:",
         test="tests/integration/test_following_hubs.py::test_leaves_have_an_image_as_soon_as_their_hub_has_it",
+        sees=("LabError: what was to happen in the middle of it never did",),
     ),
     Mutant(
         "a leaf gets an image when its hub is through with all",
