@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.lab.console import run_command, say
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import isolate, own_directory
 from tests.lab.process import LabError
@@ -181,18 +182,5 @@ def _publish(now: measured.Measurement) -> None:
     report.publish(CHECKOUT / "PERFORMANCE.md", report.markdown(known, _plot(PUBLISHED, known)))
 
 
-def say(text: str) -> None:
-    """Print at once: somebody is watching."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    try:
-        result = main(sys.argv[1:])
-    except LabError as exc:
-        sys.stderr.write(f"./dev bench: {exc}\n")
-        result = 1
-    # threads may still wait for something that ends only with this process
-    sys.stdout.flush()
-    os._exit(result)
+    run_command("bench", main)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tests.lab.fleet import CHECKOUT
+from tests.lab import checkout
 from tests.lab.namespaces import Host, Line, add_network, assert_in_network, enter_network
 from tests.lab.process import LabError
 from tests.lab.sshd import ClientKey
@@ -95,15 +95,7 @@ class BenchLab:
 
     def _install(self, posix_collection: Path | None) -> None:
         disk = self.server.disk
-        code = disk / "code"
-        code.mkdir()
-        for name in ("plugins", "roles", "playbooks", "meta"):
-            shutil.copytree(CHECKOUT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("galaxy.yml", "ansible.cfg"):
-            shutil.copy(CHECKOUT / name, code)
-        own = code / ".collections" / "ansible_collections" / "netboot"
-        own.mkdir(parents=True)
-        (own / "syncer").symlink_to("../../..")
+        checkout.install(disk / "code")
         if posix_collection is not None:
             shutil.copytree(posix_collection, disk / "peer" / "ansible_collections" / "ansible" / "posix")
         (disk / "peer").mkdir(exist_ok=True)

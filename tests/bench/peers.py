@@ -11,10 +11,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -146,37 +146,40 @@ class Seed(Peer):
         return ["sh", lab.within(script)], {}
 
 
-class Synchronize(Peer):
+class Playbook(Peer):
+    """A playbook of one task, with one fork for each caching server unless *forks* says otherwise.
+
+    :cvar text: the playbook; *environment*: what Ansible needs for it.
+    """
+
+    text = ""
+    environment: ClassVar[Mapping[str, str]] = {}
+
+    def words(
+        self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
+    ) -> tuple[list[str], dict[str, str]]:
+        """See Peer. *forks* as for the collection."""
+        forks = options.pop("forks", max(len(sites), 5))
+        file = _inventory(lab, tree, sites, "peer.yml", options)
+        playbook = lab.server.disk / "peer" / f"{self.name.replace(' ', '-')}.yml"
+        playbook.write_text(self.text, encoding="utf-8")
+        words = [sys.executable, ANSIBLE_PLAYBOOK, lab.within(playbook), "-i", file]
+        return words, {**self.environment, "ANSIBLE_FORKS": str(forks)}
+
+
+class Synchronize(Playbook):
     """ansible.posix.synchronize with ``strategy: free``."""
 
     name = "synchronize"
-
-    def words(
-        self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
-    ) -> tuple[list[str], dict[str, str]]:
-        """See Peer. *forks* as for the collection."""
-        forks = options.pop("forks", max(len(sites), 5))
-        file = _inventory(lab, tree, sites, "peer.yml", options)
-        playbook = lab.server.disk / "peer" / "synchronize.yml"
-        playbook.write_text(SYNCHRONIZE, encoding="utf-8")
-        words = [sys.executable, ANSIBLE_PLAYBOOK, lab.within(playbook), "-i", file]
-        return words, {"ANSIBLE_COLLECTIONS_PATH": "/srv/netboot/peer", "ANSIBLE_FORKS": str(forks)}
+    text = SYNCHRONIZE
+    environment: ClassVar[Mapping[str, str]] = {"ANSIBLE_COLLECTIONS_PATH": "/srv/netboot/peer"}
 
 
-class Empty(Peer):
+class Empty(Playbook):
     """What Ansible itself takes for a task of each caching server, before its module does anything."""
 
     name = "empty module"
-
-    def words(
-        self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
-    ) -> tuple[list[str], dict[str, str]]:
-        """See Peer. *forks* as for the collection."""
-        forks = options.pop("forks", max(len(sites), 5))
-        file = _inventory(lab, tree, sites, "peer.yml", options)
-        playbook = lab.server.disk / "peer" / "empty.yml"
-        playbook.write_text(EMPTY, encoding="utf-8")
-        return [sys.executable, ANSIBLE_PLAYBOOK, lab.within(playbook), "-i", file], {"ANSIBLE_FORKS": str(forks)}
+    text = EMPTY
 
 
 class ExplicitBasis(Peer):

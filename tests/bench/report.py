@@ -157,14 +157,14 @@ def _sizes(one: Mapping[str, Any]) -> str:
     return ", ".join(f"{build} {size / 1e6:.0f} MB" for build, size in one["bytes"].items())
 
 
-def publish(document: Path, text: str) -> None:
+def publish(document: Path, text: str, *, begin: str = BEGIN, end: str = END) -> None:
     """Put a text between the marks of a document. Raises LabError where it has none."""
     content = document.read_text(encoding="utf-8")
-    before, found, rest = content.partition(BEGIN)
-    _old, found_end, after = rest.partition(END)
+    before, found, rest = content.partition(begin)
+    _old, found_end, after = rest.partition(end)
     if not found or not found_end:
         raise LabError(f"{document.name} has not the marks between which the figures go")
-    document.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def plot(directory: Path, results: Sequence[Result], growth: Mapping[str, Any] | None) -> list[str]:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.lab.console import say
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import OUTER_NETWORK, isolate, own_directory
 from tests.lab.process import LabError
@@ -152,12 +153,6 @@ def page(rows: list[dict[str, Any]], arguments: list[str]) -> str:
         if row["case"] in SHOWN and row["firmware"] == "BIOS":
             lines += ["", f"`{row['case']}`, on the client's console:", "", *(f"    {line}" for line in row["console"])]
     return "\n".join(lines) + "\n"
-
-
-def say(text: str) -> None:
-    """Write a line that is seen at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from tests.lab.console import run_command, say
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import isolate, own_directory
-from tests.lab.process import LabError
 
 from . import report
 from .faults import FAULTS
@@ -93,18 +93,5 @@ def main(arguments: list[str]) -> int:
     return 0 if report.good(campaign.rounds, figures) else 1
 
 
-def say(text: str) -> None:
-    """Print at once: somebody is watching."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    try:
-        result = main(sys.argv[1:])
-    except LabError as exc:
-        sys.stderr.write(f"./dev faults: {exc}\n")
-        result = 1
-    # threads may still wait for something that ends only with this process
-    sys.stdout.flush()
-    os._exit(result)
+    run_command("faults", main)

@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
+from tests.lab.console import run_command, say
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import isolate, own_directory
-from tests.lab.process import LabError
 from tests.lab.runs import add_large_image
 
 from .lab import HubLab, measure, report, troubles
@@ -56,17 +56,5 @@ def main(arguments: list[str]) -> int:
     return 1 if found else 0
 
 
-def say(text: str) -> None:
-    """Print at once: somebody is watching."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    try:
-        result = main(sys.argv[1:])
-    except LabError as exc:
-        sys.stderr.write(f"./dev hubs: {exc}\n")
-        result = 1
-    sys.stdout.flush()
-    os._exit(result)
+    run_command("hubs", main)

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab.fleet import CHECKOUT
+from tests.lab import checkout
 from tests.lab.namespaces import NAMES, Host, Line, add_network, assert_in_network, enter_network
 from tests.lab.process import STANDARD_PATH, LabError, Supervised
 from tests.lab.sshd import ClientKey
@@ -68,7 +68,7 @@ class HubLab:
             self._add(hub, SERVER, f"10.98.{number}", rate=SLOW if hub == "slow" else QUICK)
             for leaf_number, leaf in enumerate(leaves_of(hub), 1):
                 self._add(leaf, hub, f"10.98.{number}{leaf_number}", rate=QUICK)
-        self._install()
+        checkout.install(self.server.disk / "code")
         self._give_keys(self.server)
         for place in self.places.values():
             self._give_keys(place.host)
@@ -86,17 +86,6 @@ class HubLab:
         """End everything."""
         for place in self.places.values():
             place.host.stop_all()
-
-    def _install(self) -> None:
-        code = self.server.disk / "code"
-        code.mkdir()
-        for name in ("plugins", "roles", "playbooks", "meta"):
-            shutil.copytree(CHECKOUT / name, code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("galaxy.yml", "ansible.cfg"):
-            shutil.copy(CHECKOUT / name, code)
-        own = code / ".collections" / "ansible_collections" / "netboot"
-        own.mkdir(parents=True)
-        (own / "syncer").symlink_to("../../..")
 
     def _give_keys(self, host: Host) -> None:
         """Let a host send: the key, and the host key that all caching servers of the lab have."""

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.lab.console import run_command, say
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import OUTER_NETWORK, isolate, own_directory
 from tests.lab.process import LabError
@@ -51,12 +52,12 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     if given.mistakes:
         return make_mistakes(base, directory, given)
-    story = Story(base, directory, short=given.short, package=given.package, tell=tell)
+    story = Story(base, directory, short=given.short, package=given.package, tell=say)
     try:
         story.all()
     finally:
         story.end()
-    tell(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
+    say(f"All of it as it should be, in {time.monotonic() - started:.0f} s.")
     if given.report:
         given.report.write_text(report.page(story.lines, story.fleet.runs), encoding="utf-8")
     return 0
@@ -69,9 +70,9 @@ def make_mistakes(base: Base, directory: Path, given: argparse.Namespace) -> int
     try:
         for name, outcome in newcomer.all(given.only):
             outcomes[name] = outcome
-            tell(f"{name}: {outcome.line}")
+            say(f"{name}: {outcome.line}")
             if outcome.wrong:
-                tell(f"WRONG: {outcome.wrong}")
+                say(f"WRONG: {outcome.wrong}")
     finally:
         newcomer.end()
     if given.outcomes:
@@ -82,17 +83,5 @@ def make_mistakes(base: Base, directory: Path, given: argparse.Namespace) -> int
     return 1 if any(outcome.wrong for outcome in outcomes.values()) else 0
 
 
-def tell(line: str) -> None:
-    """Show a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    try:
-        result = main(sys.argv[1:])
-    except LabError as exc:
-        sys.stderr.write(f"./dev machines: {exc}\n")
-        result = 1
-    sys.stdout.flush()
-    os._exit(result)
+    run_command("machines", main)

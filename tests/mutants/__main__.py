@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.lab.console import say
 from tests.lab.fleet import CHECKOUT
 
 from .mutant import AnchorError, Mutant
@@ -115,12 +116,6 @@ def catches(mutant: Mutant) -> str:
     if failed:
         return f"failed for another reason, {failed[0].phase}: {' '.join(failed[0].failure.split())[:200]}"
     return "passes with it" if found else "did not end"
-
-
-def say(line: str) -> None:
-    """Tell at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main() -> int:

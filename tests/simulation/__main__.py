@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from tests.bench.lab import BenchLab
+from tests.bench.report import publish
+from tests.lab.console import run_command, say
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import isolate, own_directory
 from tests.lab.process import LabError
@@ -23,12 +25,6 @@ MEASURED = Path(__file__).with_name("measured.json")
 
 PICTURE = CHECKOUT / "docs" / "performance" / "past-one-machine.svg"
 PYTHON = CHECKOUT / ".cache" / "bench" / "python"  # where ./dev puts matplotlib
-
-
-def say(text: str) -> None:
-    """Print at once: somebody is watching."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def measure(arguments: list[str]) -> None:
@@ -60,7 +56,7 @@ def main(arguments: list[str]) -> int:
     text = report.markdown(costs, compared, outcomes)
     say(text)
     if options.publish:
-        report.publish(report.PAGE, text)
+        publish(report.PAGE, text, begin=report.BEGIN, end=report.END)
         sys.path.append(str(PYTHON))
         try:
             report.plot(PICTURE, compared, outcomes)
@@ -70,10 +66,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        status = main(sys.argv[1:])
-    except LabError as error:
-        sys.stderr.write(f"./dev simulate: {error}\n")
-        status = 1
-    sys.stdout.flush()
-    os._exit(status)  # threads may still wait for something that ends only with this process
+    run_command("simulate", main)

@@ -105,13 +105,6 @@ def markdown(costs: Costs, compared: Sequence[Mapping[str, Any]], outcomes: Mapp
     return "\n".join(text)
 
 
-def publish(page: Path, text: str) -> None:
-    """Put the tables into the page, between its marks."""
-    before, _begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-
-
 def plot(path: Path, compared: Sequence[Mapping[str, Any]], outcomes: Mapping[str, Outcome]) -> None:
     """Draw which share of the sites has the image at which time. Raises ImportError without matplotlib."""
     import matplotlib

@@ -53,7 +53,7 @@ class Opening:
         self._lock_timeout = lock_timeout
         self._elsewhere = elsewhere
         self._lock: Lock | None = None
-        self._is_there: bool | None = None  # the destination, where that was looked at
+        self._is_there = False  # the destination, as far as that was looked at
         self._proof = f"{area.root}/proof-{area.run}"
 
     def find(self) -> None:
