@@ -34,19 +34,6 @@ def two(tmp_path: Path) -> Iterator[Fleet]:
         yield fleet
 
 
-def reach_by_ssh(fleet: Fleet, netboot: CachingServer, **variables: object) -> None:
-    """Write an inventory in which the netboot server is another machine."""
-    with fleet.known_hosts.open("a", encoding="utf-8") as file:
-        file.write(netboot.known_hosts_line())
-    inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
-    groups = inventory["all"]["children"]
-    login = {key: value for key, value in groups["caching_servers"]["vars"].items() if key.startswith("ansible_")}
-    at = {"ansible_host": netboot.address, "ansible_port": netboot.port, "ansible_user": netboot.user}
-    remote = {"ansible_remote_tmp": str(fleet.directory / "remote-tmp")}
-    groups["netboot_server"] = {"hosts": {"netboot": {**login, **at, **remote, **variables}}}
-    fleet.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
-
-
 @pytest.fixture(params=["here", "by-ssh", "by-ssh-with-master", "by-ssh-as-another"])
 def start(two: Fleet, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Run]]:
     """Start a run: from a netboot server that is the controller itself, or one that is reached by SSH."""
@@ -60,7 +47,7 @@ def start(two: Fleet, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
         variables: dict[str, object] = {"ansible_ssh_args": master}
         if "another" in request.param:
             variables.update(ansible_become=True, ansible_become_method="sudo", ansible_become_exe=str(sudo(tmp_path)))
-        reach_by_ssh(two, netboot, **variables)
+        two.send_from(netboot, ansible_remote_tmp=str(two.directory / "remote-tmp"), **variables)
 
     def do(*arguments: str) -> Run:
         # all lab servers know one user alone, and Ansible becomes nobody whom it is already

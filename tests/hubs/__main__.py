@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.lab.console import run_command, say
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import isolate, own_directory
-from tests.lab.runs import add_large_image
+from tests.lab.runs import add_large_image, let_go_last
 
 from .lab import HubLab, measure, report, troubles
 
@@ -40,7 +40,9 @@ def main(arguments: list[str]) -> int:
     try:
         lab.tree.add_kernel()
         images = [lab.tree.add_image(FIRST), lab.tree.add_image(NEXT)]
-        images.append(add_large_image(lab.tree, LAST, size=LAST_SIZE))
+        large = add_large_image(lab.tree, LAST, size=LAST_SIZE)
+        let_go_last(large, images)
+        images.append(large)
         markers = [str(image.marker.relative_to(lab.tree.root)) for image in images]
         figures = measure(lab, markers)
     finally:

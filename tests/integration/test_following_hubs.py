@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, meanwhile
+from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, let_go_last, meanwhile, wait_until
 from tests.lab.tree import Image
 
 LAST = "other/21-04-08-kde-master-0aa1b2c"
@@ -40,7 +40,9 @@ def three_images(fleet: Fleet, *, size: int = LARGE) -> list[Image]:
     """Two small images, and a large one that goes last."""
     fleet.tree.add_kernel()
     small = [fleet.tree.add_image(name) for name in (IMAGE, NEXT)]
-    return [*small, add_large_image(fleet.tree, LAST, size=size)]
+    large = add_large_image(fleet.tree, LAST, size=size)
+    let_go_last(large, small)
+    return [*small, large]
 
 
 @contextlib.contextmanager
@@ -103,14 +105,17 @@ def test_with_one_fork_they_follow_after_their_hub(tmp_path: Path) -> None:
         assert all(is_delivered(fleet, image, site) for image in images for site in fleet.sites), run.output
 
 
-def end_logins_of_the_sync(fleet: Fleet, site: str) -> None:
-    """End the ssh by which a site is sent to, and not that by which Ansible runs something there."""
+def end_logins_of_the_sync(fleet: Fleet, site: str) -> bool:
+    """End the ssh by which a site is sent to, not that by which Ansible runs something there; tell if there was one."""
     address = fleet.sites[site].ssh.address.encode()  # which no other has
+    ended = False
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0") if process.name.isdigit() else []
             if words[:1] == [b"ssh"] and b"-oBatchMode=yes" in words and address in words:
                 os.kill(int(process.name), signal.SIGKILL)
+                ended = True
+    return ended
 
 
 @pytest.mark.timeout(600)
@@ -125,7 +130,7 @@ def test_a_hub_that_fails_in_the_middle_and_its_leaves(tmp_path: Path) -> None:
             return is_delivered(fleet, images[0], "leaf") and is_delivered(fleet, images[0], "saved")
 
         def fail() -> None:
-            end_logins_of_the_sync(fleet, "hub")
+            wait_until(lambda: end_logins_of_the_sync(fleet, "hub"), "a login at the hub")
 
         with meanwhile(is_following, fail):
             run = fleet.run_playbook("sync.yml")

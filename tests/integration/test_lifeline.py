@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle import Relayed, Throttle
 
@@ -206,14 +205,7 @@ def test_a_relay_whose_end_the_caching_server_takes_for_the_end_of_the_file(
 
 def test_controller_that_goes_away_ends_the_module_on_a_netboot_server_elsewhere(slow: Fleet, tmp_path: Path) -> None:
     with CachingServer(tmp_path / "netboot", authorized=[slow.key.public]) as netboot:
-        with slow.known_hosts.open("a", encoding="utf-8") as file:
-            file.write(netboot.known_hosts_line())
-        inventory = yaml.safe_load(slow.inventory.read_text(encoding="utf-8"))
-        groups = inventory["all"]["children"]
-        login = {key: value for key, value in groups["caching_servers"]["vars"].items() if key.startswith("ansible_")}
-        at = {"ansible_host": netboot.address, "ansible_port": netboot.port, "ansible_user": netboot.user}
-        groups["netboot_server"] = {"hosts": {"netboot": {**login, **at}}}
-        slow.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        slow.send_from(netboot)
         with (tmp_path / "log").open("wb") as log:
             playbook = slow.start_playbook("sync.yml", "-e", "ansible_ssh_args=''", output=log)
         try:

@@ -46,15 +46,7 @@ def slow(tmp_path: Path) -> Iterator[Fleet]:
 def elsewhere(slow: Fleet, tmp_path: Path) -> Iterator[CachingServer]:
     """Give the fleet a netboot server that is reached by SSH; its home is this user's."""
     with CachingServer(tmp_path / "netboot", authorized=[slow.key.public]) as netboot:
-        with slow.known_hosts.open("a", encoding="utf-8") as file:
-            file.write(netboot.known_hosts_line())
-        inventory = yaml.safe_load(slow.inventory.read_text(encoding="utf-8"))
-        groups = inventory["all"]["children"]
-        login = {key: value for key, value in groups["caching_servers"]["vars"].items() if key.startswith("ansible_")}
-        at = {"ansible_host": netboot.address, "ansible_port": netboot.port, "ansible_user": netboot.user}
-        at["ansible_remote_tmp"] = str(tmp_path / "remote-tmp")
-        groups["netboot_server"] = {"hosts": {"netboot": {**login, **at}}}
-        slow.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        slow.send_from(netboot, ansible_remote_tmp=str(tmp_path / "remote-tmp"))
         yield netboot
 
 

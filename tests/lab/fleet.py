@@ -191,6 +191,17 @@ class Fleet:
         ]
         self.known_hosts.write_text("".join(lines), encoding="utf-8")
 
+    def send_from(self, netboot: CachingServer, **variables: object) -> None:
+        """Write an inventory in which the netboot server is another machine, with more *variables* of it."""
+        with self.known_hosts.open("a", encoding="utf-8") as file:
+            file.write(netboot.known_hosts_line())
+        inventory = yaml.safe_load(self.inventory.read_text(encoding="utf-8"))
+        groups = inventory["all"]["children"]
+        login = {key: value for key, value in groups["caching_servers"]["vars"].items() if key.startswith("ansible_")}
+        at = {"ansible_host": netboot.address, "ansible_port": netboot.port, "ansible_user": netboot.user}
+        groups["netboot_server"] = {"hosts": {"netboot": {**login, **at, **variables}}}
+        self.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
+
     def inventory_text(self) -> str:
         """The inventory as YAML. The source is a group ``netboot_server`` that a test adds, or the control node."""
         key, known_hosts = str(self.key.private), str(self.known_hosts)
