@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import ansible
@@ -34,13 +35,17 @@ PATIENCE = 900.0
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a playbook came out: its arguments, exit status, output, seconds, and for each host what the recap counts."""
+    """How a playbook came out: its arguments, exit status, output, seconds, and for each host what the recap counts.
+
+    ``changes`` are what the callback lab_changes wrote.
+    """
 
     words: tuple[str, ...]
     status: int
     output: str
     seconds: float
     recap: Mapping[str, Mapping[str, int]]
+    changes: Sequence[Mapping[str, str]] = ()
 
     def counted(self, what: str) -> dict[str, int]:
         """One column of the recap, such as ``changed``."""
@@ -197,7 +202,8 @@ class Fleet:
         """Run a playbook of the collection, as the administrator does."""
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         workstation = self.directory / "workstation"
-        log = workstation / "ansible.log"
+        log, changes = workstation / "ansible.log", workstation / "changes.jsonl"
+        changes.write_bytes(b"")
         place = workstation if self.package else CHECKOUT
         named = f"netboot.syncer.{Path(playbook).stem}" if self.package else f"playbooks/{playbook}"
         environment = {
@@ -208,6 +214,10 @@ class Fleet:
             # Or another laboratory at the same time, with the same addresses, would be given this one's connections.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(workstation / "cp"),
             "ANSIBLE_PRIVATE_KEY_FILE": str(self.key.private),
+            # It only watches, so this is from the checkout, whatever else is of the package.
+            "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests" / "lab" / "callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "lab_changes",
+            "NETBOOT_LAB_CHANGES": str(changes),
             "ANSIBLE_SSH_COMMON_ARGS": f"-F none -o BatchMode=yes -o UserKnownHostsFile={self.known_hosts}",
         }
         if self.package:
@@ -219,7 +229,8 @@ class Fleet:
         with log.open("wb") as output:
             status = Supervised(words, stdout=output, stderr=output, cwd=place, env=environment).wait(PATIENCE)
         text = log.read_text("utf-8", errors="replace")
-        run = Run(arguments, status, text, time.monotonic() - started, _recap(text))
+        told = [json.loads(line) for line in changes.read_text("utf-8").splitlines()]
+        run = Run(arguments, status, text, time.monotonic() - started, _recap(text), told)
         self.runs.append(run)
         return run
 

@@ -1,18 +1,15 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a playbook's output says of changes: which tasks changed something where, and what ``--diff`` shows of it."""
+"""What a playbook says of changes: which tasks changed something where, and what ``--diff`` shows of it."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
-_HEAD = re.compile(r"^(PLAY|TASK|RUNNING HANDLER) (?:\[(.*)\] \*|RECAP)")
-_RESULT = re.compile(r"^(changed|ok|skipping|failed|fatal|included): ")
-_CHANGED = re.compile(r"^changed: \[([^\]]+)\](?: => \(item=(.*?)\))?(?: => ?\{?)?$")
-_BEFORE = re.compile(r"^--- before")
+_BEFORE = re.compile(r"^--- before", re.MULTILINE)
 _PATH = re.compile(r"""^[ +-]    "?path"?: "?([^"\n]*?)"?,?$""", re.MULTILINE)
 
 
@@ -56,32 +53,16 @@ class Said:
         )
 
 
-def said(output: str) -> Said:
-    """Read what the default callback wrote."""
-    changes, diffs = set(), set()
-    task = of_items = ""
-    diff: list[str] | None = None
-    waiting: list[str] = []
-    for line in output.splitlines():
-        ends = bool(_HEAD.match(line) or _RESULT.match(line) or _BEFORE.match(line))
-        if ends and diff:
-            waiting.append(_content(diff))
-        if ends:
-            diff = [] if _BEFORE.match(line) else None
-        changed = _CHANGED.match(line)
-        # A result comes after its diffs, but those of a loop come after the results of its items.
-        host = of_items or (changed[1] if changed else "")
-        if host or _HEAD.match(line):
-            diffs |= {Diff(task, host, one) for one in waiting}
-            waiting = []
-        if found := _HEAD.match(line):
-            task, of_items = found[2] or found[1], ""
-        elif changed:
-            changes.add(Change(task, changed[1], changed[2] or ""))
-            of_items = changed[1] if changed[2] is not None else ""
-        elif diff is not None:
-            diff.append(line.rstrip())
-    return Said(frozenset(changes), frozenset(diffs))
+def said(changes: Iterable[Mapping[str, str]]) -> Said:
+    """Read what the callback lab_changes wrote: task, host, item and the text of the diffs of each change."""
+    made, diffs = set(), set()
+    for one in changes:
+        made.add(Change(one["task"], one["host"], one["item"]))
+        for text in _BEFORE.split(one["diff"])[1:]:
+            content = _content(text.splitlines()[1:])
+            if content:
+                diffs.add(Diff(one["task"], one["host"], content))
+    return Said(frozenset(made), frozenset(diffs))
 
 
 def _names(host: str) -> list[str]:
@@ -94,7 +75,7 @@ def _content(diff: Sequence[str]) -> str:
 
     Owners are shown by their numbers, and of accounts that have to be made first nobody knows any.
     """
-    text = "\n".join(line for line in diff if not line.startswith(("--- before", "+++ after"))).rstrip()
+    text = "\n".join(line.rstrip() for line in diff if not line.startswith("+++ after")).rstrip()
     path = _PATH.search(text)
     return path[1] if path else text
 

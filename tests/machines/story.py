@@ -137,7 +137,7 @@ class Story:
         looked = self.fleet.runs[-1]
         run = self._play("onboard", "onboard.yml", "--diff", status=0 if self.short else 2)
         with_python = {FILLED} if self.short else {FILLED, NETBOOT}
-        foretold, done = (said(one.output).of(with_python).without(UNTRIED) for one in (looked, run))
+        foretold, done = (said(one.changes).of(with_python).without(UNTRIED) for one in (looked, run))
         expect(bool(foretold.changes and foretold.diffs), "check mode foretold nothing", looked)
         lines = differences(foretold, done, diffs_of=UNKNOWN)
         expect(not lines, "\n".join(["check mode said something else of machines with Python than was done", *lines]))
@@ -356,8 +356,8 @@ class Story:
         foretold = self._play(f"{what}, look first", playbook, *words, "--check", "--diff")
         looked(foretold)
         run = self._play(what, playbook, *words, "--diff")
-        lines = differences(said(foretold.output), said(run.output))
-        expect(bool(said(run.output).changes), "nothing was changed", run)
+        lines = differences(said(foretold.changes), said(run.changes))
+        expect(bool(run.changes), "nothing was changed", run)
         expect(not lines, "\n".join([f"{what}: check mode said something else than was done", *lines]))
         after = self._play(f"{what}, look again", playbook, *words, "--check", "--diff")
         expect(set(after.counted("changed").values()) == {0}, f"something is left to do: {after.recap}", after)
