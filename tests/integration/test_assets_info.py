@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, listing
+from tests.lab.runs import IMAGE, NEXT, listing, sync
 
 PLAY = """
 - hosts: caching_servers
@@ -46,7 +46,7 @@ def test_both_sides(tmp_path: Path) -> None:
         kernel = fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
         fleet.tree.add_image(NEXT)
-        assert fleet.run_playbook("sync.yml").status == 0
+        sync(fleet, "near")
         fleet.tree.truncate_image(NEXT)
         before = listing(fleet.tree.root), listing(fleet.sites["near"].assets)
         ours = look(fleet, f'src: "{fleet.tree.root}"')

@@ -109,8 +109,19 @@ esac""",
 }
 
 
-@pytest.mark.parametrize("before", ["", "/srv/assets(/.*)?   all files   system_u:object_r:var_t:s0 \n"])
-def test_selinux_is_told_once_and_check_mode_only_looks(tmp_path: Path, before: str) -> None:
+OTHERWISE = "/srv/assets(/.*)?   all files   system_u:object_r:var_t:s0 \n"
+
+
+@pytest.mark.parametrize(
+    ("before", "runs"),
+    [
+        pytest.param("", [(["--check"], 2), ([], 2), ([], 0)], id="nothing-said-so-far"),
+        pytest.param(OTHERWISE, [([], 2), (["--check"], 0)], id="otherwise-so-far"),
+    ],
+)
+def test_selinux_is_told_once_and_check_mode_only_looks(
+    tmp_path: Path, before: str, runs: list[tuple[list[str], int]]
+) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "rules").write_text(before, "utf-8")
     for name, text in STANDING_IN.items():
@@ -118,7 +129,7 @@ def test_selinux_is_told_once_and_check_mode_only_looks(tmp_path: Path, before: 
         path.write_text(f"#!/bin/sh\nHERE={tmp_path}\n{text}\n", "utf-8")
         path.chmod(0o755)
     labels = [{"place": "/srv/assets", "type": "httpd_sys_content_t"}]
-    for words, changed in ((["--check"], 2), ([], 2), ([], 0), (["--check"], 0)):
+    for words, changed in runs:
         ended = play(tmp_path, "selinux", *words, netboot_caching_server_labels=labels)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert f"changed={changed} " in ended.stdout, ended.stdout

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import is_delivered, listing
+from tests.lab.runs import is_delivered, listing, sync
 
 BUILDS = [f"prod/21-04-{10 + n}-gnome-[ab]-f1d734{n}" for n in range(4)]
 OLD_KERNEL = "5.4.0-1-generic"
@@ -30,7 +30,7 @@ def build(fleet: Fleet) -> None:
 def test_in_two_runs_on_the_netboot_server_and_at_the_sites(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
         build(fleet)
-        assert fleet.run_playbook("sync.yml").status == 0
+        sync(fleet, "near")
         site, tree = fleet.sites["near"].assets, fleet.tree.root
         oldest = fleet.tree.image(BUILDS[0])
 
@@ -81,7 +81,7 @@ def test_nothing_said(tmp_path: Path) -> None:
 def test_other_leftovers_of_a_site_are_not_its_matter(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
         build(fleet)
-        assert fleet.run_playbook("sync.yml").status == 0
+        sync(fleet, "near")
         fleet.tree.remove_image(BUILDS[1])
         run = fleet.run_playbook("prune.yml", "-e", "netboot_prune_max_age=80h", "-e", "netboot_sync_grace=0")
         assert run.status == 0, run.output

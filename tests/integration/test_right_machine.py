@@ -156,37 +156,42 @@ def test_the_survey_looks_at_the_same_site(stage: Stage, where: Callable[[Stage]
     assert stage.delivered()
 
 
-def with_options(stage: Stage, **site: Any) -> Stage:
+WAYS_TO_SAY_IT: dict[str, dict[str, str]] = {
+    "own": {"ansible_host": "address", "ansible_port": "port", "ansible_user": "user"},
+    "legacy": {"ansible_ssh_host": "address", "ansible_ssh_port": "port", "ansible_ssh_user": "user"},
+    "of-the-sync": {"netboot_sync_address": "address", "netboot_sync_port": "port", "netboot_sync_user": "user"},
+    "templates": {
+        "ansible_host": "address",
+        "ansible_port": "port",
+        "ansible_user": "user",
+        "netboot_sync_address": "{{ ansible_host }}",
+        "netboot_sync_port": "{{ ansible_port }}",
+        "netboot_sync_user": "{{ ansible_user }}",
+    },
+}
+
+
+def test_variables_of_the_site(stage: Stage) -> None:
+    """Each way at once, by one server that has a directory for each of them; its name alone would lead elsewhere."""
     server = stage.fleet.sites[SITE].server
-    stage.configure(HostName="127.0.0.1", Port=9, User="nobody")
     known = {"address": server.address, "port": server.port, "user": server.user}
-    stage.site.update(
-        {key: known.get(value, value) if isinstance(value, str) else value for key, value in site.items()}
-    )
-    return stage
-
-
-@pytest.mark.parametrize(
-    "site",
-    [
-        {"ansible_host": "address", "ansible_port": "port", "ansible_user": "user"},
-        {"ansible_ssh_host": "address", "ansible_ssh_port": "port", "ansible_ssh_user": "user"},
-        {"netboot_sync_address": "address", "netboot_sync_port": "port", "netboot_sync_user": "user"},
-        {
-            "ansible_host": "address",
-            "ansible_port": "port",
-            "ansible_user": "user",
-            "netboot_sync_address": "{{ ansible_host }}",
-            "netboot_sync_port": "{{ ansible_port }}",
-            "netboot_sync_user": "{{ ansible_user }}",
-        },
-    ],
-    ids=["own", "legacy", "of-the-sync", "templates"],
-)
-def test_variables_of_the_site(stage: Stage, site: dict[str, str]) -> None:
-    run = with_options(stage, **site).run()
+    hosts = stage.groups["caching_servers"]["hosts"] = {
+        name: {
+            **{key: known.get(value, value) for key, value in way.items()},
+            "netboot_sync_dest": str(server.assets.with_name(name)),
+        }
+        for name, way in WAYS_TO_SAY_IT.items()
+    }
+    elsewhere = f"Host {' '.join(hosts)}\n  HostName 127.0.0.1\n  Port 9\n  User nobody\n"
+    stage.ssh_config.write_text(elsewhere, encoding="utf-8")
+    for name in hosts:
+        server.assets.with_name(name).mkdir()
+    run = stage.run()
     assert run.status == 0, run.output
-    assert stage.delivered()
+    sent = stage.fleet.tree.image(IMAGE)
+    for name in hosts:
+        there = server.assets.with_name(name) / sent.path
+        assert there.read_bytes() == sent.squashfs.read_bytes(), name
 
 
 def test_a_template_of_a_site_without_address_means_its_name(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT
+from tests.lab.runs import IMAGE, NEXT, sync
 
 
 def look(fleet: Fleet, *args: str, status: int = 0) -> tuple[dict[str, Any], str]:
@@ -25,7 +25,8 @@ def test_what_each_site_holds(tmp_path: Path) -> None:
     with Fleet(tmp_path, specs) as fleet:
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
-        assert fleet.run_playbook("sync.yml", "--limit", "near,gone").status == 0
+        for name in ("near", "gone"):
+            sync(fleet, name)
         found, output = look(fleet)
         sites = found["sites"]
         assert {name: site["state"] for name, site in sites.items()} == {
@@ -57,12 +58,12 @@ def test_waiting_for_an_image(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("near"), SiteSpec("far")]) as fleet:
         fleet.tree.add_kernel()
         fleet.tree.add_image(IMAGE)
-        assert fleet.run_playbook("sync.yml", "--limit", "near").status == 0
+        sync(fleet, "near")
         wait = ("-e", f"netboot_status_wait={IMAGE}", "-e", "netboot_status_wait_timeout=0")
         output = look(fleet, *wait, status=2)[1]
         assert "these wait: far" in " ".join(output.split())
         look(fleet, *wait, "-e", "netboot_status_wait_share=50")
-        assert fleet.run_playbook("sync.yml").status == 0
+        sync(fleet, "far")
         look(fleet, *wait)
 
 

@@ -102,16 +102,13 @@ def test_one_bad_variable_stops_nobody_else(tmp_path: Path) -> None:
         inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
         inventory["all"]["hosts"] = {"nowhere": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
         fleet.inventory.write_text(yaml.safe_dump(inventory), encoding="utf-8")
-        check = fleet.run_playbook("sync.yml", "--check")
-        assert not any(is_delivered(fleet, image, name) for name in "abcde")
         run = fleet.run_playbook("sync.yml")
         again = fleet.run_playbook("sync.yml", "-e", "netboot_sync_source=localhost")
-        for each in (check, run, again):
+        for each in (run, again):
             assert each.status == 2
             assert row(each, "b")[1] == row(each, "d")[1] == "FAILED"
             assert "failed: b: Validation of arguments failed: argument 'netboot_sync_retries'" in each.output
             assert "failed: d: Validation of arguments failed: value of netboot_sync_transport" in each.output
-        assert row(check, "c")[1:3] == ["would", "change"]
         assert row(run, "a")[1] == "FAILED"
         assert row(run, "c")[1] == row(run, "e")[1] == "changed"
         # now the survey works, and finds the two that are in line

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, is_delivered
+from tests.lab.runs import IMAGE, NEXT, is_delivered, sync
 
 MARKER = f"{IMAGE}-kernel.json"
 
@@ -22,7 +21,8 @@ def test_withdrawn_everywhere_and_put_back(tmp_path: Path) -> None:
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
         other = fleet.tree.add_image(NEXT)
-        assert fleet.run_playbook("sync.yml").status == 0
+        for name in fleet.sites:
+            sync(fleet, name)
         near, far = (fleet.sites[name] for name in ("near", "far"))
         far.server.stop()
         run = fleet.run_playbook("withdraw.yml", "-e", f"netboot_withdraw={IMAGE}")
@@ -44,22 +44,24 @@ def test_withdrawn_everywhere_and_put_back(tmp_path: Path) -> None:
         assert fleet.run_playbook("withdraw.yml", *undo).status == 2  # there is nothing to put back
 
 
-@pytest.mark.parametrize("name", ["new\nline", "latin\udce9"], ids=["newline", "no-utf-8"])
-def test_name_that_is_no_text(tmp_path: Path, name: str) -> None:
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """One has a line break in it, the other is not UTF-8."""
+    names = ("new\nline", "latin\udce9")
     with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
-        for path in (image.squashfs, image.marker):
-            shutil.copy2(path, path.with_name(path.name.replace(IMAGE.rpartition("/")[2], name)))
+        for name in names:
+            for path in (image.squashfs, image.marker):
+                shutil.copy2(path, path.with_name(path.name.replace(IMAGE.rpartition("/")[2], name)))
         before = sorted((fleet.tree.root / "prod").iterdir())
-        marker = fleet.sites["near"].assets / f"prod/{name}-kernel.json"
+        markers = [fleet.sites["near"].assets / f"prod/{name}-kernel.json" for name in names]
         assert fleet.run_playbook("sync.yml").status == 0
-        assert marker.exists()
-        pattern = ("-e", f"netboot_withdraw=prod/{name[:3]}*")
+        assert [marker.exists() for marker in markers] == [True, True]
+        pattern = ("-e", json.dumps({"netboot_withdraw": [f"prod/{name[:3]}*" for name in names]}))
         assert fleet.run_playbook("withdraw.yml", *pattern).status == 0
-        assert not marker.exists()
+        assert [marker.exists() for marker in markers] == [False, False]
         assert fleet.run_playbook("withdraw.yml", *pattern, "-e", "netboot_withdraw_undo=true").status == 0
-        assert marker.exists()
+        assert [marker.exists() for marker in markers] == [True, True]
         assert sorted((fleet.tree.root / "prod").iterdir()) == before
 
 
@@ -76,7 +78,7 @@ def test_a_name_that_no_image_has_is_no_success(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
         fleet.tree.add_kernel()
         fleet.tree.add_image(IMAGE)
-        assert fleet.run_playbook("sync.yml").status == 0
+        sync(fleet, "near")
         run = fleet.run_playbook("withdraw.yml", "-e", "netboot_withdraw=prod/slip*")
         assert run.status == 2
         assert "nothing was withdrawn: " in " ".join(run.output.split())

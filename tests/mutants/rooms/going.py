@@ -14,7 +14,7 @@ MUTANTS = (
         "a leaf is not told what was withdrawn by name",
         old='options["withdrawn"] = withdrawn',
         new="pass",
-        test="tests/integration/test_withdrawing_behind_hubs.py::test_a_hub_that_still_has_it_gives_it_to_nobody",
+        test="tests/hubs/test_withdrawing.py::test_a_hub_that_still_has_it_gives_it_to_nobody",
     ),
     Mutant(
         "a withdrawal is taken for undone, since the hub has no record of it",
@@ -23,7 +23,7 @@ MUTANTS = (
             return True
         """,
         new="pass",
-        test="tests/integration/test_withdrawing_behind_hubs.py::test_a_leaf_that_was_away_follows_at_its_next_sync[alone]",
+        test="tests/hubs/test_withdrawing.py::test_leaves_that_were_away_follow_at_their_next_sync",
     ),
     Mutant(
         "what was withdrawn by name stays visible",

@@ -17,14 +17,14 @@ MUTANTS = (
         "a leaf gets what its hub has at the beginning, and no more",
         old="if not at_work or not self._following.wait(self.source, self.options.rules, self._progress, owed=owed):",
         new="if True:",
-        test="tests/integration/test_following_hubs.py::test_leaves_have_an_image_as_soon_as_their_hub_has_it",
+        test="tests/hubs/test_following.py::test_leaves_have_an_image_as_soon_as_their_hub_has_it",
         sees=("LabError: what was to happen in the middle of it never did",),
     ),
     Mutant(
         "a leaf gets an image when its hub is through with all",
         old="coming = decide(at_work=at_work, news=_has_news(source, rules, seen), owed=owed)",
         new="coming = decide(at_work=at_work, news=not at_work and _has_news(source, rules, seen), owed=owed)",
-        test="tests/integration/test_following_hubs.py::test_leaves_have_an_image_as_soon_as_their_hub_has_it",
+        test="tests/hubs/test_following.py::test_leaves_have_an_image_as_soon_as_their_hub_has_it",
     ),
     Mutant(
         "a hub's run that has no fork is waited for",

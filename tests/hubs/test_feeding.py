@@ -14,9 +14,7 @@ import pytest
 import yaml
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, is_delivered
-
-MARKER = f"{IMAGE}-kernel.json"
+from tests.lab.runs import IMAGE, NEXT, is_delivered, sync
 
 
 def hubs(fleet: Fleet, sources: Mapping[str, str], *, paths_told: bool = False) -> None:
@@ -40,7 +38,7 @@ def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> N
         hubs(fleet, {"leaf": "hub"})
         fleet.tree.add_kernel()
         image = fleet.tree.add_image(IMAGE)
-        assert fleet.run_playbook("sync.yml", "--limit", "hub").status == 0
+        sync(fleet, "hub")
         later = fleet.tree.add_image(NEXT)
         run = fleet.run_playbook("sync.yml", "--limit", "leaf")
         assert run.status == 0, run.output
@@ -49,35 +47,12 @@ def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> N
 
 
 @pytest.mark.timeout(600)
-def test_withdrawn_at_the_netboot_server_not_at_the_hub(tmp_path: Path) -> None:
-    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
-        hubs(fleet, {"leaf": "hub"}, paths_told=True)
-        fleet.tree.add_kernel()
-        image = fleet.tree.add_image(IMAGE)
-        for site in ("hub", "leaf"):
-            assert fleet.run_playbook("sync.yml", "--limit", site).status == 0
-        run = fleet.run_playbook("withdraw.yml", "-e", f"netboot_withdraw={IMAGE}")
-        assert run.status == 0, run.output
-        assert not image.marker.exists()
-        for _time in range(2):
-            for site in ("leaf", "hub"):
-                assert not (fleet.sites[site].assets / MARKER).exists()
-                # A record at a hub would be one that no undo on the netboot server takes back.
-                assert not list(fleet.sites[site].assets.glob("prod/.*withdrawn*"))
-            assert fleet.run_playbook("sync.yml").status == 0
-        undo = ("-e", f"netboot_withdraw={IMAGE}", "-e", "netboot_withdraw_undo=true")
-        run = fleet.run_playbook("withdraw.yml", *undo)
-        assert run.status == 0, run.output
-        assert is_delivered(fleet, image, "hub")
-
-
-@pytest.mark.timeout(600)
 def test_pruned_on_the_netboot_server(tmp_path: Path) -> None:
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
         hubs(fleet, {"leaf": "hub"}, paths_told=True)
         fleet.tree.add_kernel()
         old, new = fleet.tree.add_image(IMAGE), fleet.tree.add_image(NEXT)
-        run = fleet.run_playbook("sync.yml", "--limit", "hub")
+        sync(fleet, "hub")
         run = fleet.run_playbook("prune.yml", "-e", "netboot_prune_keep_last=1")
         assert run.status == 0, run.output
         assert sum(image.marker.exists() for image in (old, new)) == 1
