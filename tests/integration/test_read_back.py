@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.open_file import BLOCK_SIZE, WINDOW
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
-from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import BLOCK_SIZE, WINDOW
 
 from tests.lab.fleet import Fleet
 from tests.lab.runs import SITE, address_of

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ..assets.entries import DIRECTORY, FILE, Entry, Tree
-from ..ssh.sftp import MAX_PATH, Budget
+from ..ssh.sftp_names import MAX_PATH, Budget
 
 
 @dataclasses.dataclass(frozen=True)

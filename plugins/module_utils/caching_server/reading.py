@@ -15,7 +15,8 @@ from ..assets.marker import MAX_SIZE
 from ..ssh import remote_commands
 from ..ssh.base import BaseSession
 from ..ssh.pipelined import Pipelined
-from ..ssh.sftp import Budget, Sftp
+from ..ssh.sftp import Sftp
+from ..ssh.sftp_names import Budget
 from ..transports.work_area import WorkArea
 from .attributes import Attributes
 from .folding import in_spelling_of

@@ -16,7 +16,8 @@ from ..assets.entries import DIRECTORY, FILE, Entry, parents
 from ..errors import SyncError
 from ..ssh.base import BaseSession
 from ..ssh.pipelined import Pipelined
-from ..ssh.sftp import SFTP_ERRORS, Sftp
+from ..ssh.sftp import Sftp
+from ..ssh.sftp_client import SFTP_ERRORS
 from ..transports.archive import Archive
 from ..transports.work_area import WorkArea
 from .attributes import DIRECTORY_MODE, Attributes

@@ -29,7 +29,8 @@ from ..ssh.in_process import InProcessSession, agrees
 from ..ssh.pipelined import Pipelined
 from ..ssh.session import Session
 from ..ssh.settings import Address, resolve
-from ..ssh.sftp import Budget, Sftp
+from ..ssh.sftp import Sftp
+from ..ssh.sftp_names import Budget
 from ..transports.work_area import BASIS, transfer_id
 from . import image_states
 

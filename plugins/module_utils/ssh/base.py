@@ -15,7 +15,8 @@ from .conversation import Answer, Conversation, frame
 from .login import Login
 from .pipe import Channel
 from .settings import Address, Effective
-from .sftp import BoundedClient, NoSftp, Sftp
+from .sftp import Sftp
+from .sftp_client import BoundedClient, NoSftp
 
 try:
     from paramiko import SFTPError, SSHException

@@ -15,7 +15,9 @@ import os
 import typing as t
 
 from ..assets.entries import SYMLINK, Entry
-from .sftp import SFTP_ERRORS, Budget, Sftp, entry_of, let_go, names_in, offset_of, target_in, translate
+from .sftp import Sftp
+from .sftp_client import SFTP_ERRORS, let_go, offset_of, translate
+from .sftp_names import Budget, entry_of, names_in, target_in
 
 try:
     from paramiko import sftp as protocol

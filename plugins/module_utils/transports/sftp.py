@@ -17,7 +17,9 @@ from ..limits.throttle import Throttle
 from ..progress import Progress
 from ..source.tree import SourceTree
 from ..ssh.base import BaseSession
-from ..ssh.sftp import BLOCK_SIZE, SFTP_ERRORS, Sftp
+from ..ssh.open_file import BLOCK_SIZE
+from ..ssh.sftp import Sftp
+from ..ssh.sftp_client import SFTP_ERRORS
 from .protocol import Sent
 from .work_area import WorkArea
 

@@ -37,7 +37,8 @@ import typing as t
 from ..assets.entries import DIRECTORY, FILE, WORK_DIRECTORY, Entry
 from ..errors import SyncError
 from ..ssh.pipelined import Pipelined
-from ..ssh.sftp import Budget, Sftp
+from ..ssh.sftp import Sftp
+from ..ssh.sftp_names import Budget
 from .mounts import Mount, Mounts
 
 PARTIAL = "partial"

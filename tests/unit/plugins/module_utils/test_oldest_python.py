@@ -60,14 +60,14 @@ def test_silence_is_told_from_a_refusal() -> None:
     """There, a timeout of a socket is an OSError without a number, as a refusal of SFTP is."""
     script = f"""
 import errno, socket
-from {COLLECTION}.module_utils.ssh import sftp
+from {COLLECTION}.module_utils.ssh import sftp_client
 
 def fail(error):
     raise error
 
 for error in (socket.timeout("timed out"), OSError("Failure")):
     try:
-        sftp.translate(fail, error)
+        sftp_client.translate(fail, error)
     except OSError as found:
         print(type(found) is type(error), found.errno == errno.EIO)
 """

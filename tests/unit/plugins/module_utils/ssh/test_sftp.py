@@ -10,7 +10,8 @@ import socket
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
-from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Budget, translate
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp_client import translate
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp_names import Budget
 from paramiko.ssh_exception import SSHException
 
 
