@@ -349,6 +349,26 @@ prepare_promtool() {
   fi
 }
 
+# prepare_dhcp: ISC dhcpd and Kea, whose examples are tried. Their packages would start servers: so they are not installed,
+# but unpacked below .cache/dhcp, with the libraries that are not here.
+prepare_dhcp() {
+  local place=.cache/dhcp package
+  if command -v dhcpd >/dev/null && command -v kea-dhcp4 >/dev/null || [[ -d $place ]]; then return; fi
+  if command -v apt-get >/dev/null && [[ ${DEV_INSTALL:-1} != 0 ]]; then
+    say "Fetching the DHCP servers of ISC and Kea, into $place"
+    rm -rf "$place.new"
+    mkdir -p "$place.new/packages/partial"
+    if apt-get -q -y --no-install-recommends --download-only -o Debug::NoLocking=true \
+      -o "Dir::Cache::archives=$root/$place.new/packages" install isc-dhcp-server kea-dhcp4-server >.cache/dhcp.log 2>&1; then
+      for package in "$place.new"/packages/*.deb; do dpkg-deb -x "$package" "$place.new" || return; done
+      rm -rf "$place.new/packages"
+      mv "$place.new" "$place"
+      return
+    fi
+  fi
+  say "Going on without the DHCP servers of ISC and Kea: what wants them is left out, and named."
+}
+
 # prepare_browser: a Chromium, if that can be. 100 MB to fetch and 300 MB on the disk: for ./dev short alone.
 prepare_browser() {
   local name
@@ -367,6 +387,7 @@ prepare_boot() {
   fi
   (prepare_machine qemu-system-x86_64 dnsmasq nft cpio busybox /usr/lib/ipxe/undionly.kpxe /usr/lib/ipxe/qemu/efi-virtio.rom \
     /usr/share/OVMF/OVMF_CODE.fd) || return 1
+  prepare_dhcp
   if compgen -G '.cache/boot/kernel/boot/vmlinuz-*' >/dev/null; then return; fi
   local name package
   say "Fetching a kernel for the clients, into .cache/boot"

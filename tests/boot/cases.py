@@ -15,7 +15,7 @@ from tests.lab.tree import flip_byte
 
 from . import debian, payload
 from .client import PATIENCE, Client
-from .lab import CACHE, CACHE_ADDRESS, IMAGE, NOON, SERVER, BootLab
+from .lab import CACHE, CACHE_ADDRESS, IMAGE, NOON, SERVER, SERVER_ADDRESS, BootLab
 
 ENDS = r"CLIENT (?:BOOTED (\S+)|(FETCH FAILED|MOUNT FAILED))\s|(\S+ login):|(Kernel panic)"
 MENU = r"iPXE shell"
@@ -43,16 +43,22 @@ FROM_SERVER = Seen("newest", SERVER, SERVER, SERVER)
 
 @dataclass(frozen=True)
 class Case:
-    """Something to try: *play* does it and tells what was seen, which has to be *expected*."""
+    """Something to try: *play* does it and tells what was seen, which has to be *expected*.
+
+    ``dhcp`` is the DHCP server that leads clients to the boot menu, by the role's example for it.
+    """
 
     name: str
     about: str
     play: Callable[[BootLab, Case, bool], Seen]
     expected: Seen
+    dhcp: str = "dnsmasq"
 
     def run(self, lab: BootLab, *, uefi: bool) -> Seen:
         """Try it, on trees and networks as they were at the start."""
         lab.restore()
+        if self.dhcp != "dnsmasq":
+            lab.lead_to(SERVER_ADDRESS, by=self.dhcp)
         return self.play(lab, self, uefi)
 
 
@@ -235,6 +241,8 @@ CASES: Mapping[str, Case] = {
         Case("gone", "nobody answers for its address", ordinary(BootLab.vanish), FROM_SERVER),
         Case("silent", "it takes connections and says nothing", ordinary(BootLab.fall_silent), FROM_SERVER),
         Case("server-down", "the netboot server refuses connections", ordinary(stop_server), FROM_CACHE),
+        Case("isc-dhcp", "ISC dhcpd leads it there, in place of dnsmasq", ordinary(nothing), FROM_CACHE, "dhcpd"),
+        Case("kea", "Kea leads it there, in place of dnsmasq", ordinary(nothing), FROM_CACHE, "kea-dhcp4"),
         Case("slow", "it needs longer for a file than a client waits for one that stalls", ordinary(slow), FROM_CACHE),
         Case(
             "initrd-gone",
@@ -313,4 +321,4 @@ REAL: Mapping[str, Case] = {
     )
 }
 SHORT = ("published", "no-marker")
-UEFI = ("published", "no-marker", "after-the-grace")
+UEFI = ("published", "no-marker", "after-the-grace", "isc-dhcp", "kea")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A netboot server, a site with its router and its caching server, in networks that are attached to nothing else.
 
-The addresses are those of the DHCP examples of the role, and dnsmasq is run with that example as it is.
+The addresses are those of the DHCP examples of the role; dnsmasq, ISC dhcpd and Kea are run with theirs as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.lab.process import LabError
 from tests.lab.sshd import ClientKey
 from tests.lab.tree import AssetsTree
 
-from . import payload
+from . import dhcp, payload
 from .client import MEMORY, Client
 
 SERVER, ROUTER, CACHE, LAN = "server", "router", "cache", "lan"
@@ -36,7 +36,6 @@ GATEWAY, CACHE_ADDRESS = "203.0.113.1", "203.0.113.5"
 DEST = "/srv/netboot/assets"
 DISK = 512 * 1024 * 1024  # bytes
 
-DHCP = CHECKOUT / "roles" / "netboot_boot_menu" / "files" / "dhcp" / "dnsmasq.conf"
 IMAGE = "prod/21-04-09-gnome-master-f1d734e"
 OLDER = "prod/21-04-08-gnome-master-aaaaaaa"
 NOON = 1_617_969_600  # 2021-04-09 12:00 UTC
@@ -44,7 +43,6 @@ DAY = 86_400
 
 # On a machine that is busy, the kernel may find that QEMU's timer does not tick, and go on without interrupts.
 CONSOLE = ("console=ttyS0", "panic=-1", "no_timer_check")
-DNSMASQ = ("dnsmasq", "--keep-in-foreground", "--port=0", "--user=root", "--log-facility=-", "--log-dhcp")
 SILENCE = """
 table ip silence {
   chain out {
@@ -120,20 +118,32 @@ class BootLab:
         tftp.mkdir(parents=True)
         for name in ("undionly.kpxe", "ipxe.efi"):
             shutil.copy(f"/usr/lib/ipxe/{name}", tftp / name)
-        self.server.start("tftp", *DNSMASQ, "--conf-file=/dev/null", "--enable-tftp", "--tftp-root=/srv/tftp")
+        self.server.start("tftp", *dhcp.DNSMASQ, "--conf-file=/dev/null", "--enable-tftp", "--tftp-root=/srv/tftp")
+        advertise = ("--interface=lan", "--bind-interfaces", "--enable-ra", "--dhcp-range=fd00:113::,ra-only")
+        self.router.start("advertising", *dhcp.DNSMASQ, "--conf-file=/dev/null", *advertise)
+        if dhcp.UNPACKED.exists():
+            shutil.copytree(dhcp.UNPACKED, self.router.root / dhcp.WITHIN.relative_to("/"), symlinks=True)
+        (self.router.root / "run" / "dhcpd.leases").touch()
         self.lead_to(SERVER_ADDRESS)
 
-    def lead_to(self, address: str) -> None:
-        """Let DHCP lead clients to the boot.ipxe of this address; the example says the netboot server's."""
-        text = DHCP.read_text(encoding="utf-8")
-        (self.router.root / "run" / "dnsmasq.conf").write_text(
-            text.replace(f"http://{SERVER_ADDRESS}/", f"http://{address}/"), encoding="utf-8"
-        )
-        self.router.stop("dnsmasq")
-        ours = ["--conf-file=/run/dnsmasq.conf", "--interface=lan", "--bind-interfaces", "--no-ping"]
-        ours += ["--dhcp-authoritative", "--dhcp-leasefile=/run/leases"]
-        ours += ["--enable-ra", "--dhcp-range=fd00:113::,ra-only"]
-        self.router.start("dnsmasq", *DNSMASQ, *ours)
+    def lead_to(self, address: str, *, by: str = "dnsmasq") -> None:
+        """Let a DHCP server lead clients to the boot.ipxe of this address; its example says the netboot server's.
+
+        Raises LabError where that server is not on this machine.
+        """
+        for name in dhcp.SERVERS:
+            self.router.stop(name)
+        server = dhcp.SERVERS[by]
+        program = server.where()
+        if program is None:
+            raise LabError(f"{by} is not on this machine")
+        if program.is_relative_to(dhcp.UNPACKED):
+            program = dhcp.WITHIN / program.relative_to(dhcp.UNPACKED)
+        text = server.adapt((dhcp.EXAMPLES / server.example).read_text(encoding="utf-8"))
+        text = text.replace(f"http://{SERVER_ADDRESS}/", f"http://{address}/")
+        (self.router.root / "run" / server.example).write_text(text, encoding="utf-8")
+        words = server.serves(f"/run/{server.example}")
+        self.router.start(by, str(program), *words, environment=dhcp.environment(dhcp.WITHIN))
 
     def write_inventory(self, **variables: Any) -> None:
         """Write the inventory; *variables* are for all hosts."""

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot import debian, payload
+from tests.boot import debian, dhcp, payload
 from tests.boot.__main__ import EVERY, chosen, page, parse
 from tests.lab.fleet import CHECKOUT
 from tests.lab.process import STANDARD_PATH
 from tests.lab.web import AssetsWeb
 
-DHCP = CHECKOUT / "roles" / "netboot_boot_menu" / "files" / "dhcp"
 PATH = f"{os.environ['PATH']}:{STANDARD_PATH}"
 MISSING = payload.missing()
 
@@ -64,24 +63,23 @@ def test_the_page_has_all_cases_and_says_which_command_wrote_it() -> None:
     assert "    client login:\n" in written
 
 
-@pytest.mark.parametrize(
-    ("program", "arguments", "example"),
-    [
-        pytest.param("dnsmasq", ["--test", "-C"], "dnsmasq.conf", id="dnsmasq"),
-        pytest.param("dhcpd", ["-t", "-cf"], "dhcpd.conf", id="isc-dhcpd"),
-        pytest.param("kea-dhcp4", ["-t"], "kea-dhcp4.json", id="kea"),
-    ],
-)
-def test_the_dhcp_examples_are_taken(program: str, arguments: list[str], example: str, tmp_path: Path) -> None:
-    found = shutil.which(program, path=PATH)
-    if found is None:
-        pytest.skip(f"needs {program}")
+def test_no_example_for_dhcp_is_left_out() -> None:
+    assert {server.example for server in dhcp.SERVERS.values()} == {path.name for path in dhcp.EXAMPLES.iterdir()}
+
+
+@pytest.mark.parametrize("server", dhcp.SERVERS.values(), ids=dhcp.SERVERS)
+def test_the_dhcp_examples_are_taken(server: dhcp.Dhcp, tmp_path: Path) -> None:
+    program = server.where()
+    if program is None:
+        pytest.skip(f"needs {server.program}; ./dev short fetches it where packages are Debian's")
     # some are confined to directories of their own, so they get a copy
-    copy = tmp_path / example
-    shutil.copy(DHCP / example, copy)
+    copy = tmp_path / server.example
+    shutil.copy(dhcp.EXAMPLES / server.example, copy)
+    environment = {**os.environ, **dhcp.environment()}
     for text, right in ((copy.read_text(), True), (copy.read_text() + "\n}} what is this", False)):
         copy.write_text(text)
-        ended = subprocess.run([found, *arguments, str(copy)], capture_output=True, text=True, check=False)
+        command = [str(program), *server.tests, str(copy)]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert (ended.returncode == 0) is right, ended.stdout + ended.stderr
 
 

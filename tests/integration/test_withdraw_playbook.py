@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
         assert fleet.run_playbook("withdraw.yml", *pattern, "-e", "netboot_withdraw_undo=true").status == 0
         assert [marker.exists() for marker in markers] == [True, True]
         assert sorted((fleet.tree.root / "prod").iterdir()) == before
+
+
+def test_check_mode_counts_what_the_run_then_changes(tmp_path: Path) -> None:
+    with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
+        fleet.tree.add_kernel()
+        fleet.tree.add_image(IMAGE)
+        sync(fleet, "near")
+        counted = []
+        for mode in (["--check"], []):
+            run = fleet.run_playbook("withdraw.yml", "-e", f"netboot_withdraw={IMAGE}", *mode)
+            assert run.status == 0, run.output
+            counted.append(re.findall(r"^(\S+) +: .*\b(changed=\d+)", run.output, re.MULTILINE))
+        assert counted[0] == counted[1] == [("near", "changed=2")]
 
 
 def test_nothing_named(tmp_path: Path) -> None:
