@@ -17,7 +17,7 @@ hypothesis.settings.register_profile(
 )
 # Each file is one worker's matter, so these begin first: nobody is to wait for one of them at the end.
 LONGEST = [
-    *("test_machines", "test_killed", "test_limits", "test_right_machine", "test_progress", "test_withdraw_playbook"),
+    *("test_machines", "test_killed", "test_limits", "test_right_machine", "test_progress"),
     *("test_lifeline", "test_ends", "test_survey", "test_lines", "test_no_progress", "test_protocol"),
     *("test_hostile_server", "test_withdraw", "test_strange_disks", "test_day"),
 ]

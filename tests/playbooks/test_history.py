@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_status_playbook import look
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import IMAGE, NEXT, add_large_image, run_module, wait_until
+from tests.playbooks.test_status import look
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
