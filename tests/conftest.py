@@ -17,9 +17,9 @@ hypothesis.settings.register_profile(
 )
 # Each file is one worker's matter, so these begin first: nobody is to wait for one of them at the end.
 LONGEST = [
-    *("test_machines", "test_killed", "test_limits", "test_right_machine", "test_progress"),
-    *("test_lifeline", "test_ends", "test_survey", "test_lines", "test_no_progress", "test_protocol"),
-    *("test_hostile_server", "test_withdraw", "test_strange_disks", "test_day"),
+    *("test_machines", "test_killed", "test_right_machine", "test_limits", "test_survey", "test_progress", "test_sync"),
+    *("test_in_ansible", "test_ends", "test_lines", "test_preflight", "test_withdraw", "test_protocol", "test_day"),
+    *("test_lifeline", "test_endless", "test_changing_source", "test_no_progress", "test_strange_disks"),
 ]
 
 

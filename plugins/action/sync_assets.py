@@ -71,15 +71,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         in_background = bool(self._task.async_val) and not self._connection.has_native_async
+        host = str(task_vars.get("inventory_hostname", ""))
+        runs = HubRuns(constants.DEFAULT_LOCAL_TMP, str(self._task.play._uuid))
         try:
             arguments, hub = self._arguments(task_vars)
         except UnknownSite as error:
+            with runs.begun(host) as ended_with:
+                ended_with(str(error))  # or those that it feeds would wait for it to begin
             return {**result, "failed": True, "msg": str(error)}
-        source = str(self._task.delegate_to or task_vars.get("inventory_hostname", ""))
-        host = str(task_vars.get("inventory_hostname", ""))
+        source = str(self._task.delegate_to or host)
         display.vv(f"{host}: {_way(source, arguments)}", host=host)
         arguments.setdefault("started_by", starter.started_by(task_vars, source))
-        runs = HubRuns(constants.DEFAULT_LOCAL_TMP, str(self._task.play._uuid))
         lines = signal = None
         if not in_background:
             lines = self._progress_lines(arguments, task_vars)
@@ -161,9 +163,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     ) -> HubSignal | None:
         """Return what tells the module how long the hub's own run is at work; None where nobody waits for that."""
         seen = runs.look(hub)
-        in_line = task_vars.get("netboot_sync_survey", {}).get("in_line", ())
-        of_the_play = hub in task_vars.get("ansible_play_batch", ()) and hub not in in_line
-        expected = of_the_play and not _runless(hub, task_vars)
+        expected = self._has_a_run(hub, task_vars) and not _runless(hub, task_vars)
         followed = seen.stage is Stage.AT_WORK or (seen.stage is Stage.UNKNOWN and expected)
         if not followed or self._task.check_mode or self._connection.transport not in ("local", "ssh"):
             return None
@@ -173,9 +173,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             return None
         return HubSignal(functools.partial(runs.look, hub), self._writer(path), expected=expected)
 
+    @staticmethod
+    def _has_a_run(hub: str, task_vars: dict[str, t.Any], *, failed_too: bool = False) -> bool:
+        """Tell whether this play has a run for a hub: the survey leaves out one that is in line.
+
+        With *failed_too*, one that has failed before counts.
+        """
+        in_line = task_vars.get("netboot_sync_survey", {}).get("in_line", ())
+        hosts = task_vars.get("ansible_play_hosts_all" if failed_too else "ansible_play_batch", ())
+        return hub in hosts and hub not in in_line
+
     def _behind(self, seen: Seen, hub: str, task_vars: dict[str, t.Any]) -> str:
         """Return in one line why a caching server may lack what its hub was to have; nothing where it does not."""
         why = seen.trouble or _runless(hub, task_vars)
+        if not why and seen.stage is Stage.UNKNOWN and self._has_a_run(hub, task_vars, failed_too=True):
+            why = "its own run had not begun"
         if not why:
             return ""
         return (

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, let_go_last, meanwhile, wait_until
+from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, let_go_last, meanwhile, sync, wait_until
 from tests.lab.tree import Image
 
 LAST = "other/21-04-08-kde-master-0aa1b2c"
@@ -116,6 +116,22 @@ def end_logins_of_the_sync(fleet: Fleet, site: str) -> bool:
                 os.kill(int(process.name), signal.SIGKILL)
                 ended = True
     return ended
+
+
+@pytest.mark.timeout(600)
+def test_a_hub_whose_run_never_begins_and_its_leaf(tmp_path: Path) -> None:
+    """Its variables are refused: the leaf has what lay on the hub, and is told why not more."""
+    with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
+        fed(fleet, {"leaf": "hub"}, hub={"netboot_sync_retries": "abc"})
+        fleet.tree.add_kernel()
+        image = fleet.tree.add_image(IMAGE)
+        sync(fleet, "hub")
+        fleet.tree.add_image(NEXT)
+        run = fleet.run_playbook("sync.yml")
+        assert run.status == 2
+        assert is_delivered(fleet, image, "leaf"), run.output
+        said = " ".join(run.output.split())
+        assert "its hub hub could not be brought in line (its own run had not begun" in said, run.output
 
 
 @pytest.mark.timeout(600)

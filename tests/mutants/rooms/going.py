@@ -96,12 +96,12 @@ MUTANTS = (
         if False:
             self.rounded.add(entry.path)
         """,
-        test="tests/integration/test_strange_disks.py::test_another_content_within_a_step_of_time_is_seen",
+        test="tests/faults/test_strange_disks.py::test_another_content_within_a_step_of_time_is_seen",
     ),
     Mutant(
         "what is there under another time is sent again",
         old="return entry.size == there.size and entry.mtime != there.mtime",
         new="return False",
-        test="tests/integration/test_strange_disks.py::test_times_that_are_kept_are_not_taken_for_rounded",
+        test="tests/faults/test_strange_disks.py::test_times_that_are_kept_are_not_taken_for_rounded",
     ),
 )

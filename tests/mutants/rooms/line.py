@@ -115,8 +115,7 @@ MUTANTS = (
         "a transfer of which a process was killed here is taken for one that could not be written there",
         old="return status == 255 or status < 0 or status > 128",
         new="return status == 255",
-        test="tests/integration/test_lifeline.py"
-        "::test_a_relay_whose_end_the_caching_server_takes_for_the_end_of_the_file",
+        test="tests/faults/test_lifeline.py::test_a_relay_whose_end_the_caching_server_takes_for_the_end_of_the_file",
     ),
     Mutant(
         "the basis is updated in place",

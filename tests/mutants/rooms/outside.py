@@ -37,7 +37,7 @@ MUTANTS = (
         "a hash is given up while it comes further",
         old="moved, place, patience = time.monotonic(), int(told.group(1)), usual",
         new="place, patience = int(told.group(1)), usual",
-        test="tests/integration/test_no_progress.py::test_hash_that_is_slow_is_waited_for[slow]",
+        test="tests/faults/test_no_progress.py::test_hash_that_is_slow_is_waited_for[slow]",
         sees=("LabError", "ConnectionTrouble"),
     ),
     Mutant(

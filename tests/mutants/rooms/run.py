@@ -82,7 +82,7 @@ MUTANTS = (
         "a run whose controller is gone goes on",
         old="os.kill(os.getpid(), signal.SIGTERM)",
         new="pass",
-        test="tests/integration/test_lifeline.py::test_controller_that_goes_away_ends_the_module_on_a_netboot_server_elsewhere",
+        test="tests/faults/test_lifeline.py::test_controller_that_goes_away_ends_the_module_on_a_netboot_server_elsewhere",
         sees=("LabError: still running", "LabError: waited in vain"),
         within="lifeline",
     ),

@@ -143,18 +143,18 @@ MUTANTS = (
         "two names that are one there overwrite each other",
         old="if other and self._reading.look(path) is not None:",
         new="if False:",
-        test="tests/integration/test_strange_disks.py::test_two_names_that_are_one_there",
+        test="tests/faults/test_strange_disks.py::test_two_names_that_are_one_there",
     ),
     Mutant(
         "a file is removed as the old spelling of its own name",
         old="found, self.clashes = in_spelling_of(wanted, found, self.look)",
         new="pass",
-        test="tests/integration/test_strange_disks.py::test_renamed_in_case_only",
+        test="tests/faults/test_strange_disks.py::test_renamed_in_case_only",
     ),
     Mutant(
         "a time that the file system there rounds is another time each run",
         old="if near and kept.rounds:",
         new="if False:",
-        test="tests/integration/test_strange_disks.py::test_second_run_has_nothing_to_do",
+        test="tests/faults/test_strange_disks.py::test_second_run_has_nothing_to_do",
     ),
 )

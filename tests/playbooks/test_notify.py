@@ -16,7 +16,7 @@ from ansible_collections.netboot.syncer.plugins.action.status_notify import WAYS
 
 from tests.lab.fleet import CHECKOUT, Fleet, PlaybookRun, SiteSpec
 from tests.lab.runs import IMAGE
-from tests.status.receivers import Hook, Mail, mail_server, web_hook
+from tests.playbooks.receivers import Hook, Mail, mail_server, web_hook
 
 COLLECTIONS = CHECKOUT / ".cache" / "collections"
 GENERAL = COLLECTIONS / "ansible_collections" / "community" / "general" / "plugins" / "modules"
@@ -24,7 +24,7 @@ PASSWORD = "kXq-tief-7731"  # noqa: S105  # no secret: it goes to a server of th
 TOKEN = "T0QvN9-hook-token"  # noqa: S105
 
 pytestmark = pytest.mark.timeout(300)
-general = pytest.mark.skipif(not GENERAL.is_dir(), reason="./dev test fetches the collection community.general")
+general = pytest.mark.skipif(not GENERAL.is_dir(), reason="./dev short fetches the collection community.general")
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ case "$*" in
   "fcontext --list --locallist --noheading") cat "$HERE/rules" ;;
   "fcontext --add --type "*) grep -qF -- "$5 " "$HERE/rules" && exit 1
     printf '%s   all files   system_u:object_r:%s:s0 \\n' "$5" "$4" >>"$HERE/rules" ;;
+  "fcontext --delete "*) grep -vF -- "$3 " "$HERE/rules" >"$HERE/left"; mv "$HERE/left" "$HERE/rules" ;;
   "fcontext --modify --type "*) printf '%s   all files   system_u:object_r:%s:s0 \\n' "$5" "$4" >"$HERE/rules" ;;
   *) echo "semanage: $*" >&2; exit 2 ;;
 esac""",
@@ -135,6 +136,12 @@ def test_selinux_is_told_once_and_check_mode_only_looks(
         assert f"changed={changed} " in ended.stdout, ended.stdout
     rule = "/srv/assets(/.*)?   all files   system_u:object_r:httpd_sys_content_t:s0 \n"
     assert (tmp_path / "rules").read_text("utf-8") == rule
+    if not before:
+        for words, changed in ((["--check"], 1), ([], 1), ([], 0)):
+            ended = play(tmp_path, "selinux_removed", *words, netboot_caching_server_labels=labels)
+            assert ended.returncode == 0, ended.stdout + ended.stderr
+            assert f"changed={changed} " in ended.stdout, ended.stdout
+        assert (tmp_path / "rules").read_text("utf-8") == ""
 
 
 @pytest.mark.root
