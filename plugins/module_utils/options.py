@@ -84,7 +84,7 @@ class Option:
         """Raise :class:`ValueError` for a number that makes no sense."""
         if isinstance(value, int) and not self.least <= value <= self.most:
             reach = f"from {self.least} on" if self.most == math.inf else f"from {self.least} to {self.most}"
-            raise ValueError(f"{self.name}: {value} makes no sense; it is a number {reach}")
+            raise ValueError(f"{self.name}: {value} makes no sense; it must be a number {reach}")
 
 
 OPTIONS = (

@@ -44,6 +44,6 @@ def version_trouble(version: str, elsewhere: str = "") -> str:
     if found >= OLDEST_PARAMIKO:
         return ""
     return (
-        f"paramiko {version} of {sys.executable} is too old: {_dotted(OLDEST_PARAMIKO)} or newer is needed. Renew"
+        f"paramiko {version} of {sys.executable} is too old: {_dotted(OLDEST_PARAMIKO)} or newer is needed. Upgrade"
         f" {_PACKAGES}{elsewhere}."
     )

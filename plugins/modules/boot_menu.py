@@ -322,7 +322,7 @@ def read_run(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> BootMenu
     p = parameters
     for option, least in (("wait", 0), ("timeout", 1), ("stall_timeout", 1)):
         if p[option] < least:
-            raise ValueError(f"{option}: {p[option]} makes no sense; it is a number from {least} on")
+            raise ValueError(f"{option}: {p[option]} makes no sense; it must be a number from {least} on")
     check_patterns(p["default"])
     sites = [read_site(site) for site in p["sites"]]
     check_sites(sites)

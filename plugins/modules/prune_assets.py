@@ -137,7 +137,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import 
 
 def _plan(p: dict[str, t.Any], source: SourceTree) -> retention.Pruning:
     if p["grace"] < 0:
-        raise ValueError(f"grace: {p['grace']} makes no sense; it is a number of seconds")
+        raise ValueError(f"grace: {p['grace']} makes no sense; it must be a number of seconds")
     policy = retention.Policy(
         keep_last=p["keep_last"],
         max_age=retention.read_age(p["max_age"]) if p["max_age"] else None,

@@ -45,10 +45,10 @@ def parse(text: str | bytes) -> Listed:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON ({error})") from error
+        raise ValueError(f"it is not JSON ({error})") from error
     entries = found.get("cachingServers") if isinstance(found, dict) else None
     if not isinstance(entries, list):
-        raise ValueError('it is no list of caching servers: it has no {"cachingServers": [...]}')
+        raise ValueError('it is not a list of caching servers: it has no {"cachingServers": [...]}')
     read: list[Server] = []
     troubles: list[str] = []
     for number, entry in enumerate(entries, 1):
@@ -68,18 +68,18 @@ def parse(text: str | bytes) -> Listed:
 
 def _read(entry: t.Any) -> Server:
     if not isinstance(entry, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     address = _text(entry, "cachingServerIP")
     if not address:
         raise ValueError("cachingServerIP is missing")
     if not _is_address(address) and not _HOST_NAME.fullmatch(address):
-        raise ValueError(f"cachingServerIP {address!r} is no address")
+        raise ValueError(f"cachingServerIP {address!r} is not an address")
     gateway = _text(entry, "gatewayIP")
     if gateway and not _is_address(gateway):
-        raise ValueError(f"gatewayIP {gateway!r} is no address")
+        raise ValueError(f"gatewayIP {gateway!r} is not an address")
     mac = _text(entry, "macAddress")
     if mac and not _MAC.fullmatch(mac):
-        raise ValueError(f"macAddress {mac!r} is none")
+        raise ValueError(f"macAddress {mac!r} is not a MAC address")
     return Server("", address, _text(entry, "site"), mac, gateway)
 
 
@@ -88,7 +88,7 @@ def _text(entry: dict[str, t.Any], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise ValueError(f"{key} is no text")
+        raise ValueError(f"{key} is not a string")
     return str(value).strip()
 
 

@@ -71,7 +71,7 @@ def test_plan_follows_from_the_seed_and_treats_all_faults_alike() -> None:
         pytest.param("ok", "ok", id="all well"),
         pytest.param("ended by signal 9", "killed", id="killed"),
         pytest.param("cache1: not enough space in /srv: 5 bytes and a reserve", "disk full", id="disk full"),
-        pytest.param("cache1: another run works on this caching server: root", "lock held", id="locked"),
+        pytest.param("cache1: another run is working on this caching server: root", "lock held", id="locked"),
         pytest.param("cache1: x.squashfs: the transfer broke (rsync error)", "line broke", id="line broke"),
         pytest.param("cache1: x: rsync was ended by signal 9. Run the sync again.", "rsync killed", id="rsync killed"),
         pytest.param("cache1: something new", "other", id="unknown"),

@@ -133,7 +133,7 @@ def test_two_names_that_are_one_there(
         run.run()
         failed = [image for image in both if run.images[image.path].state == "failed"]
         assert len(failed) == 1
-        assert "are one name on the file system" in run.images[failed[0].path].reason
+        assert "are the same name on the file system" in run.images[failed[0].path].reason
         (whole,) = [image for image in both if image not in failed]
         assert is_delivered(fleet, whole)
         assert is_delivered(fleet, fleet.tree.image(IMAGE))

@@ -29,7 +29,7 @@ from tests.lab.runs import MODULE
         pytest.param({"uplink_limit": "0Mbit"}, "uplink_limit: nothing could be sent at '0Mbit'", id="rate"),
         pytest.param({"dest": "assets"}, "dest: 'assets' is not the absolute path", id="relative"),
         pytest.param({"dest": "/"}, "dest: '/' is not the absolute path of a directory below /", id="root"),
-        pytest.param({"retries": -1}, "retries: -1 makes no sense; it is a number from 0 on", id="number"),
+        pytest.param({"retries": -1}, "retries: -1 makes no sense; it must be a number from 0 on", id="number"),
     ],
 )
 def test_bad_parameter_is_one_line(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:

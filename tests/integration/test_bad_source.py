@@ -37,7 +37,7 @@ def held_back(fleet: Fleet) -> str:
         pytest.param('{"version": "../../etc"}', "plain name", id="version-leaves-kernels"),
         pytest.param('{"version": "9.9"}', "kernels/9.9/vmlinuz, which is not there", id="no-such-kernel"),
         pytest.param('{"size": 1}', "its marker states 1", id="wrong-size"),
-        pytest.param('{"sha256": "%s"}' % ("0" * 64), "has not the sha256", id="wrong-sha256"),
+        pytest.param('{"sha256": "%s"}' % ("0" * 64), "does not have the sha256", id="wrong-sha256"),
     ],
 )
 def test_bad_marker(fleet: Fleet, content: str, reason: str) -> None:

@@ -77,7 +77,7 @@ def test_does_not_wait_for_a_run_under_way(fleet: Fleet) -> None:
         wait_until(lambda: is_locked(lock), "the first run has given its lock back")
         assert sync(fleet, check_mode=True, lock_timeout=0).changed
         line = complaint(prepare(fleet, lock_timeout=0), fleet.sites[SITE].ssh.address)
-    assert "another run works on this caching server" in line
+    assert "another run is working on this caching server" in line
 
 
 def test_tells_what_is_wrong_with_the_destination(fleet: Fleet) -> None:

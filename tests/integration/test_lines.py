@@ -204,7 +204,7 @@ def test_a_silent_line_is_told(fleet: Fleet, line: Line) -> None:
     line.stall()
     said = complaint(prepare(fleet, connect_timeout=1, stall_timeout=1), fleet.sites[SITE].ssh.address)
     assert "took the connection, but did not answer as an SSH server" in said
-    assert "Does the line stand" in said
+    assert "Is the line up" in said
 
 
 def test_a_server_that_is_down_is_told(fleet: Fleet) -> None:

@@ -61,7 +61,7 @@ def test_second_run_says_who_holds_it(fleet: Fleet, holder: Supervised) -> None:
     pid = holder.pids()[0]
     line = complaint(prepare(fleet, lock_timeout=0), fleet.sites[SITE].ssh.address)
     assert re.search(
-        rf"{fleet.sites[SITE].assets}/\.netboot-sync/lock: another run works on this caching server: "
+        rf"{fleet.sites[SITE].assets}/\.netboot-sync/lock: another run is working on this caching server: "
         rf"\S+ on {re.escape(socket.gethostname())}, process {pid}, since \d{{4}}-\d\d-\d\dT",
         line,
     )

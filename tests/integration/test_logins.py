@@ -69,7 +69,7 @@ def test_key_with_lines_as_on_windows(fleet: Fleet, tmp_path: Path) -> None:
     key.chmod(0o600)
     run = prepare(fleet, private_key_file=str(key), retries=3)
     line = complaint(run, fleet.sites[SITE].ssh.address)
-    assert f"{key}: the private key is of no use" in line
+    assert f"{key}: the private key cannot be used" in line
     assert run.attempts == 1
 
 

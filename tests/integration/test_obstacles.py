@@ -96,13 +96,13 @@ def test_directory_symlink_that_comes_while_a_file_is_sent(fleet: Fleet, tmp_pat
     assert line is not None
     run = prepare(fleet)
     with meanwhile(lambda: line.bytes_up > 1_000_000, lambda: (site.assets / "prod").symlink_to(outside)):
-        assert f"{image.path}: prod is no directory on the caching server" in complaint(run, site.ssh.address)
+        assert f"{image.path}: prod is not a directory on the caching server" in complaint(run, site.ssh.address)
     assert list(outside.iterdir()) == []
 
 
 def test_file_where_a_directory_must_be(fleet: Fleet) -> None:
     (fleet.sites[SITE].assets / "prod").write_text("precious", encoding="utf-8")
-    assert "prod is no directory on the caching server" in refused(fleet)
+    assert "prod is not a directory on the caching server" in refused(fleet)
     assert (fleet.sites[SITE].assets / "prod").read_text(encoding="utf-8") == "precious"
 
 

@@ -113,7 +113,7 @@ def no_ssh(stage: Stage) -> str:
     stage.netboot.stop()
     stage.netboot.hide = frozenset({"ssh"})
     stage.netboot.start()
-    return "netboot: there is no OpenSSH client, and all goes by it. Install the package openssh-client"
+    return "netboot: there is no OpenSSH client, which every connection needs. Install the package openssh-client"
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_damaged_kernel_that_is_there_gets_no_new_marker(fleet: Fleet) -> None:
     flip_byte(there)
     later = fleet.tree.add_image(NEXT)
     said = complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
-    assert f"it promises kernels/{KERNEL}/initrd, whose content on the caching server is another" in said
+    assert f"it promises kernels/{KERNEL}/initrd, whose content on the caching server differs" in said
     assert not (fleet.sites[SITE].assets / later.marker.relative_to(fleet.tree.root)).exists()
 
 

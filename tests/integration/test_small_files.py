@@ -116,7 +116,7 @@ def test_what_cannot_go_with_the_others_says_why_and_stops_none(fleet: Fleet) ->
     assert (
         there.items() - {("boot/03", there["boot/03"])} == {k: v for k, v in here.items() if k not in refused}.items()
     )
-    assert all("is no directory" in run.files[path].reason for path in NAMES[60:80])
+    assert all("is not a directory" in run.files[path].reason for path in NAMES[60:80])
     assert leftovers(fleet) == set()
 
 

@@ -56,7 +56,7 @@ def test_directory_of_a_file_that_is_a_symlink(fleet: Fleet, leads_to: str) -> N
     assert untouched(precious)
     assert is_delivered(fleet, image)
     assert is_delivered(fleet, fleet.tree.image(IMAGE))
-    assert f"{link} was no directory of ours but a symlink" in "".join(run.warnings)
+    assert f"{link} was not a directory of ours but a symlink" in "".join(run.warnings)
     assert not link.is_symlink()
     assert not stale.is_symlink()
 
@@ -126,7 +126,7 @@ def test_lock_that_is_no_file_of_ours(fleet: Fleet, make: Callable[[Path], None]
     lock = work_area(fleet) / "lock"
     make(lock)
     line = complaint(prepare(fleet, check_mode=check_mode, lock_timeout=2), fleet.sites[SITE].ssh.address)
-    assert f"{lock}: the lock is no file" in line
+    assert f"{lock}: the lock is not a file" in line
     assert "remove it on the caching server" in line
     assert not (fleet.sites[SITE].assets.parent / "made").exists()
     if make is make_link:

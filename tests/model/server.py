@@ -139,7 +139,7 @@ class SteppedServer:
         """Take the lock."""
         self._pace.point()
         if self._site.holder is not None:
-            raise LockHeld("another run works on this caching server")
+            raise LockHeld("another run is working on this caching server")
         self._site.holder = self
 
     def close(self) -> None:

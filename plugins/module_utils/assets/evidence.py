@@ -45,7 +45,7 @@ class Files:
             return trail.trouble
         if trail.entry.path in self.evidence.unreadable:
             return f"cannot be read: {self.evidence.unreadable[trail.entry.path]}"
-        return trail.entry if trail.entry.kind == FILE else "is no file"
+        return trail.entry if trail.entry.kind == FILE else "is not a file"
 
     def trouble(self, entry: Entry) -> str:
         """Return why an entry that no marker is beside cannot be sent, or not yet; or an empty string."""

@@ -332,7 +332,7 @@ class _Look:
             if one.size is not None and one.size != target.size:
                 return f"the squashfs has {target.size} bytes, but its marker states {one.size}"
             if one.sha256 and digest and one.sha256 != digest:
-                return "the squashfs has not the sha256 that its marker states"
+                return "the squashfs does not have the sha256 that its marker states"
         return ""
 
 

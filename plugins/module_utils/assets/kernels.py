@@ -45,7 +45,7 @@ def read_kernel_files(given: t.Any) -> KernelFiles:
     Raises :class:`ValueError` for what can be no name of a file in it.
     """
     if not isinstance(given, (list, tuple)) or not given:
-        raise ValueError(f"kernel_files: {given!r} is no list of names, such as [vmlinuz, initrd]")
+        raise ValueError(f"kernel_files: {given!r} is not a list of names, such as [vmlinuz, initrd]")
     found: list[tuple[str, ...]] = []
     for entry in given:
         names = COMMON_NAMES.get(entry, (entry,)) if isinstance(entry, str) else entry
@@ -61,7 +61,7 @@ def read_kernel_files(given: t.Any) -> KernelFiles:
 
 def _check_name(name: t.Any) -> None:
     if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"kernel_files: {name!r} is no name of a file")
+        raise ValueError(f"kernel_files: {name!r} is not a file name")
     if "/" in name or "\0" in name:
         raise ValueError(f"kernel_files: {name!r} is a path, but the files lie in the kernel directory itself")
     if name.startswith("."):

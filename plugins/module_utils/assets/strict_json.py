@@ -76,7 +76,7 @@ def _object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
 
 
 def _constant(name: str) -> t.NoReturn:
-    raise _NotStrictError(f"is not JSON: {name} is no number there")
+    raise _NotStrictError(f"is not JSON: {name} is not a JSON number")
 
 
 def _float(text: str) -> float:

@@ -111,7 +111,7 @@ def plan_setting_aside(
     """
     for path in only_elsewhere:
         if is_hidden(path) or "" in path.split("/"):
-            raise ValueError(f"only_elsewhere: {path!r} is no path of an image within the tree")
+            raise ValueError(f"only_elsewhere: {path!r} is not the path of an image in the tree")
     renames: list[Rename] = []
     images: dict[str, tuple[str, str]] = {}
     for image in inventory.images:

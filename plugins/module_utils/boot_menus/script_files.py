@@ -33,7 +33,7 @@ class ScriptFiles:
             raise self._trouble(name, "read", error) from error
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SyncError("it is no file", path=name, host="netboot server", remedy="Remove or rename it.")
+                raise SyncError("it is not a file", path=name, host="netboot server", remedy="Remove or rename it.")
             return file.read(_LARGEST)
 
     def is_public(self, name: str) -> bool:

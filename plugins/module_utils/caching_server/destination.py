@@ -43,7 +43,7 @@ def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: 
         return False
     if isinstance(inside, OSError):
         raise SyncError(
-            "the destination is no directory",
+            "the destination is not a directory",
             path=dest,
             remedy=f"Move it away on the caching server, or set {called('dest')}.",
         )

@@ -141,7 +141,7 @@ class Lock:
     def strange(self) -> SyncError:
         """Return the error for a lock that is anything but a file."""
         return SyncError(
-            "the lock is no file, but a symlink or something else that is none of ours",
+            "the lock is not a file, but a symlink or something else that is not ours",
             path=self._path,
             remedy="See what it is, and remove it on the caching server.",
         )
@@ -153,7 +153,7 @@ class Lock:
     def _held(self) -> LockHeld:
         holder = describe_holder(self._read(self.told) or b"")
         return LockHeld(
-            f"another run works on this caching server: {holder}",
+            f"another run is working on this caching server: {holder}",
             path=self._path,
             remedy=f"This one waited {self._timeout} s; let the other finish, or raise {called('lock_timeout')}.",
         )

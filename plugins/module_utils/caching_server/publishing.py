@@ -68,7 +68,7 @@ class Publishing:
         other = next(iter(self._put.rivals(path)), "")
         if other and self._reading.look(path) is not None:
             raise SyncError(
-                f"it and {other} are one name on the file system of the caching server",
+                f"it and {other} are the same name on the file system of the caching server",
                 path=path,
                 remedy="Rename one of them on the netboot server.",
             )
@@ -156,7 +156,9 @@ class Publishing:
                 self._attributes.set_mode(self._full(above), DIRECTORY_MODE)
                 self._flush_directory(above)
             elif found.kind != DIRECTORY:
-                raise SyncError(f"{above} is no directory on the caching server", path=path, remedy="Remove it there.")
+                raise SyncError(
+                    f"{above} is not a directory on the caching server", path=path, remedy="Remove it there."
+                )
 
     def _flush_directory(self, path: str) -> None:
         self._sftp.flush(posixpath.dirname(self._full(path)))

@@ -34,7 +34,7 @@ def parse_rate(text: str, *, option: str = "bandwidth_limit") -> int:
         raise ValueError(f"{option}: nothing could be sent at {_shown(text)}; leave it out for no limit")
     found = _RATE.match(text.strip())
     if not found:
-        raise ValueError(f"{option}: {_shown(text)} is no rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
+        raise ValueError(f"{option}: {_shown(text)} is not a rate; write 20Mbit (bits) or 2.5MB (bytes) per second")
     number = float(found.group(1)) * _MULTIPLES[found.group(2)]
     if number > FASTEST:
         raise ValueError(f"{option}: no line is as fast as {_shown(text)}; leave it out for no limit")
@@ -136,7 +136,7 @@ def parse_limit(value: t.Any) -> Limit:
         found = _WINDOW.match(text)
         if found is None and re.match(r"[0-9]{1,2}:[0-9]", text):
             raise ValueError(
-                f"bandwidth_limit: {_shown(text)} is no window; write it as '08:00-18:00 Mon-Fri: 5Mbit', rate included"
+                f"bandwidth_limit: {_shown(text)} is not a window; write '08:00-18:00 Mon-Fri: 5Mbit', rate included"
             )
         if found is None:
             others.append(_rate_of_window(text))
@@ -179,7 +179,7 @@ def _seconds(clock: str, window: str) -> int:
     hours, minutes, seconds = (int(part) for part in f"{clock}:0".split(":")[:3])
     total = hours * 3600 + minutes * 60 + seconds
     if minutes > 59 or seconds > 59 or total > WHOLE_DAY:
-        raise ValueError(f"bandwidth_limit: {clock} in {_shown(window)} is no time of day; 00:00 to 24:00 are")
+        raise ValueError(f"bandwidth_limit: {clock} in {_shown(window)} is not a time of day; 00:00 to 24:00 are")
     return total
 
 
@@ -190,7 +190,7 @@ def _days(text: str, window: str) -> frozenset[int]:
         numbers = [_day(name) for name in names]
         if len(names) > 2 or None in numbers:
             raise ValueError(
-                f"bandwidth_limit: {part!r} in {_shown(window)} is no day of the week; write Mon-Fri, or Sat,Sun"
+                f"bandwidth_limit: {part!r} in {_shown(window)} is not a day of the week; write Mon-Fri, or Sat,Sun"
             )
         first, last = numbers[0] or 0, numbers[-1] or 0
         found.update((first + step) % 7 for step in range((last - first) % 7 + 1))

@@ -104,10 +104,12 @@ class Draft:
                     f"{above} is a symlink on the caching server, and a sync never writes through one; remove it there"
                 )
             if entry is not None and entry.kind != DIRECTORY:
-                return f"{above} is no directory on the caching server; remove it there"
+                return f"{above} is not a directory on the caching server; remove it there"
         if path in self.there.clashes:
             other = self.there.clashes[path]
-            return f"it and {other} are one name on the file system there; rename one of them on the netboot server"
+            return (
+                f"it and {other} are the same name on the file system there; rename one of them on the netboot server"
+            )
         entry = self.there.tree.get(path)
         if entry is not None and entry.kind not in (FILE, SYMLINK):
             kind = "directory" if entry.kind == DIRECTORY else "pipe, a socket or a device"

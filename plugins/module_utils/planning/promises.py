@@ -163,6 +163,6 @@ def _trouble(trail: Trail) -> str:
     if trail.entry is None:
         return f"{trail.names[-1]} {trail.trouble}"
     if trail.entry.kind != FILE:
-        return f"{trail.names[-1]} is no file"
+        return f"{trail.names[-1]} is not a file"
     # What is ready is never empty: this is what a power cut or a full disk leaves.
     return f"{trail.names[-1]} is empty" if trail.entry.size == 0 else ""

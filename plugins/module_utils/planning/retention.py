@@ -37,7 +37,7 @@ def read_age(text: t.Any) -> int:
     """Return an age in seconds, from a number or such as ``30d``, ``12h``, ``2w``. Raises :class:`ValueError`."""
     found = re.fullmatch(r"(\d{1,12})\s*([smhdw]?)", str(text).strip().lower())
     if not found or not int(found[1]):
-        raise ValueError(f"max_age: {text!r} is no age; it is a number of seconds, or such as 30d, 12h, 2w")
+        raise ValueError(f"max_age: {text!r} is not an age; it must be a number of seconds, or such as 30d, 12h, 2w")
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -45,7 +45,7 @@ def read_size(text: t.Any) -> int:
     """Return a size in bytes: a number, or such as ``20GB``, ``500MiB``. Raises :class:`ValueError`."""
     found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?)\s*([KMGT]I?|)B?", str(text).strip().upper())
     if not found or not float(found[1]):
-        raise ValueError(f"max_size: {text!r} is no size; it is a number of bytes, or such as 20GB, 500MiB")
+        raise ValueError(f"max_size: {text!r} is not a size; it must be a number of bytes, or such as 20GB, 500MiB")
     return int(float(found[1]) * _SIZES[found[2]])
 
 

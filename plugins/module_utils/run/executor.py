@@ -237,7 +237,7 @@ class Executor:
             differing = self._comparing.differing(step.entries)
             if differing:
                 raise SyncError(
-                    f"it promises {differing}, whose content on the caching server is another",
+                    f"it promises {differing}, whose content on the caching server differs",
                     path=step.path,
                     remedy="Run resync.yml: it repairs what is damaged.",
                 )

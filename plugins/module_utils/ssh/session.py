@@ -72,7 +72,7 @@ class Session(BaseSession):
                         file.write(b"\n")  # or the new line would be lost at the end of the last one
         except OSError as error:
             raise SyncError(
-                f"the new host key cannot be remembered ({error.strerror})",
+                f"the new host key cannot be saved ({error.strerror})",
                 path=path,
                 host="netboot server",
                 remedy=f"Let the user that the module runs as write it, or set {called('known_hosts_file')}.",

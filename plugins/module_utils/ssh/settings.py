@@ -113,7 +113,7 @@ class Effective:
 def no_client() -> SyncError:
     """Return the error for a host without OpenSSH's client."""
     return SyncError(
-        "there is no OpenSSH client, and all goes by it",
+        "there is no OpenSSH client, which every connection needs",
         host="netboot server",
         remedy="Install the package openssh-client (openssh-clients on Fedora and RHEL) on the netboot server.",
     )
@@ -128,14 +128,14 @@ def resolve(address: Address) -> Effective:
     status, output, errors = run_bounded(command)
     if status is None:
         raise SyncError(
-            "ssh -G does not come to an end",
+            "ssh -G does not finish",
             host="netboot server",
             remedy="Look at the Match exec lines in the ssh_config of the user that the module runs as.",
         )
     if status != 0:
         raise SyncError(
-            f"OpenSSH does not take these settings: {errors.decode('utf-8', 'replace').strip()[-500:]}",
-            remedy="Mend host, port, user and keys, or the ssh_config of the user on the netboot server.",
+            f"OpenSSH rejects these settings: {errors.decode('utf-8', 'replace').strip()[-500:]}",
+            remedy="Fix host, port, user and keys, or the ssh_config of the user on the netboot server.",
         )
     return _read(os.fsdecode(output), address)
 

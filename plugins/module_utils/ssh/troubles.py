@@ -39,7 +39,7 @@ def silence(said: str, address: Address, settings: Effective) -> SyncError:
     words = _last(said)
     return ConnectionTrouble(
         f"{settings.where} did not answer within {address.connect_timeout} s{f' ({words})' if words else ''}",
-        remedy="Is it switched on, and does the line stand?",
+        remedy="Is it switched on, and is the line up?",
     )
 
 
@@ -70,8 +70,8 @@ def _host_key(said: str, _address: Address, settings: Effective) -> SyncError | 
         )
     if "IDENTIFICATION HAS CHANGED" in said:
         return AccessRefused(
-            f"the host key of {where} is not the known one: it was reinstalled, or somebody is between",
-            remedy=f"Ask its keeper, and only then replace the line in {files}.",
+            f"the host key of {where} has changed: the machine was reinstalled, or this is a man in the middle",
+            remedy=f"Check with its admin before replacing the line in {files}.",
         )
     if "host key is known for" in said or "Host key verification failed" in said:
         why = next((line.strip() for line in said.splitlines() if "ertificate" in line), "")
@@ -84,11 +84,11 @@ def _host_key(said: str, _address: Address, settings: Effective) -> SyncError | 
 
 def _settings(said: str, _address: Address, settings: Effective) -> SyncError | None:
     if "Bad owner or permissions on" in said or "Bad configuration option" in said or "bad configuration opt" in said:
-        return AccessRefused(f"OpenSSH does not take its settings: {_last(said)}", host=_HERE, remedy="Mend that file.")
+        return AccessRefused(f"OpenSSH rejects its configuration: {_last(said)}", host=_HERE, remedy="Fix that file.")
     if "Unable to negotiate" in said or "no matching" in said:
         return AccessRefused(
             f"{settings.where} and this host have no method in common ({_last(said)})",
-            remedy="Renew the older of the two, or allow the method in ssh_config.",
+            remedy="Upgrade the older of the two, or allow the method in ssh_config.",
         )
     return None
 
@@ -131,7 +131,7 @@ def _key(said: str, address: Address, settings: Effective) -> SyncError | None:
         )
     if loading:
         return AccessRefused(
-            f"the private key is of no use ({loading.group(2)})",
+            f"the private key cannot be used ({loading.group(2)})",
             path=loading.group(1),
             host=_HERE,
             remedy=f"Is it cut short, or written as on Windows? Set {called('private_key_file')} to a good one.",
@@ -186,14 +186,14 @@ def _line(said: str, address: Address, settings: Effective) -> SyncError | None:
     if "timed out" in said and "during banner exchange" not in said:
         return ConnectionTrouble(
             f"{where} did not answer within {address.connect_timeout} s",
-            remedy="Is it switched on, and does the line stand?",
+            remedy="Is it switched on, and is the line up?",
         )
     found = _SYSTEM.search(said)
     if found and "Connection refused" in found.group(1):
         return ConnectionTrouble(f"{where} refused the connection", remedy="Is sshd running, is the port right?")
     if found:
         return ConnectionTrouble(
-            f"{where} cannot be reached ({found.group(1)})", remedy="Is it switched on, does the line stand?"
+            f"{where} cannot be reached ({found.group(1)})", remedy="Is it switched on, is the line up?"
         )
     if settings.proxy_command and _NOT_SSH.search(said):
         words = _last(
@@ -204,13 +204,13 @@ def _line(said: str, address: Address, settings: Effective) -> SyncError | None:
             )
         )
         return ConnectionTrouble(
-            f"the way to {where} by the ProxyCommand or ProxyJump of ssh_config does not stand"
+            f"the connection to {where} through the ProxyCommand or ProxyJump of ssh_config failed"
             f" ({words or settings.proxy_command})",
             remedy="Try ssh there by hand, as the user that the module runs as.",
         )
     if _NOT_SSH.search(said):
         return ConnectionTrouble(
             f"{where} took the connection, but did not answer as an SSH server",
-            remedy="Does the line stand, is its sshd overloaded (MaxStartups), is it the right port?",
+            remedy="Is the line up, is its sshd overloaded (MaxStartups), is it the right port?",
         )
     return None

@@ -289,7 +289,7 @@ class _Output:
         self, process: subprocess.Popen[bytes], stream: t.IO[bytes] | None, tell: t.Callable[[int], None]
     ) -> None:
         if stream is None:
-            raise ValueError("this output is no pipe")
+            raise ValueError("this output is not a pipe")
         self._process = process
         self._stream = stream
         self._tell = tell

@@ -119,7 +119,7 @@ class WorkArea:
     @staticmethod
     def not_ours(root: str) -> SyncError:
         """Return the error for a work area that is a symlink, or a file."""
-        return SyncError("no directory of ours", path=root, remedy="Remove it on the caching server.")
+        return SyncError("not a directory of ours", path=root, remedy="Remove it on the caching server.")
 
     def make(self, path: str) -> None:
         """Make the directory of a file in transit."""
@@ -154,7 +154,7 @@ class WorkArea:
         if found is None:
             return False
         if found.kind != DIRECTORY:
-            self._warn(f"{directory} was no directory of ours but a {found.kind}: it was removed, not followed")
+            self._warn(f"{directory} was not a directory of ours but a {found.kind}: it was removed, not followed")
             self._sftp.remove(directory)
             return False
         self._looked.add(directory)

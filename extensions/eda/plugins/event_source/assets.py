@@ -208,7 +208,7 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     if method not in ("auto", "inotify", "poll") or quiet < 0 or most <= 0 or poll <= 0:
         raise ValueError("netboot.syncer.assets: method is auto, inotify or poll; quiet, most and poll are seconds")
     if not os.path.isdir(root):
-        raise ValueError(f"netboot.syncer.assets: {root} is no directory; mount the assets tree, or set path")
+        raise ValueError(f"netboot.syncer.assets: {root} is not a directory; mount the assets tree, or set path")
     inotify: Inotify | None = None
     if method == "inotify" or (method == "auto" and not is_on_network(root)):
         try:

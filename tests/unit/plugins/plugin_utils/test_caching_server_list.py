@@ -44,13 +44,13 @@ def test_names_do_not_depend_on_the_order() -> None:
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        pytest.param("192.0.2.9", "no JSON object", id="no-object"),
+        pytest.param("192.0.2.9", "not a JSON object", id="no-object"),
         pytest.param({"site": "bern"}, "cachingServerIP is missing", id="no-address"),
-        pytest.param(entry("-oProxyCommand=x"), "no address", id="an-option"),
-        pytest.param(entry("a b"), "no address", id="with-a-space"),
-        pytest.param(entry("192.0.2.9", gatewayIP="gw"), "gatewayIP 'gw' is no address", id="gateway"),
-        pytest.param(entry("192.0.2.9", macAddress="xyz"), "macAddress 'xyz' is none", id="mac"),
-        pytest.param({"cachingServerIP": ["192.0.2.9"]}, "cachingServerIP is no text", id="a-list"),
+        pytest.param(entry("-oProxyCommand=x"), "not an address", id="an-option"),
+        pytest.param(entry("a b"), "not an address", id="with-a-space"),
+        pytest.param(entry("192.0.2.9", gatewayIP="gw"), "gatewayIP 'gw' is not an address", id="gateway"),
+        pytest.param(entry("192.0.2.9", macAddress="xyz"), "macAddress 'xyz' is not a MAC address", id="mac"),
+        pytest.param({"cachingServerIP": ["192.0.2.9"]}, "cachingServerIP is not a string", id="a-list"),
         pytest.param(entry("192.0.2.1", "twin"), "that of good as well", id="twin"),
     ],
 )
@@ -65,10 +65,10 @@ def test_a_bad_entry_costs_the_others_nothing(bad: Any, told: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param("<html>", "no JSON", id="a-page"),
-        pytest.param("[" * 100_000, "no JSON", id="deep"),
-        pytest.param("[]", "no list of caching servers", id="another-list"),
-        pytest.param('{"cachingServers": {}}', "no list of caching servers", id="no-list"),
+        pytest.param("<html>", "not JSON", id="a-page"),
+        pytest.param("[" * 100_000, "not JSON", id="deep"),
+        pytest.param("[]", "not a list of caching servers", id="another-list"),
+        pytest.param('{"cachingServers": {}}', "not a list of caching servers", id="no-list"),
         pytest.param('{"cachingServers": [1, 2]}', "not one of its 2 entries", id="nothing-good"),
     ],
 )

@@ -59,7 +59,9 @@ from tests.unit.plugins.module_utils.trees import KERNEL, squashfs
             id="marker-symlink-leads-nowhere",
         ),
         pytest.param(
-            lambda a: a.drop(MARKER).put(Entry(MARKER, OTHER)), "the marker a-kernel.json is no file", id="marker-pipe"
+            lambda a: a.drop(MARKER).put(Entry(MARKER, OTHER)),
+            "the marker a-kernel.json is not a file",
+            id="marker-pipe",
         ),
         # the squashfs
         pytest.param(lambda a: a.drop(IMAGE), "the marker is there, but its squashfs is not", id="no-squashfs"),
@@ -95,18 +97,20 @@ from tests.unit.plugins.module_utils.trees import KERNEL, squashfs
         ),
         pytest.param(
             lambda a: a.marker(MARKER, {"sha256": sha256()[::-1]}),
-            "the squashfs has not the sha256 that its marker states",
+            "the squashfs does not have the sha256 that its marker states",
             id="another-sha256",
         ),
         pytest.param(
             lambda a: a.marker(MARKER, {"sha256": sha256()}).marker("prod/a.json", {"sha256": sha256()[::-1]}),
-            "the squashfs has not the sha256 that its marker states",
+            "the squashfs does not have the sha256 that its marker states",
             id="another-sha256-in-the-second-marker",
         ),
         pytest.param(
-            lambda a: a.drop(IMAGE).put(Entry(IMAGE, DIRECTORY)), "the squashfs is no file", id="squashfs-directory"
+            lambda a: a.drop(IMAGE).put(Entry(IMAGE, DIRECTORY)), "the squashfs is not a file", id="squashfs-directory"
         ),
-        pytest.param(lambda a: a.drop(IMAGE).put(Entry(IMAGE, OTHER)), "the squashfs is no file", id="squashfs-pipe"),
+        pytest.param(
+            lambda a: a.drop(IMAGE).put(Entry(IMAGE, OTHER)), "the squashfs is not a file", id="squashfs-pipe"
+        ),
         pytest.param(
             lambda a: a.drop(IMAGE).link(IMAGE, "../../a.squashfs"),
             "the squashfs is a symlink that leaves the tree",
@@ -132,7 +136,7 @@ from tests.unit.plugins.module_utils.trees import KERNEL, squashfs
                 .file("prod/a.img", squashfs())
                 .marker(MARKER, {"sha256": sha256()[::-1]})
             ),
-            "the squashfs has not the sha256 that its marker states",
+            "the squashfs does not have the sha256 that its marker states",
             id="another-sha256-behind-a-symlink",
         ),
         pytest.param(
@@ -150,7 +154,7 @@ from tests.unit.plugins.module_utils.trees import KERNEL, squashfs
         pytest.param(lambda a: a.file(INITRD, b""), f"it requires {INITRD}, which is empty", id="initrd-empty"),
         pytest.param(
             lambda a: a.drop(INITRD).put(Entry(INITRD, DIRECTORY)),
-            f"it requires {INITRD}, which is no file",
+            f"it requires {INITRD}, which is not a file",
             id="initrd-directory",
         ),
         pytest.param(

@@ -81,7 +81,7 @@ def test_every_name_that_is_there_must_be_whole() -> None:
         "initrd.img, which is empty"
     )
     assert reason(holding("vmlinuz", "initrd").file(f"{DIRECTORY}/linux/Makefile")) == ""
-    assert reason(holding("initrd").file(f"{DIRECTORY}/vmlinuz/x")).endswith("vmlinuz, which is no file")
+    assert reason(holding("initrd").file(f"{DIRECTORY}/vmlinuz/x")).endswith("vmlinuz, which is not a file")
 
 
 def test_an_upload_of_a_part_of_it_holds_nothing_up() -> None:
@@ -164,14 +164,14 @@ def test_the_usual_names_stand_for_the_common_ones_and_a_list_for_itself() -> No
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ([], "[] is no list of names"),
-        ("vmlinuz", "'vmlinuz' is no list of names"),
-        (None, "None is no list of names"),
+        ([], "[] is not a list of names"),
+        ("vmlinuz", "'vmlinuz' is not a list of names"),
+        (None, "None is not a list of names"),
         ([[]], "[] is neither a name nor a list"),
         ([5], "5 is neither a name nor a list"),
         ([{"a": 1}], "{'a': 1} is neither a name nor a list"),
-        ([["vmlinuz", 5]], "5 is no name of a file"),
-        ([" "], "' ' is no name of a file"),
+        ([["vmlinuz", 5]], "5 is not a file name"),
+        ([" "], "' ' is not a file name"),
         (["../vmlinuz"], "'../vmlinuz' is a path"),
         (["boot/vmlinuz"], "'boot/vmlinuz' is a path"),
         ([[".vmlinuz"]], "'.vmlinuz' is hidden"),

@@ -135,7 +135,7 @@ def test_name_as_it_is_printed(tree: Tree, name: str, told: str) -> None:
 @pytest.mark.parametrize("path", ["../evil.squashfs", "prod/../../evil.squashfs", "/evil.squashfs", "prod/.b/x.sqfs"])
 def test_nothing_is_written_outside_the_tree(tree: Tree, path: str) -> None:
     """What caching servers say they have is not believed."""
-    with pytest.raises(ValueError, match="is no path of an image within the tree"):
+    with pytest.raises(ValueError, match="is not the path of an image in the tree"):
         tree.withdraw("*evil*", only_elsewhere=(path,))
     assert list(tree.root.parent.iterdir()) == [tree.root]
 

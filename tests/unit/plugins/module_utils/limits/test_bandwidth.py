@@ -64,7 +64,7 @@ def test_parse_rate(text: str, rate: int) -> None:
     ],
 )
 def test_what_is_no_rate_is_refused_by_its_text(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^bandwidth_limit: .* is no rate; write 20Mbit") as caught:
+    with pytest.raises(ValueError, match=r"^bandwidth_limit: .* is not a rate; write 20Mbit") as caught:
         parse_rate(text)
     assert repr(text) in str(caught.value)
 
@@ -150,22 +150,22 @@ def test_the_rate_at_a_time(written: Any, moment: str, rate: int | None) -> None
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
-        pytest.param("08:00-18:00", "is no window; write it as '08:00-18:00 Mon-Fri: 5Mbit'", id="no-rate"),
-        pytest.param("08:00-18:00 20Mbit", "is no window", id="no-colon"),
-        pytest.param("08:00: 20Mbit", "is no window", id="no-end"),
-        pytest.param("08:00-18:00 Mon-Fri: 5", "'5' is no rate", id="no-unit"),
-        pytest.param("08:00-18:00 Mon-Fri:", "'' is no rate", id="empty-rate"),
-        pytest.param("25:00-26:00: 5Mbit", "25:00 in '25:00-26:00: 5Mbit' is no time of day", id="hour"),
-        pytest.param("08:60-09:00: 5Mbit", "08:60 in .* is no time of day", id="minute"),
+        pytest.param("08:00-18:00", "is not a window; write '08:00-18:00 Mon-Fri: 5Mbit'", id="no-rate"),
+        pytest.param("08:00-18:00 20Mbit", "is not a window", id="no-colon"),
+        pytest.param("08:00: 20Mbit", "is not a window", id="no-end"),
+        pytest.param("08:00-18:00 Mon-Fri: 5", "'5' is not a rate", id="no-unit"),
+        pytest.param("08:00-18:00 Mon-Fri:", "'' is not a rate", id="empty-rate"),
+        pytest.param("25:00-26:00: 5Mbit", "25:00 in '25:00-26:00: 5Mbit' is not a time of day", id="hour"),
+        pytest.param("08:60-09:00: 5Mbit", "08:60 in .* is not a time of day", id="minute"),
         pytest.param("24:00-08:00: 5Mbit", "has no length", id="begins-at-24"),
         pytest.param("08:00-08:00: 5Mbit", "has no length; a whole day is written 00:00-24:00", id="no-length"),
-        pytest.param("08:00-09:00 Mon-Fry: 5Mbit", "'Mon-Fry' in .* is no day of the week", id="day"),
-        pytest.param("08:00-09:00 Mon-Wed-Fri: 5Mbit", "is no day of the week", id="range-of-three"),
+        pytest.param("08:00-09:00 Mon-Fry: 5Mbit", "'Mon-Fry' in .* is not a day of the week", id="day"),
+        pytest.param("08:00-09:00 Mon-Wed-Fri: 5Mbit", "is not a day of the week", id="range-of-three"),
         pytest.param(["5Mbit", "10Mbit"], "there are two rates without times", id="two-rates"),
-        pytest.param(["5Mbit", ["x"]], "'x' is no rate", id="nested"),
+        pytest.param(["5Mbit", ["x"]], "'x' is not a rate", id="nested"),
         pytest.param(True, "True is neither a rate nor a list of windows", id="boolean"),
-        pytest.param(5, "'5' is no rate", id="number"),
-        pytest.param("x" * 5000, "is no rate", id="long"),
+        pytest.param(5, "'5' is not a rate", id="number"),
+        pytest.param("x" * 5000, "is not a rate", id="long"),
     ],
 )
 def test_what_is_no_limit_is_refused_in_one_line(written: Any, complaint: str) -> None:

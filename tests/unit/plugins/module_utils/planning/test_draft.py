@@ -178,7 +178,7 @@ def test_changed_file_is_the_difference_to_itself(monkeypatch: pytest.MonkeyPatc
         pytest.param(
             lambda a: a.file("prod"),
             IMAGE,
-            "prod is no directory on the caching server; remove it there",
+            "prod is not a directory on the caching server; remove it there",
             id="file-for-a-directory",
         ),
         pytest.param(

@@ -177,5 +177,5 @@ def test_sizes(text: Any, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-1d", "3 months", "d"])
 def test_what_is_no_age(text: str) -> None:
-    with pytest.raises(ValueError, match="no age"):
+    with pytest.raises(ValueError, match="not an age"):
         retention.read_age(text)

@@ -46,7 +46,7 @@ def test_the_defaults() -> None:
     ],
 )
 def test_a_number_that_makes_no_sense(option: str, value: int, reach: str) -> None:
-    with pytest.raises(ValueError, match=f"^{option}: {value} makes no sense; it is a number {reach}$"):
+    with pytest.raises(ValueError, match=f"^{option}: {value} makes no sense; it must be a number {reach}$"):
         site(**{option: value})
 
 
