@@ -46,7 +46,7 @@ def outcome(words: str) -> str:
         (r"^ok$", "ok"),
         (r"^ended by signal", "killed"),
         (r"not enough space|disk .* full", "disk full"),
-        (r"another run works", "lock held"),
+        (r"another run is working", "lock held"),
         (r"lock (was|cannot)", "lock lost"),
         (r"did not answer|cannot be reached|refused the connection|no SSH session", "no connection"),
         (r"connection broke|transfer broke", "line broke"),
