@@ -13,8 +13,8 @@ author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
   - >-
-    Takes the names of caching servers and tells of those that have C(netboot_boot_menu_mac)
-    what O(netboot.syncer.boot_menu#module:machines) wants to know.
+    Takes the names of caching servers and returns those that have C(netboot_boot_menu_mac), in the form of
+    O(netboot.syncer.boot_menu#module:machines).
 positional: _input, hostvars
 options:
   _input:

@@ -12,8 +12,8 @@ version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
-  - Takes the name of the netboot server and tells its C(http://) address, with C(netboot_server_web_port) where that is
-    not 80. An address that only the machine itself can reach gives an empty text.
+  - Takes the name of the netboot server and returns its C(http://) address, with C(netboot_server_web_port) if that is
+    not 80. An address that only the machine itself can reach gives an empty string.
 positional: _input, hostvars
 options:
   _input:
@@ -27,8 +27,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Tell where clients find the tree
-  ansible.builtin.debug:
+- name: Show where clients find the tree ansible.builtin.debug:
     msg: "{{ 'netboot' | netboot.syncer.boot_server_url(hostvars) }}"
 """
 

@@ -13,8 +13,8 @@ author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
   - >-
-    Takes the names of caching servers and tells of each, from its variables,
-    what O(netboot.syncer.boot_menu#module:sites) wants to know.
+    Takes the names of caching servers and returns each, from its variables, in the form of
+    O(netboot.syncer.boot_menu#module:sites).
 positional: _input, hostvars
 options:
   _input:

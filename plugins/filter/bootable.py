@@ -12,8 +12,8 @@ version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
-  - Takes the inventory name of a caching server and tells, from the result that the role C(netboot_sync) left for it,
-    which images its clients can boot from it, and how much did not have to be sent since it was there already.
+  - Takes the inventory name of a caching server and says, from the result of the role C(netboot_sync), which images its
+    clients can boot from it, and how much did not have to be sent since it was already there.
 positional: _input, variables
 options:
   _input:

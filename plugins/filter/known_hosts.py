@@ -12,9 +12,9 @@ version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
-  - Takes the text of a known hosts file and returns it with the keys that are given for some hosts, in place of all
-    that it had for them, whether their names are hashed or not.
-  - What is there for other hosts stays, and so does what revokes a key or names an authority.
+  - Takes the text of a known hosts file and returns it with the given keys for some hosts, replacing all that it had
+    for them, whether their names are hashed or not.
+  - Lines for other hosts stay, and so do those that revoke a key or name an authority.
 positional: _input, hosts
 options:
   _input:
@@ -24,7 +24,7 @@ options:
   hosts:
     description:
       - A list of dictionaries, one for each host, with its C(address), its C(port) if that is not 22, and C(keys), a
-        list of public keys as they are in C(.pub) files. An empty list takes the host away.
+        list of public keys as they are in C(.pub) files. An empty list removes the host.
     type: list
     elements: dict
     required: true
@@ -42,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The new text; the same where nothing had to be changed.
+  description: The new text; unchanged if nothing had to be changed.
   type: str
 """
 

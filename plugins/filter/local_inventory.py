@@ -14,7 +14,7 @@ author:
 description:
   - Takes the names of caching servers, and returns an inventory of those that are synced from one host, in which that
     host is the machine that Ansible itself runs on.
-  - It has what a sync and the boot menu read of a caching server, with templates evaluated, and nothing else - no
+  - It has what a sync and the boot menu need for a caching server, with templates evaluated, and nothing else - no
     password, and no key.
 positional: _input, hostvars, source, usual_source, defaults
 options:
@@ -32,10 +32,10 @@ options:
     type: str
     required: true
   usual_source:
-    description: From where those are synced that do not say; O(source) where not given.
+    description: The source of those that name none; O(source) by default.
     type: str
   defaults:
-    description: What counts for a caching server whose own variables do not say it.
+    description: Values for caching servers whose own variables do not set them.
     type: dict
     default: {}
 """

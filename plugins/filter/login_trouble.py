@@ -12,7 +12,7 @@ version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
-  - Takes the message of a result that is C(unreachable) and returns one line that says what is wrong and what mends it.
+  - Takes the message of a result that is C(unreachable) and returns one line that says what is wrong and how to fix it.
 positional: _input, variables
 options:
   _input:

@@ -12,8 +12,8 @@ version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
-  - Translates a pattern as the variables of the role C(netboot_sync) have them into a regular expression that Python,
-    PCRE and so nginx understand, to be put after the C(/) with which paths begin there.
+  - Translates a pattern, as used in the variables of the role C(netboot_sync), into a regular expression for Python and
+    PCRE (and so nginx), to be put after the C(/) with which paths begin there.
 options:
   _input:
     description: The pattern.
@@ -29,7 +29,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The regular expression. It is anchored at its end alone.
+  description: The regular expression. It is anchored only at its end.
   type: str
 """
 

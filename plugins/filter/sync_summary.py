@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: sync_summary
-short_description: What became of each caching server, as a table
+short_description: The results of all caching servers, as a table
 version_added: 1.0.0
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 description:
-  - Takes the names of caching servers and tells, from the results that the role C(netboot_sync) left for them, what was
-    published, sent, held back or failed.
+  - Takes the names of caching servers and says, from the results of the role C(netboot_sync), what was published, sent,
+    held back or failed.
 positional: _input, hostvars
 options:
   _input:
@@ -24,7 +24,7 @@ options:
   hostvars:
     description:
       - The variable C(hostvars), in which the role left C(netboot_sync_result) for each of them, or
-        C(netboot_sync_survey) where that found that there was nothing to do.
+        C(netboot_sync_survey) if that found that there was nothing to do.
     type: dict
     required: true
 """

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: caching_servers
-short_description: The netboot stack's list of caching servers as inventory
+short_description: The netboot stack's list of caching servers as an inventory
 version_added: 1.0.0
 description:
   - Reads the list of caching servers that the netboot stack keeps, from a file or by HTTP. It is a JSON object with a
     list C(cachingServers), each entry of which has C(cachingServerIP), C(site), C(macAddress) and C(gatewayIP).
   - Each caching server becomes a host of O(group), named after its site, with C(ansible_host),
-    C(netboot_site), C(netboot_mac_address), and C(netboot_boot_menu_gateways), by which the boot menu knows the clients
-    of the site. A site with more than one has the address in the name of each host.
-  - Where the list cannot be had, or is broken or empty, the last good answer is used, and a warning tells its age. One
-    that is too old is refused.
+    C(netboot_site), C(netboot_mac_address), and C(netboot_boot_menu_gateways), by which the boot menu recognises the
+    site's clients. If a site has more than one, the name of each host includes its address.
+  - If the list cannot be fetched, or is broken or empty, the last good answer is used, with a warning that says how old
+    it is. One that is too old is refused.
   - The file name of its configuration ends in C(caching_servers.yml) or C(caching_servers.yaml).
 author:
   - Netboot Syncer contributors (@netboot-syncer)
@@ -31,8 +31,8 @@ options:
     choices: [netboot.syncer.caching_servers]
   source:
     description:
-      - Where the list is, a path or a URL that begins with C(http://) or C(https://). A relative path is seen from the
-        directory of the configuration.
+      - Where the list is, a path or a URL that begins with C(http://) or C(https://). A relative path is relative to
+        the directory of the configuration.
     type: str
     required: true
   group:
@@ -40,11 +40,11 @@ options:
     type: str
     default: caching_servers
   site_group_prefix:
-    description: What the name of the group of each site begins with. Where it is empty, there are no such groups.
+    description: The prefix of each site's group name. If it is empty, there are no such groups.
     type: str
     default: site_
   timeout:
-    description: How many seconds the whole answer may take.
+    description: Maximum number of seconds for the whole answer.
     type: int
     default: 10
   headers:
@@ -57,11 +57,11 @@ options:
     default: true
   last_good:
     description:
-      - The file in which the last good answer is kept. V(false) keeps none.
-      - Where not set, it lies below C(netboot-syncer) in the home of Ansible, one for each O(source).
+      - The file for the last good answer. V(false) keeps none.
+      - By default it is below C(netboot-syncer) in Ansible's home directory, one for each O(source).
     type: raw
   last_good_max_age:
-    description: How old the last good answer may be, in seconds. The default is a week.
+    description: The maximum age of the last good answer, in seconds. The default is a week.
     type: int
     default: 604800
 """

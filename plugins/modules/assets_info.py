@@ -8,21 +8,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: assets_info
-short_description: See what an assets tree holds, image by image
+short_description: List what an assets tree holds, image by image
 version_added: 1.0.0
 description:
-  - Read-only. Without O(host), it looks at O(src), the tree of the host that it runs on, as a sync would see it.
-  - With O(host), or with O(variables) in a task that is delegated to the source, it looks at O(dest) of a caching
-    server, over the same session as a sync.
-  - It takes the options of M(netboot.syncer.sync_assets), so that the same variables serve for both; those that say how
-    something is sent mean nothing here.
+  - Read-only. Without O(host), it reads O(src), the tree of the host that it runs on, as a sync would see it.
+  - With O(host), or with O(variables) in a task that is delegated to the source, it reads O(dest) of a caching server,
+    over the same kind of session as a sync.
+  - It takes the options of M(netboot.syncer.sync_assets), so that the same variables work for both; those about how
+    files are sent have no effect here.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 requirements:
   - paramiko 2.12 or newer, for a caching server
 options:
   hash:
-    description: Whether the SHA-256 of each squashfs is told; at a caching server it is worked out there.
+    description: Whether to return the SHA-256 of each squashfs; for a caching server it is computed there.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -65,8 +65,8 @@ images:
     path: {description: The squashfs., type: str}
     state:
       description:
-        - Of the source, V(ready), V(held_back) or V(withdrawn). Of a caching server, V(published), V(incomplete) where
-          a marker promises what is not there, or V(unmarked).
+        - On the source, V(ready), V(held_back) or V(withdrawn). On a caching server, V(published), V(incomplete) if a
+          marker promises what is not there, or V(unmarked).
       type: str
     reason: {description: The reason for the state., type: str}
     size: {description: The size of the squashfs in bytes., type: int}
@@ -87,7 +87,7 @@ images:
       age: 7
       sha256: 8c1474727e3e98b4fe15e7d6cf78e44cf4129f88ed27e615abdb25ba3ce85a7a
 disk_free:
-  description: The bytes that can still be filled; null where that is not told.
+  description: The free space in bytes; null if unknown.
   returned: success
   type: int
   sample: 59345772544

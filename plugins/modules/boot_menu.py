@@ -14,11 +14,11 @@ description:
   - Writes C(boot.ipxe), C(menu.ipxe), and C(MAC-<hexraw>.ipxe) for single machines, at the root of the assets tree of
     the host it runs on.
   - A client finds its site by its gateway, asks the caching server of the site for the marker of the image, and takes
-    kernel, initrd and squashfs from there. Where the marker is not there, or nothing answers in time, it takes all of
-    them from the netboot server.
-  - Only images that are ready are offered, by the rules of M(netboot.syncer.sync_assets), and to the clients of a site
-    only what is chosen for that site.
-  - Each script is replaced as a whole, and left alone where nothing changed. A script that somebody else wrote is not
+    kernel, initrd and squashfs from there. If the marker is missing, or nothing answers in time, it takes all of them
+    from the netboot server.
+  - Only images that are ready by the rules of M(netboot.syncer.sync_assets) are offered, and the clients of a site see
+    only what is selected for that site.
+  - Each script is replaced as a whole, and left alone if nothing changed. A script that somebody else wrote is not
     replaced unless O(replace) says so.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
@@ -32,13 +32,13 @@ options:
     type: str
     required: true
   sites:
-    description: The sites. One without O(sites[].gateways) has no clients that could be known.
+    description: The sites. A site without O(sites[].gateways) has no clients that could be recognised.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: What the site is called.
+        description: The name of the site.
         type: str
         required: true
       cache_url:
@@ -46,7 +46,7 @@ options:
         type: str
         required: true
       gateways:
-        description: Addresses that the gateway of its clients may have, or IPv4 networks from /24 on that it lies in.
+        description: The addresses of its clients' gateway, or IPv4 networks of at most a /24 that contain it.
         type: list
         elements: str
         default: []
@@ -56,17 +56,17 @@ options:
         elements: str
         default: []
       include:
-        description: As O(include) of M(netboot.syncer.sync_assets) for this site.
+        description: Like O(include) of M(netboot.syncer.sync_assets) for this site.
         type: list
         elements: str
         default: []
       exclude:
-        description: As O(exclude) of M(netboot.syncer.sync_assets) for this site.
+        description: Like O(exclude) of M(netboot.syncer.sync_assets) for this site.
         type: list
         elements: str
         default: []
   machines:
-    description: Machines that boot without a menu. Each gets a script of its own.
+    description: Machines that boot without a menu. Each gets its own script.
     type: list
     elements: dict
     default: []
@@ -80,7 +80,7 @@ options:
         type: str
         required: true
       arguments:
-        description: Kernel arguments for it, after those for all.
+        description: Kernel arguments for this machine, after those for all.
         type: list
         elements: str
         default: []
@@ -89,12 +89,12 @@ options:
         type: bool
         default: false
   include:
-    description: What clients that belong to no site are offered; everything where empty.
+    description: What is offered to clients that belong to no site; everything if empty.
     type: list
     elements: str
     default: []
   exclude:
-    description: What they are not offered.
+    description: What is not offered to them.
     type: list
     elements: str
     default: ['dev/**']
@@ -103,8 +103,8 @@ options:
       - Kernel arguments for all images. V({url}) becomes the address of the squashfs on the server that the client
         chose, V({server_url}) the one on the netboot server.
       - Also known are V({base}) and V({server}), the addresses of these two trees, V({path}) of the squashfs in the
-        tree, its V({name}), the V({version}) of the kernel, and V({sha256}); an argument with the latter is left out
-        where the marker states none.
+        tree, its V({name}), the V({version}) of the kernel, and V({sha256}); an argument with the latter is left out if
+        the marker states none.
     type: list
     elements: str
     default: ['boot=live', 'fetch={url}']
@@ -126,13 +126,13 @@ options:
         required: true
   default:
     description:
-      - Patterns. Of the images that match the first one which matches any, the newest is what a client boots by itself;
-        without one, the newest of all.
+      - Patterns. The first one that matches any image counts, and the newest match is what a client boots by default;
+        without a match, the newest image of all.
     type: list
     elements: str
     default: ['prod/**']
   wait:
-    description: Seconds after which a client boots the default; V(0) waits for somebody to choose.
+    description: Seconds after which a client boots the default; V(0) waits for a choice.
     type: int
     default: 10
   timeout:
@@ -140,7 +140,7 @@ options:
     type: int
     default: 2000
   stall_timeout:
-    description: Milliseconds without progress after which a client gives up anything else that it fetches.
+    description: Milliseconds without progress after which a client gives up on any other download.
     type: int
     default: 10000
   shell:
@@ -153,31 +153,31 @@ options:
     elements: str
     default: []
   marker_names:
-    description: As O(marker_names) of M(netboot.syncer.sync_assets).
+    description: Like O(marker_names) of M(netboot.syncer.sync_assets).
     type: list
     elements: str
     default: ['{stem}-kernel.json', '{stem}.json', '{stem}.squashfs.json']
   pointers:
     description:
-      - As O(pointers) of M(netboot.syncer.sync_assets). An image that names no kernel boots the one that they name.
+      - Like O(pointers) of M(netboot.syncer.sync_assets). An image that names no kernel boots the one that they name.
     type: list
     elements: str
     default: ['kernels/latest-kernel-version.json']
   kernel_files:
     description:
-      - As O(kernel_files) of M(netboot.syncer.sync_assets). The first entry is the kernel, the second the initrd.
+      - Like O(kernel_files) of M(netboot.syncer.sync_assets). The first entry is the kernel, the second the initrd.
     type: list
     elements: raw
     default: [vmlinuz, initrd]
   replace:
-    description: Replace scripts that somebody else wrote as well.
+    description: Also replace scripts that somebody else wrote.
     type: bool
     default: false
 extends_documentation_fragment:
   - netboot.syncer.attributes.actiongroup_all
 attributes:
   check_mode:
-    description: Tells what would be written.
+    description: Says what would be written.
     support: full
   diff_mode:
     description: Shows what changes in each script.
@@ -206,7 +206,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: What became of each script.
+  description: The result for each script.
   returned: success
   type: list
   elements: dict
@@ -226,7 +226,7 @@ images:
       sites:
         - berlin
 not_offered:
-  description: What is chosen for some client and yet not offered, with the reason.
+  description: Images that are selected for some client and yet not offered, with the reason.
   returned: success
   type: list
   elements: dict

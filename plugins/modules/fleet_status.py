@@ -8,11 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_status
-short_description: See what each caching server holds, and how far it is behind
+short_description: Check what each caching server holds, and how far it is behind
 version_added: 1.0.0
 description:
-  - Looks at many caching servers in one process, and compares each with the assets tree of this host, image by image.
-  - Never fails because of a caching server; one that cannot be reached is told as such, with what was known of it.
+  - Checks many caching servers in one process, and compares each with the assets tree of this host, image by image.
+  - Never fails because of a caching server; one that cannot be reached is reported as such, with its last known
+    content.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 requirements:
@@ -24,26 +25,26 @@ options:
     elements: dict
   variables:
     description:
-      - What the names of variables begin with that hold the options of each host of the play, see
+      - The prefix of the variables that hold the options of each host of the play, see
         O(netboot.syncer.sync_assets#module:variables). Only hosts whose C(netboot_sync_source) is where the task runs
-        are looked at; the task itself runs once.
+        are checked; the task itself runs once.
     type: str
   previous:
-    description: The C(status.json) of an earlier look, on this host; what it knew of since when counts on.
+    description: The C(status.json) of an earlier check, on this host; the times that it recorded are carried over.
     type: path
   wait_for:
-    description: A pattern of images. The module looks until they are published at O(share) of the sites.
+    description: A pattern of images. The module keeps checking until they are published at O(share) of the sites.
     type: str
   share:
-    description: At how many percent of the sites the images of O(wait_for) have to be published.
+    description: The percentage of sites at which the images of O(wait_for) have to be published.
     type: int
     default: 100
   timeout:
-    description: How many seconds to wait at most.
+    description: Maximum number of seconds to wait.
     type: int
     default: 3600
   every:
-    description: How many seconds there are between two looks.
+    description: Seconds between two checks.
     type: int
     default: 10
 extends_documentation_fragment:

@@ -11,37 +11,38 @@ module: prune_assets
 short_description: Retention on the netboot server, by count, age and size
 version_added: 1.0.0
 description:
-  - Removes images from the assets tree of the host that it runs on, for each directory and flavour (all words of the
-    name but date and commit), by their number, their age and their size together.
+  - Removes images from the assets tree of the host that it runs on, for each directory and flavour (the name without
+    date and commit), by their number, age and total size.
   - The newest image of each is always kept, and so is what a pointer or a symlink names. Images that are not ready,
-    have no marker, or were withdrawn by name are left as they are.
-  - An image goes in two runs. The first sets its marker aside, under a hidden name such as C(.x-kernel.json.pruned), so
-    that no client finds it. A run O(grace) seconds later or more removes the squashfs, and the kernel that no marker
-    and no pointer names any more. Until then, C(mv) takes it back.
+    have no marker, or were withdrawn by name are left alone.
+  - An image is removed in two runs. The first sets its marker aside, under a hidden name such as
+    C(.x-kernel.json.pruned), so that no client finds it. A run at least O(grace) seconds later removes the squashfs,
+    and the kernel that no marker and no pointer names any more. Until then, C(mv) undoes it.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 options:
   keep_last:
     description:
-      - How many images of each directory and flavour are kept.
-      - With O(max_age) or O(max_size), these newest ones are kept whatever those say, and of the others goes only what
-        those let go.
+      - How many images of each directory and flavour to keep.
+      - With O(max_age) or O(max_size), these newest ones are kept in any case, and others are removed only if those
+        options allow it.
     type: int
   max_age:
-    description: How old an image may be by the time of its marker, in seconds, or such as V(30d), V(12h), V(2w).
+    description: The maximum age of an image, by the time of its marker, in seconds or as in V(30d), V(12h), V(2w).
     type: str
   max_size:
-    description: How much the images of each directory and flavour may take, in bytes, or such as V(20GB), V(500MiB).
+    description: The maximum total size of the images of each directory and flavour, in bytes or as in V(20GB),
+      V(500MiB).
     type: str
   keep:
     description:
-      - Patterns of images that are kept in any case, compared with the path of the squashfs, with and without its
-        suffix, and with the path of the marker. C(**) crosses directories.
+      - Patterns of images that are always kept, compared with the path of the squashfs, with and without its suffix,
+        and with the path of the marker. C(**) crosses directories.
     type: list
     elements: str
     default: []
   grace:
-    description: Seconds between the marker's going and the removal of what it promised.
+    description: Seconds between the removal of the marker and that of what it promised.
     type: int
     default: 300
 extends_documentation_fragment:
@@ -49,7 +50,7 @@ extends_documentation_fragment:
   - netboot.syncer.attributes.actiongroup_all
 attributes:
   check_mode:
-    description: Tells what would be done, and does nothing.
+    description: Says what would be done, and does nothing.
     support: full
   diff_mode:
     description: Lists what is renamed and removed.
@@ -76,7 +77,7 @@ images:
   contains:
     path: {description: The squashfs., type: str}
     state:
-      description: V(kept), V(set_aside), V(removed), or V(untouched) where retention says nothing about it.
+      description: V(kept), V(set_aside), V(removed), or V(untouched) if no retention rule applies.
       type: str
     reason: {description: The reason for the state., type: str}
     size: {description: The size of the squashfs in bytes., type: int}
@@ -94,7 +95,7 @@ images:
       reason: 'the squashfs is cut short: 128 of 257 bytes are there'
       size: 128
 kernels:
-  description: The same for each kernel that an image needed which is removed.
+  description: The same for each kernel that a removed image needed.
   returned: success
   type: list
   elements: dict
@@ -104,7 +105,7 @@ kernels:
       reason: another marker or a pointer names it
       size: 65536
 paths:
-  description: All that goes, or went from clients in an earlier run, relative to the tree.
+  description: Everything that is removed, or was taken from clients in an earlier run, relative to the tree.
   returned: success
   type: list
   elements: str
@@ -112,7 +113,7 @@ paths:
     - prod/21-04-09-gnome-master-f1d734e-kernel.json
     - prod/21-04-09-gnome-master-f1d734e.squashfs
 freed_bytes:
-  description: What is removed takes this much.
+  description: The size of what is removed.
   returned: success
   type: int
   sample: 4096

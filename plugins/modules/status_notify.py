@@ -11,11 +11,11 @@ module: status_notify
 short_description: Send the summary of a fleet by mail, to a webhook or to a chat
 version_added: 1.0.0
 description:
-  - Sends a text by the modules M(community.general.mail), M(ansible.builtin.uri), M(community.general.mattermost) and
-    M(community.general.slack), each where a variable holds options for it, on the host of the task.
+  - Sends a text through the modules M(community.general.mail), M(ansible.builtin.uri), M(community.general.mattermost)
+    and M(community.general.slack), each if a variable holds options for it, on the host of the task.
   - In these options, C(@SUBJECT@) and C(@SUMMARY@) stand for O(subject) and O(text).
-  - The variables are read by their names, so that no address or password is an argument of a task. Nothing of them is
-    in the result, or in the system's log.
+  - The variables are read by name, so that no address or password is a task argument. None of them appears in the
+    result or in the system's log.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 options:
@@ -34,18 +34,18 @@ options:
     required: true
   when:
     description:
-      - V(trouble) sends it where something needs a look.
-      - V(changed) sends it where something else needs a look than when O(told) was; that all is well again, too.
+      - V(trouble) sends it if something needs a look.
+      - V(changed) sends it if what needs a look differs from O(told), and also when all is well again.
       - V(always) sends it.
     type: str
     choices: [trouble, changed, always]
     required: true
   told:
-    description: The O(troubles) of the message before, as JSON.
+    description: The O(troubles) of the previous message, as JSON.
     type: str
   variables:
     description:
-      - What the names of the variables begin with that end in C(mail), C(webhook), C(mattermost) and C(slack).
+      - The prefix of the variables whose names end in C(mail), C(webhook), C(mattermost) and C(slack).
     type: str
     default: netboot_status_summary_
 extends_documentation_fragment:
@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sent:
-  description: The variables by which it was sent.
+  description: The variables through which it was sent.
   returned: success
   type: list
   elements: str

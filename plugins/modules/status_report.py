@@ -8,11 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status_report
-short_description: Show the state of the fleet, and make status.json, the page and the metrics of it
+short_description: Show the state of the fleet, and build status.json, the page and the metrics from it
 version_added: 1.0.0
 description:
-  - Shows a table of all sites, of many only of those that are not in line, and returns what is to be written.
-  - Runs on the control node alone, once for all hosts.
+  - Shows a table of all sites, or with many sites only of those that are not in line, and returns what is to be
+    written.
+  - Runs only on the control node, once for all hosts.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 options:
@@ -76,7 +77,7 @@ summary:
   returned: success
   type: str
 troubles:
-  description: What needs a look, each by its kind and its name, which stay the same from one look to the next.
+  description: What needs a look, each by its kind and its name, which stay the same from one check to the next.
   returned: success
   type: list
   elements: str

@@ -12,15 +12,15 @@ short_description: Bring one caching server in line with the assets tree of this
 version_added: 1.0.0
 description:
   - Copies netboot images to one caching server, in two phases. A squashfs goes first, under a hidden name; it is
-    checked, flushed to disk and renamed. Its marker, the small JSON beside it, follows only then.
+    checked, flushed to disk and renamed. Only then does its marker follow, the small JSON next to it.
   - Runs on the host that holds the assets tree. The role C(netboot_sync) delegates it there.
-  - What is not ready is held back and reported, and is no failure. One failing image never keeps others back.
-  - A published file that only its owner on the caching server can read any more gets the mode 0644 again.
+  - An image that is not ready is held back and reported, and is not a failure. One failing image never holds up others.
+  - If a published file has become readable only by its owner on the caching server, its mode is set to 0644 again.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 requirements:
   - paramiko 2.12 or newer
-  - OpenSSH client and rsync 3.1 or newer on both ends, for differences; SFTP alone works, without them
+  - OpenSSH client, and rsync 3.1 or newer on both ends for differences; SFTP alone works, without differences
 extends_documentation_fragment:
   - netboot.syncer.sync_options
   - netboot.syncer.attributes.actiongroup_all
@@ -32,7 +32,7 @@ attributes:
     description: Can run in the background; no progress is shown then.
     support: full
   check_mode:
-    description: Tells what would be done, and does nothing.
+    description: Says what would be done, and does nothing.
     support: full
   diff_mode:
     description: Lists the actions, in order.
@@ -59,8 +59,8 @@ EXAMPLES = r"""
 RETURN = r"""
 images:
   description:
-    - One entry for each image on either side. Where the run ended early, those that it did not come to are V(failed).
-  returned: when the options make sense; nothing of an image is known where neither tree could be read
+    - One entry for each image on either side. If the run ended early, those that it did not get to are V(failed).
+  returned: when the options are valid; no image is known if neither tree could be read
   type: list
   elements: dict
   contains:
@@ -102,7 +102,7 @@ images:
       verified: false
       seconds: 0.0
 files:
-  description: The same for all other files. Those that the run did not come to are left out.
+  description: The same for all other files. Those that the run did not get to are left out.
   returned: when the options make sense
   type: list
   elements: dict
@@ -131,7 +131,7 @@ files:
 actions:
   description:
     - What was, or would be, done, in order.
-    - Where the line broke in a step that clients can see, and there was no other try, the step is in here as well,
+    - If the connection was lost during a step that clients can see, and there was no retry, the step is listed as well,
       since it may have been done.
   returned: when the options make sense
   type: list
@@ -140,7 +140,8 @@ actions:
     action:
       description:
         - V(withdraw), V(publish), V(permit), V(link) and V(remove) can be seen by clients; V(send), V(check), V(flush)
-          and V(confirm) prepare that. V(adopt) gives a file whose content is the same the time of the netboot server.
+          and V(confirm) prepare that. V(adopt) gives a file with the same content the time that it has on the netboot
+          server.
       type: str
     path: {description: What it was done to., type: str}
     bytes: {description: "With V(send), the size of the file.", type: int}
@@ -181,7 +182,7 @@ stats:
   contains:
     check_mode: {description: Whether nothing was done., type: bool}
     sent_bytes: {description: Bytes that crossed the line., type: int}
-    size: {description: "Bytes of the files that were, or would be, brought.", type: int}
+    size: {description: "Bytes of the files that were, or would be, synced.", type: int}
     saved_bytes: {description: Bytes of these that did not have to be sent., type: int}
     seconds: {description: Seconds it took., type: float}
     attempts: {description: How often it was tried., type: int}
@@ -202,7 +203,7 @@ summary:
   type: str
   sample: 'images: 2 published, 1 held back; 73.8 kB sent for 73.8 kB in 1.1 s'
 failures:
-  description: One line for each thing that failed, and for what ended the run where it ended early.
+  description: One line for each thing that failed, and for what ended the run if it ended early.
   returned: when the options make sense
   type: list
   elements: str
@@ -211,34 +212,34 @@ host:
   returned: on failure, when the options make sense
   type: str
 path:
-  description: What the trouble was with that ended the run early; empty where it was with no path.
+  description: The path whose problem ended the run early; empty if it was not about a path.
   returned: when the run ended early
   type: str
 left_for_later:
-  description: Why something was left for a later run, where O(bandwidth_limit) was V(0) at that time; else empty.
+  description: Why something was left for a later run, if O(bandwidth_limit) was V(0) at that time; otherwise empty.
   returned: when the options make sense
   type: str
 retried:
-  description: Why each try ended that was followed by another, a line each; shown with C(-vv).
+  description: Why each attempt failed that was retried, a line each; shown with C(-vv).
   returned: when the options make sense
   type: list
   elements: str
 transport:
-  description: How large files travelled; empty where the run ended before that was known.
+  description: How large files were sent; empty if the run ended before that was known.
   returned: when the options make sense
   type: str
   sample: rsync
 server:
-  description: What the caching server offers beside SFTP; empty where the run ended before that was known.
+  description: What the caching server offers besides SFTP; empty if the run ended before that was known.
   returned: when the options make sense
   type: dict
   contains:
     shell: {description: Whether our commands run there., type: bool}
-    rsync: {description: The version of its rsync; empty where there is none., type: str}
+    rsync: {description: The version of its rsync; empty if there is none., type: str}
     hashes: {description: Whether it can hash what it holds., type: bool}
-    locks: {description: "Whether its kernel keeps the lock; else a lease does.", type: bool}
+    locks: {description: "Whether its kernel holds the lock; otherwise a lease does.", type: bool}
     archives: {description: Whether many small files go as one archive., type: bool}
-    utc_offset: {description: Seconds that its local time is ahead of UTC; null where it does not tell., type: int}
+    utc_offset: {description: Seconds that its local time is ahead of UTC; null if unknown., type: int}
   sample:
     shell: true
     rsync: 3.2.7

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sync_preflight
-short_description: See on the control node whether a run over many caching servers can begin
+short_description: Check on the control node whether a run over many caching servers can begin
 version_added: 1.0.0
 description:
-  - Works out, for each host of the play, from which host of the inventory it is synced. Fails where nobody says that,
-    and where there are fewer forks than hosts, so that some would wait for others.
-  - Warns of variables of a host that say how Ansible logs in to it, and mean nothing to its source.
-  - Runs on the control node alone, once for all hosts.
+  - Works out, for each host of the play, from which inventory host it is synced. Fails if none is named, and if there
+    are fewer forks than hosts, so that some would wait for others.
+  - Warns about variables that affect only Ansible's login to a host, not the login from its source.
+  - Runs only on the control node, once for all hosts.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 options:
   variables:
-    description: What the names of the variables begin with, see O(netboot.syncer.sync_assets#module:variables).
+    description: The prefix of the variables, see O(netboot.syncer.sync_assets#module:variables).
     type: str
     default: netboot_sync_
 extends_documentation_fragment:
@@ -54,9 +54,9 @@ sources:
   contains:
     source: {description: Its inventory name., type: str}
     src: {description: The assets trees on it., type: list, elements: str}
-    sites: {description: The caching servers that are synced from it alone., type: list, elements: str}
-    with_fallback: {description: Those that have a fallback source as well., type: list, elements: str}
-    rsync: {description: Whether one of them cannot do without rsync., type: bool}
+    sites: {description: The caching servers that are synced only from it., type: list, elements: str}
+    with_fallback: {description: Those that also have a fallback source., type: list, elements: str}
+    rsync: {description: Whether one of them requires rsync., type: bool}
     filled: {description: 'Whether it is a hub that is synced in the same play.', type: bool}
   sample:
     - source: localhost
@@ -68,7 +68,7 @@ sources:
       rsync: false
       filled: false
 netboot_servers:
-  description: The hosts at which the ways of all caching servers begin, whatever hubs lie between.
+  description: The hosts from which all caching servers are synced in the end, whatever hubs are in between.
   returned: success
   type: list
   elements: dict
@@ -79,20 +79,20 @@ netboot_servers:
     - source: localhost
       src: /srv/netboot/assets
 hubs:
-  description: The hosts of the play that feed other ones, each before those that it feeds.
+  description: The hosts of the play that feed others, each before those that it feeds.
   returned: success
   type: list
   elements: str
   sample: []
 newcomers:
   description:
-    - The netboot server that variables name and the inventory lacks, for M(ansible.builtin.add_host); one at the most.
+    - The netboot server that variables name and the inventory lacks, for M(ansible.builtin.add_host); at most one.
     - The tasks C(newcomers) of the role C(netboot_sync) add it.
   returned: success
   type: list
   elements: dict
   contains:
     name: {description: Its address and inventory name., type: str}
-    port: {description: Its port; absent where that is not said., type: int}
-    user: {description: The user to log in as; absent where that is not said., type: str}
+    port: {description: Its port; absent if not set., type: int}
+    user: {description: The user to log in as; absent if not set., type: str}
 """

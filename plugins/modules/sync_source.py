@@ -8,12 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sync_source
-short_description: See whether this host can send images to caching servers
+short_description: Check whether this host can send images to caching servers
 version_added: 1.0.0
 description:
-  - Looks whether the host it runs on has all that M(netboot.syncer.sync_assets) needs there, and can read the assets
-    tree. What is amiss is told in one message, with the name of the host and what mends it.
-  - The tasks C(preflight) of the role C(netboot_sync) run it once for each source, before any caching server is called.
+  - Checks whether the host it runs on has everything that M(netboot.syncer.sync_assets) needs there, and can read the
+    assets tree. What is wrong is reported in one message, with the name of the host and the remedy.
+  - The tasks C(preflight) of the role C(netboot_sync) run it once for each source, before any caching server is
+    contacted.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 options:
@@ -23,15 +24,15 @@ options:
     elements: path
     default: [/srv/netboot/assets]
   name:
-    description: What this host is called in messages; the action plugin sets it to the inventory's name.
+    description: The name of this host in messages; the action plugin sets it to the inventory name.
     type: str
   variables:
-    description: What the names of variables begin with by which the caller knows the options, for the remedies.
+    description: The prefix of the variables by which the caller knows the options, for the remedies.
     type: str
   rsync:
     description:
-      - Whether some caching server cannot do without rsync, so that it is an error where it is missing here. Else that
-        is a warning, since files then go whole.
+      - Whether some caching server requires rsync, so that it is an error if it is missing here. Otherwise that is a
+        warning, since files are then sent whole.
     type: bool
     default: false
   filled:
@@ -44,7 +45,7 @@ extends_documentation_fragment:
   - netboot.syncer.attributes.actiongroup_all
 attributes:
   action:
-    description: An action plugin of the same name tells, too, where Ansible cannot run anything on the host.
+    description: An action plugin of the same name also reports if Ansible cannot run anything on the host.
     support: full
   check_mode:
     description: Never changes anything.
@@ -66,13 +67,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 whole_files:
-  description: Why every file would be sent whole, without differences; empty where there is no reason.
+  description: Why every file would be sent whole, without differences; empty if differences work.
   returned: success
   type: str
 withdrawn:
   description:
     - For each tree the markers that were set aside in it, percent-encoded, and whether the squashfs of each is to be
-      removed from the caching servers. Who is fed by a hub learns it so, since a hub has no record of it.
+      removed from the caching servers. Caching servers behind a hub need this, since a hub has no record of it.
   returned: success
   type: dict
   sample:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sync_summary
-short_description: Show what became of each caching server, and hand on the totals
+short_description: Show the result of each caching server, and pass on the totals
 version_added: 1.0.0
 description:
-  - Shows a table of all hosts of the play, from the results that the role C(netboot_sync) left for them, and below it
-    what was held back, is left over or failed, and why.
+  - Shows a table of all hosts of the play, from the results of the role C(netboot_sync), and below it what was held
+    back, is left over or failed, and why.
   - Sets the statistic C(netboot_sync_summary) as M(ansible.builtin.set_stats) would; in AWX it is an artifact of the
     job, and a variable of those after it in a workflow.
-  - Runs on the control node alone, once for all hosts.
+  - Runs only on the control node, once for all hosts.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 extends_documentation_fragment:
@@ -44,14 +44,14 @@ EXAMPLES = r"""
 RETURN = r"""
 sites:
   description:
-    - What each caching server came out as, V(changed), V(would_change), V(in_line), V(left_over), V(left_for_later) or
+    - The result of each caching server, V(changed), V(would_change), V(in_line), V(left_over), V(left_for_later) or
       V(failed).
   returned: success
   type: dict
   sample:
     berlin: changed
 totals:
-  description: How many came out as what, the bytes that were sent, and how many images came to which state.
+  description: How many had which result, the bytes that were sent, and how many images are in which state.
   returned: success
   type: dict
   sample:

@@ -11,11 +11,11 @@ module: sync_survey
 short_description: Find out which caching servers have nothing to do
 version_added: 1.0.0
 description:
-  - Looks at many caching servers in one process, as M(netboot.syncer.sync_assets) would in check mode, and tells which
+  - Checks many caching servers in one process, as M(netboot.syncer.sync_assets) would in check mode, and reports which
     of them are in line with the assets tree of this host.
-  - Where most are, this costs a small part of a call of M(netboot.syncer.sync_assets) for each, and needs no forks.
+  - If most are, this costs a fraction of a call of M(netboot.syncer.sync_assets) for each, and needs no forks.
   - It never fails because of a caching server. One that is behind, cannot be reached, or is too slow to answer along
-    with the others, is left to M(netboot.syncer.sync_assets), which tells the trouble.
+    with the others, is left to M(netboot.syncer.sync_assets), which reports the problem.
 author:
   - Netboot Syncer contributors (@netboot-syncer)
 requirements:
@@ -23,17 +23,17 @@ requirements:
 options:
   sites:
     description:
-      - The caching servers, each as a dictionary of the options of M(netboot.syncer.sync_assets). V(null) counts as
-        left out. With C(verify) set, a caching server is not looked at, since its content has to be compared. Nor is
-        one whose options make no sense, nor those that share a C(name).
-      - This, O(variables) or O(site_variable) is needed.
+      - The caching servers, each as a dictionary of the options of M(netboot.syncer.sync_assets). V(null) counts as not
+        set. With C(verify) set, a caching server is skipped, since its content has to be compared. So is one with
+        invalid options, and those that share a C(name).
+      - One of this, O(variables) and O(site_variable) is needed.
     type: list
     elements: dict
   variables:
     description:
-      - What the names of variables begin with that hold the options of each host of the play, see
+      - The prefix of the variables that hold the options of each host of the play, see
         O(netboot.syncer.sync_assets#module:variables). Only hosts whose C(netboot_sync_source) is where the task runs
-        are looked at; the task itself runs once.
+        are checked; the task itself runs once.
     type: str
   site_variable:
     description:
@@ -42,15 +42,15 @@ options:
     type: str
   source_variable:
     description:
-      - With O(site_variable), the name of a variable that tells for each host of the play where it is synced from. Only
-        hosts for which it is the same as for the task are looked at.
+      - With O(site_variable), the name of a variable that says for each host of the play where it is synced from. Only
+        hosts for which it is the same as for the task are checked.
     type: str
   started_by:
     description: As for M(netboot.syncer.sync_assets); the action plugin sets this for itself.
     type: dict
 notes:
   - An option of M(netboot.syncer.sync_assets) that the task has, such as one that C(module_defaults) sets for the group
-    C(netboot.syncer.all), holds for each caching server that does not say otherwise.
+    C(netboot.syncer.all), applies to each caching server that does not override it.
 extends_documentation_fragment:
   - netboot.syncer.attributes.actiongroup_all
 attributes:
@@ -97,8 +97,7 @@ in_line:
     - berlin
 sites:
   description:
-    - By name, for each of them what M(netboot.syncer.sync_assets) would return, without the images and files that are
-      unchanged.
+    - By name, for each of them what M(netboot.syncer.sync_assets) would return, without unchanged images and files.
   returned: success
   type: dict
 summary:

@@ -12,9 +12,9 @@ short_description: Withdraw images by name on the netboot server
 version_added: 1.0.0
 description:
   - Sets the markers of images aside on the host that holds the assets tree, or puts them back. A marker that is set
-    aside lies under a hidden name beside its old one, such as C(prod/.x-kernel.json.withdrawn).
-  - Clients of this host no longer find the marker. Every later run of M(netboot.syncer.sync_assets) takes the hidden
-    name for "withdraw this image wherever it is". The playbook C(withdraw.yml) does both at once.
+    aside gets a hidden name in the same directory, such as C(prod/.x-kernel.json.withdrawn).
+  - Clients of this host no longer find the marker. Every later run of M(netboot.syncer.sync_assets) reads the hidden
+    name as "withdraw this image wherever it is". The playbook C(withdraw.yml) does both at once.
   - An image that is a symlink to a withdrawn one is withdrawn with it.
   - A marker that is uploaded again while it is set aside does not bring the image back; O(state=present) does.
 author:
@@ -35,11 +35,11 @@ options:
   purge:
     description:
       - Record that the squashfs is to be removed from the caching servers as well, once no client can be about to fetch
-        it. It stays on this host.
+        it any more. It stays on this host.
     type: bool
     default: false
   only_elsewhere:
-    description: Images that only caching servers still have, to be recorded for those that are away.
+    description: Images that only caching servers still have, to be recorded for those that are down.
     type: list
     elements: str
     default: []
@@ -48,7 +48,7 @@ extends_documentation_fragment:
   - netboot.syncer.attributes.actiongroup_all
 attributes:
   check_mode:
-    description: Tells what would be done, and does nothing.
+    description: Says what would be done, and does nothing.
     support: full
   diff_mode:
     description: Lists what is renamed.
@@ -78,7 +78,7 @@ images:
   elements: dict
   contains:
     path: {description: The squashfs., type: str}
-    state: {description: "V(withdrawn), V(put_back), or V(unmarked) where there is no marker to set aside.", type: str}
+    state: {description: "V(withdrawn), V(put_back), or V(unmarked) if there is no marker to set aside.", type: str}
     reason: {description: The reason for the state., type: str}
   sample:
     - path: prod/21-04-10-gnome-master-9c41d0b.squashfs
