@@ -1,4 +1,4 @@
-"""Lay out the source of the documentation site: pages written by hand, and those that are made of the code."""
+"""Lay out the source of the documentation site: pages written by hand, and those that are generated from the code."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def dot(found: re.Match[str]) -> str:
 
 def states_page() -> str:
     """The states of images and files, as the code has them, and what it calls them where."""
-    lines = ["# States", "", "What an image or a file comes to in a run. The texts are those of the code.", ""]
+    lines = ["# States", "", "The states of images and files after a run. The texts are those of the code.", ""]
     lines += ["| state | in a line | with `--check` | column of the table |", "|---|---|---|---|"]
     for state in states.IN_A_LINE:
         rare = ", only where there is any" if state.rare else ""
         lines.append(f"| `{state.name}` | {state.done} | {state.would} | `{state.column}`{rare} |")
     explained = ", ".join(f"`{state.name}`" for state in states.IN_A_LINE if state.explained)
-    lines += ["", f"Each reason for {explained} is told below the table. What they mean is in [](/concepts.md).", ""]
+    lines += ["", f"Each reason for {explained} is given below the table. [](/concepts.md) explains them.", ""]
     return "\n".join(lines)
 
 
@@ -107,9 +107,9 @@ def playbook(path: Path) -> list[str]:
 
 
 def playbooks_page() -> str:
-    """All playbooks, made of what stands in them."""
+    """All playbooks, generated from their content."""
     lines = ["# Playbooks", "", "All take `--limit`, `--check`, `--diff` and `-e`. `netboot_fleet` names the group", ""]
-    lines[2] += " that they are about (`caching_servers`)."
+    lines[2] += " that they work on (`caching_servers`)."
     for path in sorted(PLAYBOOKS.glob("*.yml")):
         if path.name not in INTERNAL:
             lines += playbook(path)

@@ -24,10 +24,10 @@ HOLE = "…"
 INTRODUCTION = """\
 # Troubleshooting by message
 
-Each message of the code is on this page; `…` stands for what a run fills in: a host, a path, an answer. A run puts the
-name of the caching server before it. Search the page for a part of the message that has no name in it.
+This page has each message of the code; `…` stands for what a run fills in: a host, a path, an answer. A run puts the
+name of the caching server before it. Search the page for a part of the message without names.
 
-The next run mends what is left; nothing has to be tidied up by hand unless it is said here.
+The next run fixes what is left; nothing has to be cleaned up by hand unless this page says so.
 """
 
 
