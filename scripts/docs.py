@@ -117,7 +117,7 @@ def playbooks_page() -> str:
 
 
 def lay_out(stage: Path) -> None:
-    """Make the source of the site anew."""
+    """Make the source of the site again."""
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(SITE, stage)
     for path in pages():

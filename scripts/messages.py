@@ -32,7 +32,7 @@ The next run fixes what is left; nothing has to be cleaned up by hand unless thi
 
 
 def text_of(node: ast.AST | None) -> str | None:
-    """The text of an expression, or None where it is none that could be read here."""
+    """The text of an expression, or None if it is none that could be read here."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -93,7 +93,7 @@ def _in_python(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _reasons(node: ast.AST | None) -> Iterator[str]:
-    """Why something is held back, or a host is of no use: what a function returns, alone or beside something else."""
+    """Why something is held back, or a host is unusable: what a function returns, alone or beside something else."""
     for one in node.elts if isinstance(node, ast.Tuple) else [node]:
         yield from (text for text in texts_of(one) if len(re.findall(r"\w+", text)) >= _LEAST_WORDS)
 

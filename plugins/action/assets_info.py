@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of assets_info: how the caching server that the task is for is reached."""
+"""The controller's part of assets_info: how to reach the caching server of the task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ guardian.begin()  # the main process of a run loads this as well, before its fir
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Hands the module what the variables of the host say, as the action plugin of sync_assets does."""
+    """Passes the host's variables to the module, as the action plugin of sync_assets does."""
 
     _requires_connection = True
 

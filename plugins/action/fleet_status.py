@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of fleet_status: what each caching server of the play is to hold."""
+"""The controller's part of fleet_status: what each caching server of the play should hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OWN = frozenset(("sites", "variables", "previous", "wait_for", "share", "timeout
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Works out for each host of the play how it is reached, and hands that to the module."""
+    """Works out how to reach each host of the play, and passes that to the module."""
 
     _requires_connection = True
 

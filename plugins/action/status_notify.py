@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends a message by the modules that others keep: by mail, to a webhook, to a chat; with no secret in what it says."""
+"""Sends a message through existing modules: by mail, to a webhook, to a chat; without a secret in any output."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import split
 _NEEDED = {"subject", "text", "troubles", "when"}
 _ARGUMENTS = frozenset((*_NEEDED, "told"))
 _PREFIX = "netboot_status_summary_"
-# What may be said of a way to send; all else may be a secret, and is taken out of what a module says.
+# Options of a channel that may be printed; everything else may be a secret, and is removed from a module's output.
 _NO_SECRETS = {"to", "cc", "bcc", "from", "sender", "subject", "host", "port", "channel", "method", "body_format"}
-_LONGEST = 300  # characters of what a module says; some say all that they were to send
-_LEAST_SECRET = 4  # characters; what is shorter would take words out of a message, and is no secret
+_LONGEST = 300  # characters of a module's output; some print all that they were told to send
+_LEAST_SECRET = 4  # characters; anything shorter would remove ordinary words, and is not a secret
 
 
 class Way(t.NamedTuple):
-    """A way to send a message.
+    """A channel for messages.
 
-    :ivar module: who sends it.
-    :ivar given: the options that it gets, where its variable does not say otherwise.
+    :ivar module: the module that sends it.
+    :ivar given: its default options, which its variable may override.
     """
 
     module: str
@@ -61,7 +61,7 @@ WAYS = {
 
 
 def secrets(options: t.Mapping[str, t.Any]) -> set[str]:
-    """Return what of the options of a way may be a secret, the parts of an address among it."""
+    """Return the options of a channel that may be secrets, including the parts of a URL."""
     found: set[str] = set()
     for name, value in options.items():
         if name not in _NO_SECRETS:
@@ -87,7 +87,7 @@ def _strings(value: t.Any) -> t.Iterator[str]:
 
 
 def filled_in(value: t.Any, words: t.Mapping[str, str]) -> t.Any:
-    """Return a value with words in place of what stands for them, wherever that is."""
+    """Return a value with all placeholders replaced by their text."""
     if isinstance(value, str):
         for name, text in words.items():
             value = value.replace(name, text)
@@ -100,10 +100,10 @@ def filled_in(value: t.Any, words: t.Mapping[str, str]) -> t.Any:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Reads how to send from variables, so that no secret is an argument of a task, which callbacks may show."""
+    """Reads the channels from variables, so that no secret is a task argument, which callbacks may show."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Send it by all ways that are set, where it is due."""
+        """Send it through all configured channels, if it is due."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = dict(task_vars or {})
         try:
@@ -144,7 +144,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         return result
 
     def _ways(self, variables: dict[str, t.Any], prefix: str) -> dict[str, tuple[Way, dict[str, t.Any]]]:
-        """Return what is set, by the names of the variables."""
+        """Return the configured channels, by the names of their variables."""
         found: dict[str, tuple[Way, dict[str, t.Any]]] = {}
         for name, way in WAYS.items():
             variable = f"{prefix}{name}"
@@ -157,11 +157,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         return found
 
     def _send(self, way: Way, options: dict[str, t.Any], variables: dict[str, t.Any]) -> None:
-        """Run the module. Raises AnsibleError with what it says went wrong."""
-        # A module leaves its options in the system's log, addresses with secrets in them as well.
+        """Run the module. Raises AnsibleError with its error message."""
+        # A module writes its options to the system's log, including URLs with secrets.
         quiet = {**variables, "ansible_no_target_syslog": True}
         found: dict[str, t.Any] = self._execute_module(module_name=way.module, module_args=options, task_vars=quiet)
-        # Of mail, the receivers who were refused; it does not fail for some of them.
+        # For mail, the refused recipients; the module does not fail for some of them.
         refused = found.get("result")
         if found.get("failed") or refused:
             names = ", ".join(sorted(map(str, refused))) if isinstance(refused, collections.abc.Mapping) else ""
@@ -179,7 +179,7 @@ def _not_sent(variable: str, host: str, said: str) -> AnsibleActionFail:
 
 
 def _read(told: t.Any) -> list[str]:
-    """Return the troubles that were told last, by their keys; of what makes no sense, none."""
+    """Return the previously reported troubles, by their keys; none if the value is invalid."""
     try:
         found = json.loads(str(told or "[]"))
     except ValueError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows the state of the fleet, and makes what is written of it."""
+"""Shows the state of the fleet, and builds the files about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMIT = "netboot_status_behind_limit"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Works on the control node alone, for all hosts of the play at once."""
+    """Runs only on the control node, once for all hosts of the play."""
 
     _requires_connection = False
 
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         text = json.dumps(status, indent=1)
         page = ""
         if given.get("page"):
-            # What ends a script ends it wherever it stands, in a text as well.
+            # "</script" ends a script anywhere, even inside a string.
             embedded = json.dumps(status, separators=(",", ":")).replace("<", "\\u003c")
             with open(self._find_needle("files", str(given["page"])), encoding="utf-8") as file:
                 page = file.read().replace("@STATUS@", embedded)
@@ -69,7 +69,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
 
 
 def _limit(sites: Sites, name: str) -> int:
-    """Return for how many seconds a site may be behind before somebody is told."""
+    """Return for how many seconds a site may be behind before an alert."""
     try:
         return int(sites.evaluate(name, [LIMIT]).get(LIMIT, 86400))
     except (UnknownSite, AttributeError, TypeError, ValueError):

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module of the same name as Ansible does, and shows meanwhile how far it has come.
+"""Runs the module of the same name as Ansible does, and shows its progress meanwhile.
 
-A module cannot say anything before its end, and a worker process has no standard output since ansible-core 2.19. So the
-module keeps a small file, this reads it, and Display carries the line to the main process: to the terminal, the log,
-and the events of ansible-runner and AWX.
+A module cannot print anything before its end, and a worker process has no standard output since ansible-core 2.19. So
+the module maintains a small file, this plugin reads it, and Display carries the line to the main process: to the
+terminal, the log, and the events of ansible-runner and AWX.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _way(source: str, arguments: t.Mapping[str, t.Any]) -> str:
 
 
 def _offers(found: t.Mapping[str, t.Any]) -> str:
-    """Return in words what a caching server offers, and what was made of it."""
+    """Return in words what a caching server offers, and what the run used of it."""
     there = found["server"]
     parts = [f"rsync {there['rsync']}" if there["rsync"] else "no rsync"]
     parts += [
@@ -56,7 +56,7 @@ def _offers(found: t.Mapping[str, t.Any]) -> str:
 
 
 def _runless(hub: str, task_vars: t.Mapping[str, t.Any]) -> str:
-    """Return why no run for a hub that the play is about can begin, as the preflight found; nothing where one can."""
+    """Return why the preflight found that no run for a hub of the play can begin; empty if one can."""
     return outcomes.trouble_of(task_vars.get("netboot_sync_sources", {})).get(hub, "")
 
 
@@ -67,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Run the module, and show its progress where there is a way to it."""
+        """Run the module, and show its progress if possible."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         in_background = bool(self._task.async_val) and not self._connection.has_native_async
@@ -91,7 +91,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 found = self._run_module(arguments, task_vars, in_background=in_background)
             behind = self._behind(runs.look(hub), hub, task_vars) if hub and "msg" not in found else ""
             ended_with(str(found.get("msg") or behind))
-        if signal and self._is_become_unprivileged():  # it lies where all users' temporary files do
+        if signal and self._is_become_unprivileged():  # it is among all users' temporary files
             remove = self._connection._shell.remove(arguments["follow"])
             with contextlib.suppress(AnsibleError):
                 self._beside()._low_level_execute_command(remove, sudoable=False)
@@ -115,14 +115,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         except AnsibleConnectionFailure as error:
             if self._task.delegate_to is None:
                 raise
-            # "Unreachable" would be said of the caching server, to which Ansible never connects.
+            # "Unreachable" would refer to the caching server, to which Ansible never connects.
             return {"failed": True, "msg": f"{arguments.get('name')}: {self._unreachable(error)}"}
         return t.cast("dict[str, t.Any]", found)
 
     def _arguments(self, task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], str]:
         """Return the module's arguments, and the hub that feeds the caching server, if one does.
 
-        The way to the caching server is that of the host the task is for.
+        Address, port and user are those of the task's host.
 
         Raises :class:`UnknownSite`.
         """
@@ -161,7 +161,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def _signal(
         self, runs: HubRuns, hub: str, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> HubSignal | None:
-        """Return what tells the module how long the hub's own run is at work; None where nobody waits for that."""
+        """Return what tells the module how long the hub's own run is active; None if nobody waits for that."""
         seen = runs.look(hub)
         expected = self._has_a_run(hub, task_vars) and not _runless(hub, task_vars)
         followed = seen.stage is Stage.AT_WORK or (seen.stage is Stage.UNKNOWN and expected)
@@ -184,7 +184,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return hub in hosts and hub not in in_line
 
     def _behind(self, seen: Seen, hub: str, task_vars: dict[str, t.Any]) -> str:
-        """Return in one line why a caching server may lack what its hub was to have; nothing where it does not."""
+        """Return in one line why a caching server may lack what its hub should have; empty if it does not."""
         why = seen.trouble or _runless(hub, task_vars)
         if not why and seen.stage is Stage.UNKNOWN and self._has_a_run(hub, task_vars, failed_too=True):
             why = "its own run had not begun"
@@ -203,7 +203,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         )
 
     def _progress_lines(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> ProgressLines | None:
-        """Return what shows the progress, with ``progress_file`` set for the module; None where none is to be shown."""
+        """Return what shows the progress, with ``progress_file`` set for the module; None to show none."""
         try:
             interval = int(arguments.get("progress") or 0) if "progress" in arguments else INTERVAL
         except (TypeError, ValueError):
@@ -227,14 +227,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Return a path that the module can write and this can read, on the host where the module runs."""
         shell = self._connection._shell
         if self._is_become_unprivileged():
-            # Neither of the two users can write in the other's directories; nobody can guess this name.
+            # Neither user can write to the other's directories, so a shared one it is; nobody can guess this name.
             directory = shell.get_option("system_tmpdirs")[0]
         else:
             directory = shell.tmpdir or self._make_tmp_path()
         return str(shell.join_path(directory, f"netboot-sync-{secrets.token_hex(16)}.json"))
 
     def _writer(self, path: str) -> t.Callable[[str], None]:
-        """Return what has a file on the host where the module runs hold a line."""
+        """Return a function that writes a line to a file on the host where the module runs."""
         if self._connection.transport == "local":
 
             def write(text: str) -> None:
@@ -264,10 +264,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return lambda: str(beside._low_level_execute_command(command, sudoable=False)["stdout"])
 
     def _beside(self) -> ActionModule:
-        """Return the same with another connection of the same kind, for calls while the module runs.
+        """Return the same with a second connection of the same kind, for calls while the module runs.
 
-        They share nothing but what they are told, and with ControlPersist not even a new login is needed. It is that of
-        the user who logs in.
+        The two share only their settings, and with ControlPersist not even a new login is needed. It runs as the login
+        user.
         """
         beside = copy.copy(self)
         beside._connection = copy.copy(self._connection)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that the control node can tell before a run: who is synced, from where, and whether its settings make sense."""
+"""All that the control node can check before a run: who is synced, from where, and whether the settings are valid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ display = Display()
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Works on the control node alone, for all hosts of the play at once."""
+    """Runs only on the control node, once for all hosts of the play."""
 
     _requires_connection = False
 
@@ -49,7 +49,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
                 first = one if len(way) < 3 else sites.look(way[1])
                 hubs.update((name, before) for before, name in enumerate(way[1:-1]) if name in hosts)
             except UnknownSite:
-                continue  # it is told where the host is synced, and the others are not held up
+                continue  # reported when the host is synced, so that the others are not held up
             except CircularSources as error:
                 circles[str(error)] = None
                 continue
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
                 found.append(one)
                 if first.newcomer or not sites.source_trouble(first.source):
                     netboot_servers[(first.source, str(first.options.get("src") or options.default("src")))] = None
-        if circles:  # nothing is sent anywhere: who is in the circle, and who is behind it, is for a person to say
+        if circles:  # nothing is sent anywhere: a person has to resolve who is in the circle, and who is behind it
             return {**result, "failed": True, "msg": " ".join(circles)}
         if troubles and not found:
             return {**result, "failed": True, "msg": " ".join(troubles)}
@@ -77,9 +77,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         return {**result, "changed": False, **ways, "hubs": sorted(hubs, key=lambda name: (hubs[name], name))}
 
     def _forks(self, sites: Sites, variables: dict[str, t.Any], hosts: int) -> str:
-        """Return what to set where caching servers would wait for each other.
+        """Return what to set if caching servers would wait for each other.
 
-        Whatever the strategy, one without a fork waits until another one is through, and nothing in a playbook can
+        Whatever the strategy, one without a fork waits until another one has finished, and nothing in a playbook can
         raise the number of forks.
         """
         forks = int(variables["ansible_forks"])
@@ -134,7 +134,7 @@ def _by_source(
     for one in sites:
         if one.fallback:
             _add_tree(sources.setdefault(one.fallback.source, _source(one.fallback.source)), one.fallback.src)
-    # Where all are fed by hubs, what was withdrawn by name on the netboot server is still to be known.
+    # Even if all are fed by hubs, the withdrawals by name on the netboot server are still needed.
     for source, src in roots:
         _add_tree(sources.setdefault(source, _source(source)), src)
     return [{**found, "filled": name in fed} for name, found in sources.items()]

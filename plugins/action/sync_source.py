@@ -14,10 +14,10 @@ from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import split
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Runs the module, and tells what keeps it from running in one line with the name of the host."""
+    """Runs the module, and reports what prevents it from running in one line with the name of the host."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the module's result; a failure has nothing but its message."""
+        """Return the module's result; a failure has only its message."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         name = str(self._task.delegate_to or variables.get("inventory_hostname", ""))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what became of each caching server of the play, and hands the totals to whoever started the run.
+"""Shows the result of each caching server of the play, and passes the totals to whoever started the run.
 
 The table goes through Display, line by line: in a result, Ansible's default callback would print it as one line, and so
 does ansible-runner before 2.4.3, whatever ansible.cfg says.
@@ -24,7 +24,7 @@ ARTIFACT = "netboot_sync_summary"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Works on the control node alone, for all hosts of the play at once."""
+    """Runs only on the control node, once for all hosts of the play."""
 
     _requires_connection = False
 
@@ -46,7 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
 
 
 def _result_of(host: str, variables: dict[str, t.Any]) -> t.Mapping[str, t.Any] | None:
-    # What the survey found is in the variables of all hosts alike; to work out those of each takes far longer.
+    # The survey's findings are the same in the variables of all hosts; evaluating those of each takes far longer.
     if host in variables.get("netboot_sync_survey", {}).get("sites", {}):
         return outcomes.result_of(host, {"netboot_sync_survey": variables["netboot_sync_survey"]})
     return outcomes.result_of(host, variables["hostvars"].raw_get(host))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of sync_survey: what each caching server of the play is to hold."""
+"""The controller's part of sync_survey: what each caching server of the play should hold."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OWN = frozenset(("sites", "site_variable", "source_variable", "variables"))
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Works out for each host of the play how it is synced, and hands that to the module.
+    """Works out how each host of the play is synced, and passes that to the module.
 
-    A task for each host would do the same, with a process for each of them: with fifty hosts that took more time than
-    to look at them.
+    A task for each host would do the same, with a process for each: with fifty hosts that took longer than the survey
+    itself.
     """
 
     _requires_connection = True
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         else:
             sites = given.get("sites")
         if isinstance(sites, list):
-            # What a site does not say, null included, is said for all of them.
+            # What a site does not set, or sets to null, comes from the task's own options.
             said = [{key: value for key, value in one.items() if value is not None} for one in sites]
             given = {"sites": [{**common, **one} for one in said]}
         host = str(variables.get("inventory_hostname", ""))
@@ -57,12 +57,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         here = self._task.delegate_to or variables["inventory_hostname"]
         found = []
         if here in variables["ansible_play_hosts"] and here in sites.fleet:
-            return []  # a hub that is synced in this play: what it gets now is still to be handed on
+            return []  # a hub that is synced in this play: it still has to pass on what it gets now
         for host in variables["ansible_play_hosts"]:
             try:
                 one = sites.look(host)
             except UnknownSite:
-                continue  # it is told where the host is synced, and the others are not held up
+                continue  # reported when the host is synced, so that the others are not held up
             if one.source == here and not sites.source_trouble(one.source):
                 found.append(one.options)
         return found

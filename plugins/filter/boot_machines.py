@@ -54,7 +54,7 @@ def boot_machines(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> li
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

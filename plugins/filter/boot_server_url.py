@@ -48,7 +48,7 @@ def boot_server_url(host: str, hostvars: t.Mapping[str, t.Any]) -> str:
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

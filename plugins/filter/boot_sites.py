@@ -53,7 +53,7 @@ def boot_sites(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> list[
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

@@ -51,7 +51,7 @@ def bootable(name: str, variables: t.Mapping[str, t.Any]) -> str:
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

@@ -53,7 +53,7 @@ from ansible_collections.netboot.syncer.plugins.plugin_utils.known_hosts import 
 
 
 def known_hosts(text: str, hosts: t.Iterable[t.Mapping[str, t.Any]]) -> str:
-    """Return the new text. Raises AnsibleFilterError for a key that is none."""
+    """Return the new text. Raises AnsibleFilterError for an invalid key."""
     try:
         wanted = {host_field(str(host["address"]), host.get("port")): list(host["keys"]) for host in hosts}
         return replace(text, wanted)
@@ -62,7 +62,7 @@ def known_hosts(text: str, hosts: t.Iterable[t.Mapping[str, t.Any]]) -> str:
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

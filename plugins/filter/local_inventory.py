@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter local_inventory: what a netboot server has to know to sync its caching servers by itself."""
+"""The filter local_inventory: what a netboot server needs to know to sync its caching servers by itself."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netboot.syncer.plugins.module_utils.options import OPTIONS
 
-# Where Ansible itself would log in is what a sync logs in to, unless a variable of its own says otherwise.
+# A sync logs in where Ansible itself would, unless one of its own variables overrides that.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_user")
-# From where each is synced is what decides whether it is in there at all.
+# Its source decides whether a caching server is included at all.
 _OF_THE_SYNC = {option.variable_name for option in OPTIONS if option.variable_name} - {"netboot_sync_source"}
 _OTHERS = ("netboot_boot_menu_", "netboot_status_")
 _RESULTS = ("netboot_boot_menu_result", "netboot_status_result")
@@ -72,7 +72,7 @@ def _kept(name: str) -> bool:
 
 
 def _plain(value: t.Any) -> t.Any:
-    """Return a value as any YAML writer takes it."""
+    """Return a value in a form that any YAML writer accepts."""
     if isinstance(value, t.Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -89,14 +89,14 @@ def local_inventory(
     usual_source: str | None = None,
     defaults: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
-    """Return the inventory. Raises AnsibleFilterError where a variable makes no sense."""
+    """Return the inventory. Raises AnsibleFilterError if a variable is invalid."""
     hosts = {}
     for name in names:
         variables = hostvars[name]
         try:
             if str(variables.get("netboot_sync_source") or usual_source or source) == source:
                 hosts[str(name)] = {key: _plain(variables[key]) for key in sorted(variables) if _kept(key)}
-        except Exception as error:  # of many kinds, depending on what a template does
+        except Exception as error:  # of any type, depending on the template
             raise AnsibleFilterError(f"{name}: its variables make no sense: {error}") from error
     local = {"ansible_connection": "local", "ansible_become": False}
     return {

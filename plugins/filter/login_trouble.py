@@ -62,7 +62,7 @@ def login_trouble(said: str, variables: t.Mapping[str, t.Any]) -> str:
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

@@ -40,7 +40,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.patterns imp
 
 
 def pattern_regex(pattern: str) -> str:
-    """Return the regular expression. Raises AnsibleFilterError for what is no pattern."""
+    """Return the regular expression. Raises AnsibleFilterError for an invalid pattern."""
     try:
         return compile_pattern(pattern).pattern
     except ValueError as error:
@@ -48,7 +48,7 @@ def pattern_regex(pattern: str) -> str:
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

@@ -54,7 +54,7 @@ def sync_summary(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> str
 
 
 class FilterModule:
-    """Ansible's entry."""
+    """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Return the filter by its name."""

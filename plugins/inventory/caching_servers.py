@@ -101,12 +101,12 @@ from ansible_collections.netboot.syncer.plugins.plugin_utils.caching_server_list
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]  # ansible carries no types
-    """Reads the list, and makes hosts of it."""
+    """Reads the list, and turns it into hosts."""
 
     NAME = "netboot.syncer.caching_servers"
 
     def verify_file(self, path: str) -> bool:
-        """Tell whether a file is a configuration of this plugin."""
+        """Return whether a file is a configuration of this plugin."""
         return bool(super().verify_file(path)) and path.endswith(("caching_servers.yml", "caching_servers.yaml"))
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
@@ -124,7 +124,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             try:
                 listed = parse(text)
             except ValueError:
-                text = None  # what is in a cache was not written by this version, or not by us
+                text = None  # the content of a cache may be from another version, or not from us
         if listed is None:
             text, listed = self._look(path)
         if cached:
@@ -182,7 +182,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return os.path.expanduser(str(chosen))
 
     def _remember(self, source: str, text: str) -> None:
-        """Keep an answer for later; where that cannot be done, this run needs it no less."""
+        """Save an answer for later; this run continues even if that fails."""
         kept = self._kept(source)
         if kept is None:
             return
@@ -244,7 +244,7 @@ def _read_file(path: str) -> str:
 
 
 def _fetch(url: str, plugin: InventoryModule) -> str:
-    """Return an answer, all of which has come in time. Raises :class:`OSError` and :class:`ValueError`."""
+    """Return an answer that arrived completely and in time. Raises :class:`OSError` and :class:`ValueError`."""
     seconds = int(plugin.get_option("timeout"))
     end = time.monotonic() + seconds
     headers = {str(name): str(value) for name, value in (plugin.get_option("headers") or {}).items()}

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong, in words a person can act on, and what becomes of a run that meets it.
+"""What can go wrong, in words a person can act on, and the consequence for the run.
 
-Every error says what happened, to which path, and what to do. Each class carries its fate, so whoever catches an error
-asks the error, and not for its class.
+Every error says what happened, to which path, and what to do. Each class carries its consequences, so code that catches
+an error asks the error, not its class.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class SyncError(Exception):
 
     :param what: what happened, without the host and the path.
     :param path: the path it happened to, relative to the tree or absolute.
-    :param host: the machine it happened on, where that is not the caching server of the run.
+    :param host: the machine it happened on, if that is not the caching server of the run.
     :param remedy: what a person can do about it.
     :cvar state: what the image or file that it stopped is reported as.
     :cvar failure: whether the run has failed.
-    :cvar retry: whether another try may help: the connection is made anew, and the run planned anew.
-    :cvar too_early: whether the step that raised it was not begun, so that nothing can have changed.
+    :cvar retry: whether a retry may help: with a new connection and a new plan.
+    :cvar too_early: whether the step that raised it had not begun, so that nothing can have changed.
     :cvar defers: whether all that comes after it is left for a later run, too.
     """
 
@@ -50,16 +50,16 @@ class SyncError(Exception):
         super().__init__(self.line())
 
     def line(self, *, host: str = "") -> str:
-        """Return the error as one line; ``host`` is used where the error does not name one itself."""
+        """Return the error as one line; ``host`` is used if the error does not name one itself."""
         parts = [part for part in (self.host or host, printable(self.path), self.what) if part]
         text = " ".join(": ".join(parts).split())
         remedy = " ".join(self.remedy.split())
-        # What a server said may be in it, and nothing of that is to reach a terminal as a control sequence.
+        # It may include a server's words, which must not reach a terminal as control sequences.
         return printable(f"{text.rstrip('.')}. {remedy}" if remedy else text)
 
     @property
     def in_doubt(self) -> bool:
-        """Tell whether the step may have been carried out: the connection broke before the answer came."""
+        """Return whether the step may have taken effect: the connection was lost before the answer came."""
         return self.retry and not self.too_early
 
     @property
@@ -69,29 +69,29 @@ class SyncError(Exception):
 
 
 class ConnectionTrouble(SyncError):
-    """The caching server could not be reached, or the line to it broke: worth another try."""
+    """The caching server could not be reached, or the connection to it was lost: worth a retry."""
 
     retry = True
 
 
 class LockLost(ConnectionTrouble):
-    """The lock is no longer ours, so the step at hand was not begun."""
+    """The lock is no longer ours, so the current step was not begun."""
 
     too_early = True
 
 
 class AccessRefused(SyncError):
-    """Key, host key or user were refused: another try would end the same."""
+    """Key, host key or user were refused: a retry would fail the same way."""
 
 
 class LockHeld(SyncError):
-    """Another run works on this caching server."""
+    """Another run is working on this caching server."""
 
     too_early = True
 
 
 class SourceChanged(SyncError):
-    """A file changed or vanished on the netboot server while it was read: it is held back, no failure."""
+    """A file changed or vanished on the netboot server while it was read: it is held back, which is not a failure."""
 
     state = states.HELD_BACK
     failure = False
@@ -99,13 +99,13 @@ class SourceChanged(SyncError):
 
 
 class AssetsTrouble(SyncError):
-    """The tree to send from is not there, or there is nothing in it: nothing is sent, and nothing removed."""
+    """The tree to send from is missing or empty: nothing is sent, and nothing removed."""
 
 
 class SourceUnreadable(SourceChanged):
-    """A file of the netboot server cannot be looked at or read: it is held back like one that changes, no failure.
+    """A file of the netboot server cannot be checked or read: it is held back like one that changes.
 
-    :param verb: what was tried: ``read``, ``list``, ``look at``.
+    :param verb: the failed operation: ``read``, ``list``, ``look at``.
     :param path: the absolute path.
     """
 
@@ -132,7 +132,7 @@ _REFUSALS = (errno.EACCES, errno.EPERM)
 
 
 class _Choice(SyncError):
-    """No trouble, but something that was decided: what it says is the reason, without a remedy."""
+    """Not an error, but a decision: its text is the reason, without a remedy."""
 
     failure = False
 
@@ -143,14 +143,14 @@ class _Choice(SyncError):
 
 
 class LeftForLater(_Choice):
-    """The limit of the site lets nothing through at this time: a later run sends it, no failure."""
+    """The site's limit lets nothing through at this time: a later run sends it, which is not a failure."""
 
     state = states.HELD_BACK
     defers = True
 
 
 class Kept(_Choice):
-    """What was to be removed turned out to be of use to somebody: it stays, no failure."""
+    """Something to be removed turned out to be needed: it stays, which is not a failure."""
 
     state = states.UNCHANGED
     too_early = True

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is doing just now, in a small file that somebody else may read.
+"""What a run is doing, in a small file that others may read.
 
-A module cannot say anything before its end. So a run writes its state to a file, about once a second, and whoever
-started it reads that. Nothing depends on it: where the file cannot be written, the run goes on without.
+A module cannot print anything before its end. So a run writes its state to a file, about once a second, for whoever
+started it to read. Nothing depends on it: if the file cannot be written, the run continues without it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import time
 
 from .errors import printable
 
-# Phases of a run. What each is called for people is in reporting.py.
+# Phases of a run. reporting.py has their names for people.
 READING = "reading"
 LOCKING = "locking"
 COMPARING = "comparing"
@@ -32,14 +32,14 @@ REMOVING = "removing"
 RETRYING = "retrying"
 FOLLOWING = "following"
 
-EVERY = 1.0  # seconds between two looks at the state
+EVERY = 1.0  # seconds between two checks of the state
 WINDOW = 15.0  # seconds over which a rate is measured
 _POSITION = re.compile(rb"\r *([0-9][0-9,]{0,24}) +[0-9]{1,3}%")
 
 
 @dataclasses.dataclass
 class Doing:
-    """One thing that a run does: ``position`` of ``size`` bytes are through, for ``sent`` bytes on the line."""
+    """One activity of a run: ``position`` of ``size`` bytes are done, for ``sent`` bytes on the line."""
 
     phase: str
     path: str = ""
@@ -57,10 +57,10 @@ class Pace:
         self._begun = False
 
     def add(self, now: float, position: int) -> None:
-        """Note a position in bytes.
+        """Record a position in bytes.
 
-        Nothing counts before the first byte, while the basis is looked through; nor does the first position, since a
-        transfer begins with filling all buffers on the way.
+        Nothing counts before the first byte, while the basis is scanned; nor does the first position, since a transfer
+        begins with filling all buffers on the way.
         """
         if self._begun:
             self._seen.append((now, position))
@@ -70,7 +70,7 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Bytes per second; 0 where it is not known yet."""
+        """Bytes per second; 0 if not known yet."""
         if len(self._seen) < 2:
             return 0.0
         (begin, first), (end, last) = self._seen[0], self._seen[-1]
@@ -78,7 +78,7 @@ class Pace:
 
 
 class Progress:
-    """Tells what a run does. Without a path, nobody listens and nothing is written.
+    """Reports what a run does. Without a path, nobody listens and nothing is written.
 
     The file appears about a second after the start and is gone at the end. It always holds one JSON object: ``phase``,
     ``path``, ``size``, ``position`` and ``sent`` in bytes, ``rate`` in bytes per second, ``seconds`` since the phase
@@ -93,7 +93,7 @@ class Progress:
 
     @property
     def wanted(self) -> bool:
-        """Tell whether anybody listens."""
+        """Return whether anybody listens."""
         return bool(self._path)
 
     def __enter__(self) -> Progress:
@@ -110,11 +110,11 @@ class Progress:
                 os.unlink(self._path)
 
     def enter(self, phase: str, path: str = "", size: int = 0) -> None:
-        """Tell that a phase begins, what it is about, and how many bytes that has."""
+        """Report that a phase begins, for which path, and its size in bytes."""
         self._now = Doing(phase, path, size)
 
     def at(self, position: int, sent: int) -> None:
-        """Tell how far a transfer has come: bytes of the file, and bytes that crossed the line for them."""
+        """Report the progress of a transfer: bytes of the file, and bytes that crossed the line for them."""
         self._now.position, self._now.sent = position, sent
 
     def _watch(self) -> None:
@@ -131,9 +131,9 @@ class Progress:
 
 
 def position(output: bytes) -> int | None:
-    """Return how many bytes of a file rsync has through, by the last complete word of ``--info=progress2``.
+    """Return how many bytes of a file rsync has done, by the last complete word of ``--info=progress2``.
 
-    That counts bytes of the file as it will be, be they sent or taken from the basis.
+    That counts bytes of the resulting file, whether sent or taken from the basis.
     """
     found = _POSITION.findall(output)
     return int(found[-1].replace(b",", b"")) if found else None
@@ -146,7 +146,7 @@ def _state(doing: Doing, now: float, rate: float) -> str:
 
 
 def _replace(path: str, text: str) -> None:
-    """Write a file anew in one rename; another user may have to read it. What else is there is not written through."""
+    """Replace a file in one rename; another user may have to read it. Never write through a symlink or pipe."""
     new = f"{path}.new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(new)

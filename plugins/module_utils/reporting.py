@@ -23,7 +23,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float, *, digits: int = 1) -> str:
-    """Return a time for people as a few words; below a minute with so many digits after the point."""
+    """Return a time for people in a few words; below a minute with this many decimals."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.{digits}f} s"
@@ -34,7 +34,7 @@ def duration(seconds: float, *, digits: int = 1) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-# What a run does that is not told by a percentage.
+# Activities of a run without a percentage.
 PHASES = {
     phases.READING: "reading both trees",
     phases.LOCKING: "waiting for another run to end",
@@ -50,7 +50,7 @@ PHASES = {
 
 
 def progress(host: str, state: Result) -> str:
-    """Return what a run is doing as one line, from the state that progress.py writes."""
+    """Return what a run is doing in one line, from the state that progress.py writes."""
     path, position, whole = state["path"], state["position"], state["size"]
     if not position:
         what = PHASES.get(state["phase"], "at work") + (f", {size(whole)}" if whole and not path else "")
@@ -62,13 +62,13 @@ def progress(host: str, state: Result) -> str:
         if state["rate"]:
             parts += [f"{size(state['rate'])}/s", f"{duration((whole - position) / state['rate'], digits=0)} left"]
     saved = position - state["sent"]
-    if saved * 100 >= position:  # less is no more than what is still on its way to the line
+    if saved * 100 >= position:  # anything less may just be data that has not reached the line yet
         parts.append(f"{size(saved)} saved")
     return f"{host}: {', '.join(parts)}"
 
 
 def line(result: Result) -> str:
-    """Return what a run did for a caching server as one line. In check mode, what it would do."""
+    """Return what a run did for a caching server in one line. In check mode, what it would do."""
     stats = result["stats"]
     check = bool(stats["check_mode"])
     counts = [
@@ -87,7 +87,7 @@ def line(result: Result) -> str:
 
 
 def actions(host: str, result: Result) -> str:
-    """Return the actions of a run, a line each, in their order, with the bytes that a transfer is about."""
+    """Return the actions of a run, a line each, in order, with the bytes of each transfer."""
     lines = [f"--- {host}: {result['summary']}"] if result["actions"] else []
     for one in result["actions"]:
         detail = one.get("reason") or one.get("target", "")
@@ -98,16 +98,16 @@ def actions(host: str, result: Result) -> str:
 
 
 def saved(stats: Result) -> str:
-    """Return the share of what was brought that did not have to be sent; nothing where there is none."""
+    """Return the share of the synced bytes that did not have to be sent; empty if there is none."""
     if stats["check_mode"] or not stats["size"]:
         return ""
     return f"{max(stats['size'] - stats['sent_bytes'], 0) * 100 // stats['size']} %"
 
 
 WIDTH = 120  # columns of a terminal
-_FIRST_TO_GO = ("saved", "unchanged")  # where a table would be wider, with the most columns that there can be
+_FIRST_TO_GO = ("saved", "unchanged")  # if a table would be wider, with the maximum of columns
 
-# What a caching server came out as, for programs and for people.
+# The result of a caching server, for programs and for people.
 FAILED = "failed"
 _CAME_OUT = {
     "changed": "changed",
@@ -120,9 +120,9 @@ _CAME_OUT = {
 
 
 def table(results: t.Mapping[str, Result | None]) -> str:
-    """Return the table of a fleet: per caching server what it came to, then what was held back or failed, and why.
+    """Return the table of a fleet: per caching server its result, then what was held back or failed, and why.
 
-    A host that has no result was never reached by the play.
+    The play never got to a host without a result.
     """
     stats = [result["stats"] for result in results.values() if result and "stats" in result]
     columns = [
@@ -148,7 +148,7 @@ def table(results: t.Mapping[str, Result | None]) -> str:
 
 
 def came_out(result: Result | None) -> str:
-    """Return what a caching server came out as, in the words of programs."""
+    """Return the result of a caching server, as a word for programs."""
     if not result or "stats" not in result or "msg" in result:
         return FAILED
     if result.get("left_for_later") or result.get("behind"):
@@ -159,7 +159,7 @@ def came_out(result: Result | None) -> str:
 
 
 def summary(results: t.Mapping[str, Result | None]) -> dict[str, t.Any]:
-    """Return what a fleet came to, for programs: a word for each caching server, and totals."""
+    """Return the result of a fleet, for programs: a word for each caching server, and totals."""
     sites = {host: came_out(result) for host, result in results.items()}
     stats = [result["stats"] for result in results.values() if result and "stats" in result]
     return {
@@ -190,7 +190,7 @@ def _row(host: str, result: Result | None, columns: t.Sequence[states.State]) ->
 
 
 def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
-    """Return a line for each reason; what many caching servers share is told once."""
+    """Return a line for each reason; a reason that many caching servers share is given once."""
     hosts: dict[str, list[str]] = {}
     for host, result in results.items():
         for one in [*(result or {}).get("images", ()), *(result or {}).get("files", ())]:
@@ -200,7 +200,7 @@ def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
                 hosts.setdefault(text, []).append(host)
         if result and result.get("behind"):
             hosts.setdefault(f"left for later: {result['behind']}", []).append(host)
-        # What is wrong with the host that many are synced from is told once, with its name.
+        # A problem of a common source is given once, with its name.
         if result and "trouble" in result:
             hosts.setdefault(f"failed: {result['trouble']}", []).append(host)
     lines = [
@@ -211,7 +211,7 @@ def _reasons(results: t.Mapping[str, Result | None]) -> list[str]:
         if result and "trouble" in result:
             continue
         said = (result or {}).get("msg", "").removeprefix(f"{host}: ")
-        # It is the first failure, perhaps with the number of the others; or else what ended the run before any result.
+        # The first failure, possibly with the number of others; or else what ended the run before any result.
         if said and not any(said.startswith(text) for text in failures):
             failures.append(said)
         lines += [f"failed: {host}: {text}" for text in failures or ([] if result else ["it was never reached"])]

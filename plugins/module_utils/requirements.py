@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the host that the modules run on needs beside Ansible, and which package it is in."""
+"""What the modules' host needs besides Ansible, and which package provides it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def python_trouble() -> str:
 
 
 def paramiko_trouble() -> str:
-    """Return why paramiko is of no use to this Python, with the remedy, or an empty string."""
+    """Return why paramiko is unusable for this Python, with the remedy, or an empty string."""
     elsewhere = f"; for another Python than the system's: {sys.executable} -m pip install paramiko"
     try:
         import paramiko
@@ -39,7 +39,7 @@ def paramiko_trouble() -> str:
 
 
 def version_trouble(version: str, elsewhere: str = "") -> str:
-    """Return why a version of paramiko is of no use, with the remedy, or an empty string."""
+    """Return why a version of paramiko is unusable, with the remedy, or an empty string."""
     found = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if found >= OLDEST_PARAMIKO:
         return ""

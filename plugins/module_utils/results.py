@@ -18,7 +18,7 @@ from .run.sync_run import SyncRun
 
 
 def in_text(one: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return a part of the result with file names as JSON and a terminal can take them."""
+    """Return a part of the result with file names in a form that is safe for JSON and a terminal."""
     return {key: printable(value) if isinstance(value, str) else value for key, value in one.items()}
 
 
@@ -57,7 +57,7 @@ def keep(
     parameters: t.Mapping[str, t.Mapping[str, t.Any]],
     started_by: t.Mapping[str, t.Any] | None,
 ) -> list[str]:
-    """Add what runs did to the history, and return what kept that from being done, a line each.
+    """Add runs to the history, and return what prevented that, a line each.
 
     :param results: of each caching server, by its name.
     :param parameters: those of the module for each of them.

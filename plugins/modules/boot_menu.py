@@ -318,7 +318,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def read_run(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> BootMenuRun:
-    """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for what makes no sense."""
+    """Return what the parameters of :data:`ARGUMENTS` mean. Raises :class:`ValueError` for invalid values."""
     p = parameters
     for option, least in (("wait", 0), ("timeout", 1), ("stall_timeout", 1)):
         if p[option] < least:

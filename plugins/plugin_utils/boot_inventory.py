@@ -20,7 +20,7 @@ def web_address(host: str, variables: Variables, port_variable: str) -> str:
 
 
 def server_url(host: str, variables: Variables) -> str:
-    """Return the address of the netboot server for clients; empty where only the machine itself could reach it."""
+    """Return the address of the netboot server for clients; empty if only the machine itself could reach it."""
     address = str(variables.get("ansible_host") or host)
     if address == "localhost" or address.startswith("127.") or address == "::1":
         return ""

@@ -16,7 +16,7 @@ MOST = 5  # images that are named; of more only the number
 def line(name: str, result: t.Mapping[str, t.Any] | None, *, check: bool = False) -> str:
     """Return the line.
 
-    :arg result: what sync_assets returned, or a survey; None where nothing was synced.
+    :arg result: what sync_assets returned, or a survey; None if nothing was synced.
     """
     if result is None:
         would = "would be prepared, and then be sent all that it lacks" if check else "was not synced"

@@ -41,7 +41,7 @@ class Listed(t.NamedTuple):
 
 
 def parse(text: str | bytes) -> Listed:
-    """Read a list. Raises :class:`ValueError` for what is none; a single bad entry is left out, and told."""
+    """Read a list. Raises :class:`ValueError` if it is not valid; a single bad entry is left out, and told."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -116,7 +116,7 @@ def text(status: Status) -> str:
 
 
 def due(when: str, found: t.Collection[str], told: t.Collection[str]) -> bool:
-    """Tell whether a message is to be sent; ``found`` are the keys of what needs a look, ``told`` those told last."""
+    """Return whether a message is to be sent; ``found`` are the keys of what needs a look, ``told`` those told last."""
     return when == ALWAYS or (when == TROUBLE and bool(found)) or (when == CHANGED and set(found) != set(told))
 
 

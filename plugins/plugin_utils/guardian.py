@@ -6,7 +6,7 @@
 ansible-core runs each task of each host in a worker process, and leaves two cases to nobody:
 
 - A worker is killed, by the kernel that is out of memory, say. ``linear`` notices and ends the whole run; ``free``
-  waits for the result for ever. What the worker started goes on working.
+  waits for the result forever. What the worker started goes on working.
 - The main process is killed, or cancelled by something that kills its process group: workers have a session of their
   own and go on working, for nobody.
 
@@ -80,11 +80,11 @@ class _Worker:
         self.dead_since: float | None = None
 
     def ended_badly(self) -> bool:
-        """Tell whether it has ended, and not in good order."""
+        """Return whether it has ended, and not in good order."""
         return self._popen.poll() not in (None, 0)
 
     def was_killed(self) -> bool:
-        """Tell whether it ended by a signal that is not Ansible's own way to end a worker."""
+        """Return whether it ended by a signal that is not Ansible's own way to end a worker."""
         status = self._popen.poll()
         return status is not None and status < 0 and -status not in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -159,7 +159,7 @@ class _Watch:
             del self._workers[key]
 
     def _has_ended(self, worker: _Worker) -> bool:
-        """Tell whether all is over with a dead worker, and what it started."""
+        """Return whether all is over with a dead worker, and what it started."""
         now = time.monotonic()
         if worker.dead_since is None:
             worker.dead_since = now
@@ -172,7 +172,7 @@ class _Watch:
 
 
 def _is_anything_left(group: int) -> bool:
-    """Tell whether a process group has a member that still runs."""
+    """Return whether a process group has a member that still runs."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:

@@ -39,7 +39,7 @@ class Seen(t.NamedTuple):
 
 
 def is_followed(seen: Seen, *, expected: bool, waited: float) -> bool:
-    """Tell whether those that a hub feeds go on looking for what it gets. Pure.
+    """Return whether those that a hub feeds go on looking for what it gets. Pure.
 
     :param expected: whether a run for it belongs to this play.
     :param waited: for how many seconds they have.

@@ -15,7 +15,7 @@ class CircularSources(Exception):
 def way_to(host: str, source_of: t.Callable[[str], str], fleet: t.Collection[str], variable: str) -> list[str]:
     """Return the hosts from a netboot server to a caching server, both included.
 
-    :param source_of: returns the source of a host, empty where it has none.
+    :param source_of: returns the source of a host, empty if it has none.
     :param fleet: all caching servers. A source that is none of them is a netboot server.
     :param variable: what names a source, for the message.
 

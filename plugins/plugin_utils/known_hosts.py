@@ -59,7 +59,7 @@ def _key(line: str) -> tuple[str, str]:
 def _without(
     line: str, wanted: t.Mapping[str, t.Sequence[tuple[str, str]]], found: t.Mapping[str, set[tuple[str, str]]]
 ) -> str | None:
-    """Return the line without the hosts that must not have its key; None where none is left."""
+    """Return the line without the hosts that must not have its key; None if none is left."""
     words = line.split()
     if len(words) < 3 or line.lstrip().startswith(("#", "@")):
         return line
@@ -80,7 +80,7 @@ def _without(
 
 
 def _names(pattern: str, name: str) -> bool:
-    """Tell whether one pattern of a line is this very host, written plainly or hashed."""
+    """Return whether one pattern of a line is this very host, written plainly or hashed."""
     if not pattern.startswith("|1|"):
         return pattern.lower() == name
     try:

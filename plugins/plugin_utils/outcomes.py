@@ -11,7 +11,7 @@ Variables = t.Mapping[str, t.Any]
 
 
 def result_of(host: str, variables: Variables) -> t.Mapping[str, t.Any] | None:
-    """Return what became of a caching server, from its variables; None where the play never came to it.
+    """Return what became of a caching server, from its variables; None if the play never came to it.
 
     The role leaves C(netboot_sync_result), the survey C(netboot_sync_survey) where there was nothing to do, and the
     preflight C(netboot_sync_sources).
@@ -24,7 +24,7 @@ def result_of(host: str, variables: Variables) -> t.Mapping[str, t.Any] | None:
     if trouble:
         return {"trouble": trouble}
     if "msg" in variables.get("ansible_failed_result", {}):
-        # The role ended before its module was called, such as over a variable that makes no sense.
+        # The role ended before its module was called, such as over a variable that is invalid.
         return {"msg": " ".join(str(variables["ansible_failed_result"]["msg"]).split())}
     return None
 

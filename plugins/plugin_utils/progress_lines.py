@@ -76,7 +76,7 @@ class ProgressLines:
                 wait = pause(self._interval, seconds, self._hosts)
 
     def _tell(self) -> float | None:
-        """Show a line, and return for how long that has been going on; None where there is nothing to tell yet."""
+        """Show a line, and return for how long that has been going on; None if there is nothing to tell yet."""
         try:
             state = json.loads(self._read())
             seconds = float(state["seconds"])

@@ -4,7 +4,7 @@
 """What the variables of a caching server say: how its source reaches it, and the options of the modules.
 
 Pure. The variables have to be the caching server's own: inside a delegated task, ``ansible_host``, ``ansible_port`` and
-``ansible_user`` are those of the delegate, and a value that was worked out there leads to the wrong machine. See
+``ansible_user`` are those of the delegate, and a value that was computed there leads to the wrong machine. See
 :mod:`sites` for how they are had.
 
 ``-u`` and ``remote_user`` are no variables: they tell how Ansible logs in to the machine that it connects to, which is
@@ -31,7 +31,7 @@ CONNECTION_NAMES = frozenset(name for names in _CONNECTION.values() for name in 
 
 
 def is_unset(value: t.Any) -> bool:
-    """Tell whether a value stands for none: an AWX survey answers an empty text where nothing was filled in."""
+    """Return whether a value stands for none: an AWX survey answers an empty text where nothing was filled in."""
     return value is None or value == ""
 
 
@@ -90,7 +90,7 @@ def newcomer(variables: Variables, prefix: str) -> dict[str, t.Any]:
 
 
 def source_trouble(source: t.Any, *, known: bool, prefix: str) -> str:
-    """Return why nothing can be sent from a source, with the remedy; nothing where it can.
+    """Return why nothing can be sent from a source, with the remedy; nothing if it can.
 
     :param known: whether the inventory has a host of this name.
     """

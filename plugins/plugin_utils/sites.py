@@ -103,7 +103,7 @@ class Sites:
             options["src"] = src
         hub, unheard = source in self.fleet, ""
         if hub:
-            options["settle"] = 0  # what can be seen on a hub was published there, and is whole
+            options["settle"] = 0  # what can be seen on a hub was published there, and is complete
             withdrawn, unheard = self._withdrawn(source)
             if withdrawn:
                 options["withdrawn"] = withdrawn
@@ -126,7 +126,7 @@ class Sites:
         return {}, ""
 
     def _src(self, source: str, given: str | None) -> str | None:
-        """Return the tree to send from. A hub hands on what is published there, and that is in one tree alone."""
+        """Return the tree to send from. A hub passes on what is published there, and that is in one tree alone."""
         return self._tree_of(source) if source in self.fleet else given
 
     def _fallback(self, name: str, source: str, given: str | None) -> Fallback | None:
@@ -168,7 +168,7 @@ class Sites:
         return {"name": host, **site.connection(values)}
 
     def source_trouble(self, source: str) -> str:
-        """Return why nothing can be sent from a source; nothing where it can."""
+        """Return why nothing can be sent from a source; nothing if it can."""
         # The inventory, not the play: a limit does not matter. It always has a localhost.
         return site.source_trouble(source, known=bool(source) and source in self._hostvars, prefix=self.prefix)
 

@@ -22,7 +22,7 @@ from .ledger import PIECE, Ledger, MarkerError, closure_of, fingerprint, visible
 from .web import AssetsWeb
 
 HTTP_TIMEOUT = 20.0  # seconds
-QUICK_LOOK = 0.25  # seconds between two looks at the parts of an image that is known to be whole
+QUICK_LOOK = 0.25  # seconds between two looks at the parts of an image that is known to be complete
 
 Kind = Literal["missing", "short", "different", "broken", "bad marker", "foreign", "in place", "withdrawn", "outside"]
 
@@ -259,7 +259,7 @@ class BootClient:
 
     def _held(self, path: str, digest: str) -> bool:
         if not self.ledger.held(path, digest):
-            self.ledger.snapshot()  # it may have come to the netboot server just now
+            self.ledger.snapshot()  # it may just have arrived at the netboot server
         return self.ledger.held(path, digest)
 
     def _promised(self, marker: str, digest: str, parts: Mapping[str, str]) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching server that was taken over: it speaks the real protocols, and sends what no honest one does, for ever.
+"""A caching server that was taken over: it speaks the real protocols, and sends what no honest one does, forever.
 
 For ever means :data:`ENOUGH` bytes: no test waits for a clock, and none fills the memory of the machine.
 """

@@ -44,7 +44,7 @@ def compressor_options() -> tuple[str, ...]:
 
 
 def build_image(target: Path, source: Path) -> Path:
-    """Make the squashfs image *target* of the directory *source*. It appears under its name when it is whole."""
+    """Make the squashfs image *target* of the directory *source*. It appears under its name when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.build")
     unfinished.unlink(missing_ok=True)

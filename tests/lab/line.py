@@ -201,7 +201,7 @@ class Line:
         self.was_cut.set()
 
     def _accept(self) -> None:
-        # not asyncio.start_server: a connection on its way through that is known to nobody, and would survive a cut
+        # not asyncio.start_server: a connection that is being set up there is known to nobody, and would survive a cut
         assert self._listener is not None
         try:
             connection = self._listener.accept()[0]
@@ -235,7 +235,7 @@ class Line:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: _OneWay) -> None:
         """Bring everything from *reader* to *writer*, then close the half connection."""
-        # what is on its way: (time of arrival, bytes)
+        # what is in transit: (time of arrival, bytes)
         travelling: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
         async with asyncio.TaskGroup() as both:
             both.create_task(self._deliver(travelling, writer, way))

@@ -244,7 +244,7 @@ class Host:
     def leave_free(self, count: int) -> None:
         """Let only *count* bytes be free on its disk from now on, as if somebody else had filled the rest."""
         for _attempt in range(10):
-            # it may take more just now
+            # it can take more at the moment
             with contextlib.suppress(LabError):
                 command("mount", "-o", f"remount,size={self.used() + max(count, 4096)}", str(self.disk))
                 return

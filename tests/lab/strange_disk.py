@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounts a file system that is unlike the netboot server's: it folds names, keeps coarse times, knows no modes, hangs.
+"""Mounts a file system that is unlike the netboot server's: it folds names, keeps coarse times, has no modes, hangs.
 
 It is a real file system in the kernel's eyes (FUSE), which passes everything through to an ordinary directory, its
 quirks aside. Needs root, ``/dev/fuse`` and libfuse (Debian's package fuse3); :func:`missing` says what is not there.
@@ -83,7 +83,7 @@ def missing() -> str:
 class StrangeDisk:
     """Such a file system on the directory *path* (made if it is not there), for the life of the ``with`` block.
 
-    What is in it lies in *backing*, an ordinary directory beside it; looked at there, nothing is folded or coarse.
+    What is in it is in *backing*, an ordinary directory next to it; looked at there, nothing is folded or coarse.
     """
 
     def __init__(self, path: Path, quirks: Quirks, *, backing: Path | None = None) -> None:
@@ -137,7 +137,7 @@ class StrangeDisk:
         self._tell(f"stale {count}")
 
     def waiting(self) -> int:
-        """How many reads wait just now."""
+        """How many reads are waiting."""
         return int(self._tell("waiting"))
 
     def _tell(self, order: str) -> str:

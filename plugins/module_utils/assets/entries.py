@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of both trees: entries, trees, and what is hidden."""
+"""The vocabulary of both trees: entries, trees, and what is hidden."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _OTHERS_READ = 0o044  # permission bits: those in the group of the file, and all
 
 KERNELS = "kernels"
 SQUASHFS_SUFFIX = ".squashfs"
-# In any case. A squashfs under another name is known by its content; most files with a name of these are a squashfs.
+# In upper or lower case. A squashfs under another name is recognised by its content; most files with these names are
+# one.
 IMAGE_SUFFIXES = (SQUASHFS_SUFFIX, ".squash", ".sqsh", ".sqfs", ".sfs")
 # No suffix begins with a digit: names end with a version or a date (gnome-21.04, debian-12.5-amd64).
 _SUFFIX = re.compile(r"\.[A-Za-z]\w*\Z", re.ASCII)
@@ -33,7 +34,7 @@ class Entry:
     """One name in a tree.
 
     ``path`` is relative to the tree, with ``/``; bytes that are not UTF-8 are kept as surrogates (:func:`os.fsdecode`).
-    ``size`` is in bytes and ``mtime`` in whole seconds, which is all that SFTP tells. ``identity`` is set on the
+    ``size`` is in bytes and ``mtime`` in whole seconds, which is all that SFTP reports. ``identity`` is set on the
     netboot server only; it changes whenever the file does. ``mode`` holds the permission bits, on the caching server
     only. ``inside`` is set on the netboot server only, of an absolute symlink that leads into the tree: where it leads,
     relative to the tree.
@@ -50,14 +51,14 @@ class Entry:
 
     @property
     def closed(self) -> bool:
-        """Tell whether it is a file that only its owner can read, and so most web servers cannot.
+        """Return whether it is a file that only its owner can read, and so most web servers cannot.
 
-        A file that its group can read, but others cannot, may well be what somebody meant.
+        A file that its group can read, but others cannot, may well be intended.
         """
         return self.kind == FILE and self.mode is not None and self.mode & _OTHERS_READ == 0
 
     def looks_like(self, other: Entry | None) -> bool:
-        """Tell whether both are the same by kind, size, time and target: rsync's quick check."""
+        """Return whether both are equal by kind, size, time and target: rsync's quick check."""
         if other is None or self.kind != other.kind:
             return False
         if self.kind == SYMLINK:
@@ -69,18 +70,18 @@ Tree = dict[str, Entry]
 
 
 def is_hidden(path: str) -> bool:
-    """Tell whether any part of a relative path is hidden."""
+    """Return whether any part of a relative path is hidden."""
     return any(part.startswith(".") for part in path.split("/"))
 
 
 def image_name(path: str) -> bool:
-    """Tell whether a path has the name of a squashfs image; see :mod:`.images` for those with another name."""
+    """Return whether a path has the name of a squashfs image; see :mod:`.images` for those with another name."""
     name = path.lower()
     return name.endswith(IMAGE_SUFFIXES) and posixpath.basename(name) not in IMAGE_SUFFIXES
 
 
 def stem_of(path: str) -> str:
-    """Return a path without its suffix; what follows the last dot of ``gnome-21.04`` is a part of the name."""
+    """Return a path without its suffix; what follows the last dot of ``gnome-21.04`` is part of the name."""
     directory, name = posixpath.split(path)
     return posixpath.join(directory, _SUFFIX.sub("", name) or name)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was read of the netboot server's files, and what it says of one file: whole, or why not."""
+"""What was read from the netboot server's files, and what it says about one file: complete, or why not."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .entries import FILE, IN_A_CIRCLE, NOT_THERE, SYMLINK, Entry, Tree, follow
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """What was read of the files themselves, by path.
+    """What was read from the files themselves, by path.
 
     ``contents`` holds the JSON files, ``superblocks`` the first bytes of all files that begin like a squashfs,
     ``digests`` the SHA-256 of those that had to be hashed, ``ages`` for how many seconds each large file has been left
     alone, ``unreadable`` the reason for each file that could not be read, each directory that could not be listed, and
-    each name that could not even be looked at. ``records`` tells of every marker that was set aside whether its
-    squashfs is to go as well.
+    each name that could not even be checked. ``records`` says for every marker that was set aside whether its squashfs
+    is to be removed as well.
     """
 
     contents: dict[str, bytes] = dataclasses.field(default_factory=dict)
@@ -48,7 +48,7 @@ class Files:
         return trail.entry if trail.entry.kind == FILE else "is not a file"
 
     def trouble(self, entry: Entry) -> str:
-        """Return why an entry that no marker is beside cannot be sent, or not yet; or an empty string."""
+        """Return why an entry without a marker cannot be sent, or not yet; or an empty string."""
         reason = self.evidence.unreadable.get(entry.path) or uploads.name_trouble(entry.path, self.tree)
         if reason:
             return reason
@@ -63,7 +63,7 @@ class Files:
         return uploads.unsettled(self.evidence.ages.get(path), self.settle)
 
     def short_squashfs(self, entry: Entry) -> str:
-        """Return why what begins like a squashfs is no whole one, or an empty string."""
+        """Return why a file that begins like a squashfs is not a complete one, or an empty string."""
         superblock = self.evidence.superblocks.get(entry.path)
         return (squashfs.trouble(superblock, entry.size) or "") if superblock is not None else ""
 

@@ -8,8 +8,8 @@ A file is an image
 - by its name: see :func:`.assets.image_name`;
 - by its content, under any name: the netboot server has read its first bytes. In a kernel directory, a squashfs without
   the name of an image (Alpine's modloop, for one) is a part of that kernel;
-- by a marker beside it, where neither of these tells of another image that the marker belongs to: a ``.img`` (LTSP's
-  name; most other ``.img`` files are no squashfs), or a name without suffix beside a name that only a marker has.
+- by a marker next to it, if neither of these yields another image that the marker belongs to: a ``.img`` (LTSP's name;
+  most other ``.img`` files are not a squashfs), or a name without suffix next to a name that only a marker has.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from .patterns import matches
 _AMBIGUOUS_SUFFIX = ".img"
 _PAGE = 4096  # bytes
 _Rank = tuple[bool, bool, int]
-_PLAIN_NAME = "{stem}.json"  # that many a JSON has which is no marker
+_PLAIN_NAME = "{stem}.json"  # shared by many JSON files that are not markers
 
 
 @dataclasses.dataclass(frozen=True)
 class Images:
     """What :func:`find` found.
 
-    ``paths`` are all images, those included that only their marker tells of. ``pairs`` names the image of each marker,
-    ``rivals`` all images that a marker fits equally well, where these are several files.
+    ``paths`` are all images, including those known only from their marker. ``pairs`` names the image of each marker,
+    ``rivals`` all images that a marker fits equally well, if these are several files.
     """
 
     paths: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class Images:
     candidates: _Candidates = dataclasses.field(default_factory=lambda: _Candidates((), (), ()), compare=False)
 
     def fitting(self, path: str) -> list[str]:
-        """Return the images that are there and that a file of this path would be a marker of."""
+        """Return the existing images that a file at this path would be a marker of."""
         return self.candidates.fitting(path)
 
 
@@ -58,10 +58,10 @@ def find(
 ) -> Images:
     """Find the images of a tree; ``contents`` are the files that are known as a squashfs, whatever their name.
 
-    A JSON that can only be a marker, or that lies among images, counts as one even without its squashfs: sent as a
-    plain file, a client would take it for the promise of a squashfs that is not there. With ``strict``, lying among
-    images is not enough. ``unknown`` tells of which markers nothing is known from elsewhere: beside one, any file
-    counts that has the length of a squashfs.
+    A JSON file that can only be a marker, or that is among images, counts as one even without its squashfs: if it were
+    sent as a plain file, a client would take it for the promise of a missing squashfs. With ``strict``, being among
+    images is not enough. ``unknown`` are the markers of which nothing is known from elsewhere: next to one, any file
+    with the length of a squashfs counts.
     """
     certain: set[str] = set()
     possible: set[str] = set()
@@ -104,7 +104,7 @@ def find(
 
 
 def _may_be_image(path: str) -> bool:
-    """Tell whether a marker beside a file is enough to take it for an image, whatever is in it."""
+    """Return whether a marker next to a file is enough to take it for an image, whatever its content."""
     name = posixpath.basename(path)
     return (name.lower().endswith(_AMBIGUOUS_SUFFIX) or "." not in name) and not kernel_version_of(path)
 
@@ -143,17 +143,17 @@ class _Fits:
 
 
 class _Candidates:
-    """The images of a tree that a marker may belong to: those that are certain, or else those that it may make one."""
+    """The images of a tree that a marker may belong to: the certain ones, or else files that it may turn into one."""
 
     def __init__(self, certain: t.Iterable[str], possible: t.Iterable[str], names: tuple[str, ...]) -> None:
         self._names = names
         self._special_names = tuple(name for name in names if name != _PLAIN_NAME)
         self._certain = _Fits(certain, names)
         self._possible = possible
-        self._perhaps: _Fits | None = None  # most trees hold many files that could be one, and no marker beside any
+        self._perhaps: _Fits | None = None  # most trees hold many files that could be one, but no marker for any
 
     def is_special(self, path: str) -> bool:
-        """Tell whether a path is one that only a marker has."""
+        """Return whether only a marker can have a path."""
         return bool(markers.squashfs_paths(path, self._special_names))
 
     def fitting(self, path: str) -> list[str]:
@@ -169,8 +169,8 @@ class _Candidates:
 def _rank(marker: str, image: str, stem: str) -> _Rank:
     """Return how well a marker fits.
 
-    One with the whole name before all; then where nothing but a suffix was cut off (``gnome-21`` is the name of
-    gnome-21.squashfs rather than of gnome-21.04); then the one with the most special name.
+    The whole name first; then a name without only its suffix (``gnome-21`` is the name of gnome-21.squashfs rather than
+    of gnome-21.04); then the most specific name.
     """
     name = posixpath.basename(image)
     whole = "." in name and posixpath.basename(marker).startswith(name)

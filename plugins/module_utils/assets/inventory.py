@@ -25,11 +25,11 @@ DEFAULT_POINTERS: tuple[str, ...] = options.default("pointers")
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """How a tree is to be read. Patterns as in :mod:`.selection`; raises :class:`ValueError` for what is none.
+    """How to read a tree. Patterns as in :mod:`.selection`; raises :class:`ValueError` for an invalid one.
 
-    A marker is chosen exactly when its squashfs is, whatever the patterns say of its own name. ``priority`` says which
-    images go first, ``kernel_files`` are as :func:`.kernels.read_kernel_files` returns them, and ``settle`` is for how
-    many seconds a large file without a marker must have been left alone.
+    A marker is chosen exactly when its squashfs is, whatever the patterns say about its own name. ``priority`` says
+    which images go first, ``kernel_files`` are as :func:`.kernels.read_kernel_files` returns them, and ``settle`` is
+    for how many seconds a large file without a marker must have been left alone.
     """
 
     selection: Selection = dataclasses.field(default_factory=Selection)
@@ -48,9 +48,9 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """A squashfs with its markers. ``reason`` says why it is held back; it is ready where that is empty.
+    """A squashfs with its markers. ``reason`` says why it is held back; it is ready if that is empty.
 
-    ``requires`` lists what must be whole beside the squashfs: the files of the kernels that the markers name.
+    ``requires`` lists what must be complete besides the squashfs: the files of the kernels that the markers name.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Image:
 
     @property
     def ready(self) -> bool:
-        """Tell whether the image may be sent."""
+        """Return whether the image may be sent."""
         return not self.reason
 
     @property
@@ -73,7 +73,7 @@ class Image:
 
     @property
     def newest(self) -> int:
-        """The time of its newest marker, or of its squashfs where it has none: seconds since the epoch."""
+        """The time of its newest marker, or of its squashfs if it has none: seconds since the epoch."""
         return max((entry.mtime for entry in self.markers or self.entries), default=0)
 
 
@@ -83,12 +83,12 @@ class Inventory:
 
     ``files`` are plain files, ``kernels`` the files of each kernel version, ``pointers`` what goes last and
     ``pointed`` the kernel version that a JSON pointer names, ``held_back`` the reason for each other path not sent.
-    ``stated`` tells of every marker in the tree, chosen or not, the version that it names; nothing where it names none,
-    and it is left out where it could not be read. ``pairs`` tells of every marker in the tree its squashfs, and of
-    every marker that was set aside. ``image_paths`` are all images of the tree, chosen or not. ``withdrawn`` are those
-    that were withdrawn by name, chosen or not, and whether the squashfs of each is to be removed. Of what may lie below
-    ``unlisted``, chosen or not, nothing is known. ``kernels_hold`` tells of every kernel in the tree, chosen or not,
-    which entries of :attr:`Rules.kernel_files` its directory fulfils.
+    ``stated`` maps every readable marker in the tree, chosen or not, to the version that it names, empty if none.
+    ``pairs`` maps every marker in the tree, and every one that was set aside, to its squashfs. ``image_paths`` are all
+    images of the tree, chosen or not. ``withdrawn`` are those that were withdrawn by name, chosen or not, and whether
+    the squashfs of each is to be removed. Nothing is known about what may be below ``unlisted``, chosen or not.
+    ``kernels_hold`` says for every kernel in the tree, chosen or not, which entries of :attr:`Rules.kernel_files` its
+    directory fulfils.
     """
 
     images: tuple[Image, ...] = ()
@@ -105,12 +105,13 @@ class Inventory:
     kernels_hold: dict[str, KernelFiles] = dataclasses.field(default_factory=dict)
 
     def may_hold(self, path: str) -> bool:
-        """Tell whether a path lies where the netboot server could not look."""
+        """Return whether a path is in a directory that the netboot server could not list."""
         return not self.unlisted.isdisjoint(parents(path))
 
     @property
     def paths(self) -> set[str]:
-        """All paths that the netboot server holds, held back or not: none of them is ever removed elsewhere."""
+        """All paths that the netboot server holds, held back or not: none of them is ever removed from a caching
+        server."""
         held = {entry.path for entry in self.files + self.pointers} | set(self.held_back)
         for image in self.images:
             held.update(entry.path for entry in image.entries)
@@ -121,7 +122,7 @@ class Inventory:
 
 
 def wanted_contents(tree: Tree, rules: Rules) -> list[str]:
-    """Return all files whose content decides something: what markers and JSON pointers are, or lead to."""
+    """Return all files whose content matters: markers and JSON pointers, and what they lead to."""
     return _files(
         tree,
         (path for path in tree if matches(path, rules.pointers) or markers.squashfs_paths(path, rules.marker_names)),
@@ -177,7 +178,7 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         else:
             plain.append(entry)
     for version in sorted(kernels):
-        # A kernel goes as a whole or not at all: half of it would cost the images there their markers, for nothing.
+        # A kernel is sent completely or not at all: half of it would cost the images there their markers, for nothing.
         inside, reason = kernels_there.look(version)
         reason = reason or _left_out(inside, rules)
         if reason:
@@ -199,17 +200,17 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
 
 
 def _leads_to(image: Image, withdrawn: t.Container[str], tree: Tree) -> bool:
-    """Tell whether an image is one of these, or a symlink to one."""
+    """Return whether an image is one of these, or a symlink to one."""
     return image.path in withdrawn or any(name in withdrawn for name in follow(image.path, tree).names)
 
 
 def _set_aside(tree: Tree, evidence: Evidence, rules: Rules, known: Images) -> dict[str, str]:
-    """Return for each marker that was set aside the image that it belongs to."""
+    """Return the image of each marker that was set aside."""
     if not evidence.records:
         return {}
     as_before = {**tree, **{path: Entry(path, FILE) for path in evidence.records}}
     found = find_images(as_before, rules, known.paths)
-    # Whoever set it aside knew it as a marker, though by now its squashfs may be gone, and no image lie beside it.
+    # It was a marker when it was set aside, though by now its squashfs may be gone, with no image next to it.
     guesses = {path: markers.squashfs_paths(path, rules.marker_names) for path in evidence.records}
     return {path: found.pairs.get(path, guess[0]) for path, guess in guesses.items() if guess}
 
@@ -223,7 +224,7 @@ def version_stated(content: bytes) -> str:
 
 
 def find_images(tree: Tree, rules: Rules, contents: t.Container[str] = ()) -> Images:
-    """Find the images of a tree; ``contents`` are those files of it that are known as a squashfs."""
+    """Find the images of a tree; ``contents`` are the files in it that are known to be a squashfs."""
     return all_images.find(tree, rules.marker_names, pointers=rules.pointers, contents=contents)
 
 
@@ -248,8 +249,8 @@ def _images(files: Files, known: Images, parts: t.Mapping[str, str], rules: Rule
             order = {name: i for i, name in enumerate(markers.marker_paths(path, rules.marker_names))}
             found.sort(key=lambda entry: (order.get(entry.path, len(order)), entry.path))
             images[path] = look.image(path, tuple(found))
-    # A marker beside a symlink says that the file that it leads to is whole, wherever that lies. What has the name of
-    # an image needs its own all the same: to take that away is to withdraw it.
+    # A marker next to a symlink says that the symlink's target is complete, wherever that is. A file with the name of
+    # an image still needs its own marker: removing that means withdrawing it.
     for alias in list(images.values()):
         if alias.ready and alias.markers and alias.squashfs is not None and alias.squashfs.kind == SYMLINK:
             target = follow(alias.path, files.tree).entry
@@ -269,8 +270,8 @@ def _doubt(marker: str, rivals: t.Sequence[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Look:
-    """What decides whether an image is ready. ``doubts`` and ``split`` tell of an image whose marker is whose, and of
-    a part that lies beside it.
+    """What decides whether an image is ready. ``doubts`` are images whose marker is ambiguous, ``split`` those with a
+    part of a split image next to them.
     """
 
     files: Files
@@ -359,7 +360,7 @@ def _left_out(inside: t.Sequence[Entry], rules: Rules) -> str:
 
 
 def _pointed_version(path: str, evidence: Evidence, kernels: Kernels) -> tuple[str, str]:
-    """Return the kernel version that a JSON pointer names, and why it is held back where that kernel is not whole."""
+    """Return the kernel version that a JSON pointer names, and why it is held back if that kernel is not complete."""
     try:
         version = markers.parse(evidence.contents.get(path, b"")).version
     except ValueError as error:

@@ -16,7 +16,7 @@ from .evidence import Files
 KernelFiles = tuple[tuple[str, ...], ...]
 _VERSION = "{version}"
 
-# The names that distributions give to these two. They stand for them wherever the usual name alone is asked for.
+# The names that distributions give to these two. Any of them is accepted where only the usual name is asked for.
 COMMON_NAMES = {
     "vmlinuz": ("vmlinuz", f"vmlinuz-{_VERSION}", "vmlinuz.efi", "linux", "bzImage", "kernel"),
     "initrd": (
@@ -40,9 +40,9 @@ _MOST_SHOWN = 5
 
 
 def read_kernel_files(given: t.Any) -> KernelFiles:
-    """Return for each file that a kernel directory must hold the names of which one is enough.
+    """Return, for each file that a kernel directory must hold, the alternative names.
 
-    Raises :class:`ValueError` for what can be no name of a file in it.
+    Raises :class:`ValueError` for anything that cannot be a file name in it.
     """
     if not isinstance(given, (list, tuple)) or not given:
         raise ValueError(f"kernel_files: {given!r} is not a list of names, such as [vmlinuz, initrd]")
@@ -71,9 +71,9 @@ def _check_name(name: t.Any) -> None:
 
 
 def kernel_paths(version: str, tree: Tree, kernel_files: KernelFiles) -> list[str]:
-    """Return the paths of a kernel that must be there: all names of an entry that are in the tree, or else its first.
+    """Return the paths of a kernel that must be there: all names of an entry that exist in the tree, or else its first.
 
-    Which of several names a client asks for, nobody knows here: all of them have to be whole.
+    It is unknown which of several names a client asks for, so all of them have to be complete.
     """
     return [path for names in kernel_files for path in _present(version, tree, names)]
 
@@ -90,15 +90,15 @@ def _paths(version: str, names: t.Iterable[str]) -> list[str]:
 
 
 def kernel_part(path: str, images: t.Container[str], pairs: t.Container[str]) -> str:
-    """Return the version of the kernel that a path is a part of, or an empty string.
+    """Return the version of the kernel that a path belongs to, or an empty string.
 
-    An image that lies in the directory of a kernel, or its marker, is on its own and no part of it.
+    An image in the directory of a kernel, or its marker, is not part of the kernel.
     """
     return "" if path in images or path in pairs else kernel_version_of(path)
 
 
 class Kernels:
-    """The kernels of a tree. Many images require the same one, so each is looked at once."""
+    """The kernels of a tree. Many images require the same one, so each is checked once."""
 
     def __init__(
         self, files: Files, kernel_files: KernelFiles, images: t.Container[str], pairs: t.Container[str]
@@ -109,12 +109,12 @@ class Kernels:
         self._seen: dict[str, tuple[list[Entry], str]] = {}
         for path, entry in sorted(files.tree.items()):
             version = kernel_part(path, images, pairs)
-            # The temporary file of an upload is no part, no more than one that has a hidden name.
+            # The temporary file of an upload is not part of it, nor is a hidden file.
             if version and entry.kind != DIRECTORY and not uploads.is_temporary(path):
                 self._parts.setdefault(version, []).append(entry)
 
     def held(self) -> dict[str, KernelFiles]:
-        """Return for each kernel of the tree those entries of which a name is in its directory."""
+        """Return, for each kernel of the tree, the entries for which its directory has a file."""
         return {
             version: tuple(
                 names
@@ -125,7 +125,7 @@ class Kernels:
         }
 
     def look(self, version: str) -> tuple[list[Entry], str]:
-        """Return all that belongs to a kernel, and why it is not whole: in words that begin with the path."""
+        """Return all that belongs to a kernel, and why it is not complete: in words that begin with the path."""
         if version not in self._seen:
             reason = self._trouble(version)
             self._seen[version] = ([] if reason else self._parts.get(version, []), reason)
@@ -155,7 +155,7 @@ class Kernels:
         return ""
 
     def _other_names(self, version: str) -> str:
-        """Return a hint where files of a kernel directory have names that nothing is known of."""
+        """Return a hint if files of a kernel directory have unknown names."""
         known = {name.replace(_VERSION, version) for names in self._kernel_files for name in names}
         directory = kernel_directory(version)
         names = [

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The marker of an image: the small JSON that says that the image is whole, and what it requires."""
+"""The marker of an image: the small JSON that says that the image is complete, and what it requires."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import strict_json
 from .entries import SQUASHFS_SUFFIX
 
 DEFAULT_NAMES: tuple[str, ...] = options.default("marker_names")
-MAX_SIZE = 64 * 1024  # bytes; a marker is a few dozen, and a large file under its name is an accident
+MAX_SIZE = 64 * 1024  # bytes; a marker has a few dozen, and a large file under its name is an accident
 
 # A version becomes the name of a directory, so it must be one plain name and nothing else.
 _VERSION = re.compile(r"[A-Za-z0-9_+~][A-Za-z0-9_.+~:-]*\Z")
@@ -25,7 +25,7 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Marker:
-    """What a marker states. ``version`` names a kernel; ``size`` (bytes) and ``sha256`` are of the squashfs."""
+    """What a marker states. ``version`` names a kernel; ``size`` (bytes) and ``sha256`` are those of the squashfs."""
 
     version: str = ""
     size: int | None = None
@@ -33,7 +33,7 @@ class Marker:
 
 
 def check_names(names: t.Iterable[str]) -> None:
-    """Raise :class:`ValueError` for a name under which no marker could ever be found."""
+    """Raise :class:`ValueError` for a name under which a marker could never be found."""
     for name in names:
         if name.count("{stem}") != 1:
             raise ValueError(
@@ -46,7 +46,7 @@ def check_names(names: t.Iterable[str]) -> None:
 
 
 def parse(content: bytes) -> Marker:
-    """Read a marker. Raises :class:`ValueError` with the reason where it is not a valid one."""
+    """Read a marker. Raises :class:`ValueError` with the reason if it is not valid."""
     if len(content) > MAX_SIZE:
         raise ValueError(f"the marker is larger than {MAX_SIZE} bytes")
     if not content.strip():
@@ -93,7 +93,7 @@ def marker_paths(image: str, names: t.Sequence[str] = DEFAULT_NAMES) -> list[str
     return list(dict.fromkeys(path for stem in stems(image) for path in with_stem(image, stem, names)))
 
 
-@functools.lru_cache(maxsize=100_000)  # asked for each path of each tree, and of many caching servers the same
+@functools.lru_cache(maxsize=100_000)  # called for each path of each tree, with the same ones for many caching servers
 def squashfs_paths(path: str, names: tuple[str, ...] = DEFAULT_NAMES) -> tuple[str, ...]:
     """Return the ``.squashfs`` files that a file of this path would be a marker of, the most special name first."""
     directory, name = posixpath.split(path)

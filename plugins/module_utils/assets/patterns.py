@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which paths a run is about: include and exclude patterns.
+"""Which paths a run handles: include and exclude patterns.
 
 A pattern is a glob relative to the tree. ``*`` and ``?`` stay within a name, ``**`` crosses directories, a pattern
 without ``/`` matches a name at any depth, and a pattern that matches a directory covers all below it.
@@ -22,7 +22,7 @@ from .entries import is_hidden, parents
 def compile_pattern(pattern: str) -> t.Pattern[str]:
     """Translate one pattern (``glob.translate`` does this too, but only from Python 3.13 on).
 
-    Raises :class:`ValueError` for what is none, or could never match.
+    Raises :class:`ValueError` for one that is invalid, or could never match.
     """
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     if not parts:
@@ -45,7 +45,7 @@ def compile_pattern(pattern: str) -> t.Pattern[str]:
             out, i = out + "[^/]", i + 1
         elif anchored[i] == "[" and _end_of_set(anchored, i) > 0:
             end = _end_of_set(anchored, i)
-            # what Python means to read as set operations one day stands for itself
+            # literal, though Python may read it as a set operation one day
             body = re.sub(r"([\\\[&|~])", r"\\\1", anchored[i + 1 : end])
             # a set stays within a name as well, negated or with a range that spans the slash
             out, i = out + "(?!/)[" + ("^" + body[1:] if body[0] == "!" else body) + "]", end + 1
@@ -63,15 +63,15 @@ def _end_of_set(pattern: str, start: int) -> int:
 
 
 def check_patterns(patterns: t.Iterable[str]) -> None:
-    """Raise :class:`ValueError` with the first that is no pattern."""
+    """Raise :class:`ValueError` with the first invalid pattern."""
     for pattern in patterns:
         compile_pattern(pattern)
 
 
 def matches(path: str, patterns: t.Iterable[str]) -> bool:
-    """Tell whether a pattern matches the path or a directory above it, as it is or as it is printed.
+    """Return whether a pattern matches the path or a directory above it, raw or as printed.
 
-    Nobody can type a name that is no text; what a run has told of it can be given to the next.
+    A name that is not valid text cannot be typed; the printed form from one run can be given to the next.
     """
     names = [path] + parents(path)
     names += [printable(name) for name in names if not name.isprintable()]
@@ -82,7 +82,7 @@ def matches(path: str, patterns: t.Iterable[str]) -> bool:
 class Selection:
     """The chosen part of a tree. Hidden names are never chosen.
 
-    With ``only``, it is narrowed down to what these patterns match as well: one run is about some of its images.
+    ``only`` narrows it down to what these patterns match as well: one run then handles some of its images.
     """
 
     include: t.Sequence[str] = ()
@@ -97,11 +97,11 @@ class Selection:
         check_patterns((*self.include, *self.exclude, *self.only))
 
     def has(self, path: str) -> bool:
-        """Tell whether the path is chosen."""
+        """Return whether the path is chosen."""
         return not (is_hidden(path) or self.excludes(path)) and all(
             not patterns or matches(path, patterns) for patterns in (self.include, self.only)
         )
 
     def excludes(self, path: str) -> bool:
-        """Tell whether the path is left out by name, so that not even an image that requires it brings it along."""
+        """Return whether the path is left out by name, so that not even an image that requires it brings it along."""
         return matches(path, self.exclude)

@@ -17,12 +17,12 @@ MAGICS = (MAGIC, b"sqsh")  # the second is of old versions, written on a big-end
 
 
 def begins(head: bytes) -> bool:
-    """Tell whether a file that begins like this is a squashfs image, whole or not."""
+    """Return whether a file that begins like this is a squashfs image, whole or not."""
     return head[:4] in MAGICS
 
 
 def trouble(superblock: bytes, size: int) -> str | None:
-    """Return why a file of ``size`` bytes that begins with ``superblock`` is no whole squashfs image, or None."""
+    """Return why a file of ``size`` bytes that begins with ``superblock`` is not a complete squashfs image, or None."""
     if size == 0:
         return "the squashfs is empty: its upload has not begun, or failed"
     if size < SUPERBLOCK_SIZE:

@@ -1,16 +1,16 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON as RFC 8259 has it, and nothing beyond: what Python takes, a client's parser may refuse or read differently."""
+"""JSON as in RFC 8259, and nothing beyond: what Python accepts, a client's parser may reject or read differently."""
 
 from __future__ import annotations
 
 import json
 import typing as t
 
-MOST_DIGITS = 308  # of a number; more than fit into a double, so no two programs read it alike
+MOST_DIGITS = 308  # of a number; more than fit into a double, so no two programs agree on it
 
-# The longest first: UTF-32 begins as UTF-16 does.
+# The longest first: UTF-32 begins like UTF-16.
 _OTHER_ENCODINGS = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -21,7 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def loads(content: bytes) -> t.Any:
-    """Return what a JSON text says. Raises :class:`ValueError` with words that follow "it": ``is not JSON: ...``."""
+    """Return the value of a JSON text. Raises :class:`ValueError` with words that follow "it": ``is not JSON: ...``."""
     text = _decode(content)
     try:
         data = json.loads(
@@ -47,7 +47,7 @@ def loads(content: bytes) -> t.Any:
 
 
 class _NotStrictError(Exception):
-    """What Python's parser takes and the standard does not. No ValueError, which the parser itself raises."""
+    """What Python's parser accepts and the standard does not. Not a ValueError, which the parser itself raises."""
 
 
 def _decode(content: bytes) -> str:

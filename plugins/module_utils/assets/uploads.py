@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""By what an upload is known that is still under way, where no marker says when it is finished."""
+"""How to recognise an upload in progress, without a marker to say when it is finished."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ import typing as t
 from .. import options
 from .entries import FILE, IMAGE_SUFFIXES, Tree, image_name
 
-# Bytes. "The partial file upload is only an issue with rather large files (>100MB)": smaller ones are over in no time,
-# and to wait for each boot menu would cost more than it saves.
+# Bytes. "The partial file upload is only an issue with rather large files (>100MB)": smaller ones finish in no time,
+# and waiting for each boot menu would cost more than it saves.
 LARGE = 100_000_000
-SETTLE = options.default("settle")  # seconds; a stalled scp or a browser's upload has given up, or gone on, by then
+SETTLE = options.default("settle")  # seconds; by then, a stalled scp or browser upload has given up or resumed
 
-# The last suffix of what gets its final name later, be a number behind it or not: of browsers, WinSCP, Nextcloud, ...
+# The last suffix of files that get their final name later, with or without a number: of browsers, WinSCP, Nextcloud,
+# ...
 _TEMPORARY = frozenset(
     (
         *("part", "partial", "filepart", "crdownload", "download", "opdownload", "tmp", "temp", "upload", "uploading"),
         *("incomplete", "unfinished", "inprogress", "in-progress", "!ut", "!qb", "aria2", "lftp-pget-status"),
     )
 )
-# Files that lie beside a download with its final name, until it is whole.
+# Files that are next to a download with its final name, until it is complete.
 _CONTROL_SUFFIXES = (".aria2", ".lftp-pget-status")
-# ... and where the final name is taken by an empty file meanwhile.
+# ... and those whose final name is an empty file meanwhile.
 _BESIDE_EMPTY = (".part", ".crdownload")
 
 # split(1) begins at aa, or at aaa; another letter first would be a suffix such as bak, sav or raw.
 _PART = re.compile(r"(?P<whole>.+?)[._-](?:part[._-]?)?(?:\d{1,4}|a?a[a-z])(?:of\d+)?\Z", re.IGNORECASE)
-# What says so even where the whole would not have the name of an image.
+# Such names count even if the complete file would not have the name of an image.
 _NAMED_PART = re.compile(r"(?P<whole>.+?)(?:[._-]part[._-]?(?:\d{1,4}|a?a[a-z])(?:of\d+)?|\.0\d\d)\Z", re.IGNORECASE)
 
 A_PART = "a part of a split image, which no client can boot: join the parts into one file"
 
 
 def is_temporary(path: str) -> bool:
-    """Tell whether a path is the temporary name of an upload, or the record that a download keeps."""
+    """Return whether a path is the temporary name of an upload, or the record that a download keeps."""
     return _temporary_suffix(path) != ""
 
 
@@ -50,7 +51,7 @@ def _temporary_suffix(path: str) -> str:
 
 
 def name_trouble(path: str, tree: Tree) -> str:
-    """Return why the names in a tree say that a file is not whole yet, or an empty string."""
+    """Return why the names in a tree say that a file is not complete yet, or an empty string."""
     suffix = _temporary_suffix(path)
     if suffix:
         return f"by its name ({suffix}) the temporary file of an upload: it is sent once it has its final name"
@@ -83,7 +84,7 @@ def split_parts(tree: Tree, images: t.Container[str], begun: t.Iterable[str]) ->
 
 
 def _may_be_part(path: str) -> bool:
-    """Tell, in no time, of most paths that they are none."""
+    """Rule out most paths quickly."""
     name = path[path.rfind("/") + 1 :].lower()
     return "part" in name or ".0" in name or any(suffix in name for suffix in IMAGE_SUFFIXES)
 
@@ -91,10 +92,9 @@ def _may_be_part(path: str) -> bool:
 def age(now: int, mtime: int, ctime: int) -> float:
     """Return for how many seconds a file has been left alone; all times in nanoseconds since the epoch.
 
-    The newer of both times counts: ``cp -p``, ``rsync -a`` and wget give a file the old time of where it comes from,
-    but no program can set when it changed. A time in the future is one that was copied as well, and says nothing. The
-    result is negative where the change itself lies in the future: a clock was set back, or that of a file server is
-    ahead.
+    The later of mtime and ctime counts: ``cp -p``, ``rsync -a`` and wget preserve the old mtime, but no program can set
+    the ctime. An mtime in the future was copied as well, and says nothing. The result is negative where the change
+    itself is in the future: a clock was set back, or that of a file server is ahead.
     """
     changed = max(mtime, ctime) if mtime <= now else ctime
     return (now - changed) / 1e9

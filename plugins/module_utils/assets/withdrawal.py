@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Withdrawing images by name: the record that is left on the netboot server, and which images a pattern names.
+"""Withdrawing images by name: the record on the netboot server, and which images a pattern names.
 
-To withdraw an image, its marker is renamed to a hidden name beside it. That name is the record: every later run takes
-it for "withdraw this image wherever it is". To take it back, the record is renamed to the marker again. Nothing else
-keeps the state, so it is as safe as the tree itself, and a person can read and mend it with ``ls`` and ``mv``.
+To withdraw an image, its marker is renamed to a hidden name next to it. That name is the record: every later run reads
+it as "withdraw this image wherever it is". To undo it, the record is renamed to the marker again. There is no other
+state, so it is as safe as the tree itself, and a person can read and fix it with ``ls`` and ``mv``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def record_path(marker: str, *, purge: bool) -> str:
 
 
 def read_record(path: str) -> Record | None:
-    """Return what a hidden path records, or None where it is no record."""
+    """Return what a hidden path records, or None if it is not a record."""
     directory, name = posixpath.split(path)
     for suffix in (_PURGE, _RECORD):
         marker = name[1 : -len(suffix)]
@@ -54,12 +54,12 @@ def read_record(path: str) -> Record | None:
 
 
 def told_records(records: t.Mapping[str, bool]) -> dict[str, bool]:
-    """Return markers that were set aside in a form that JSON can take, whatever bytes are in their names."""
+    """Return markers that were set aside in a form that fits into JSON, whatever bytes are in their names."""
     return {urllib.parse.quote(os.fsencode(marker)): purge for marker, purge in sorted(records.items())}
 
 
 def read_records(told: t.Mapping[str, t.Any]) -> dict[str, bool]:
-    """Return what :func:`told_records` told. Raises :class:`ValueError` for what it never tells."""
+    """Parse the output of :func:`told_records`. Raises :class:`ValueError` for anything else."""
     found = {}
     for name, purge in told.items():
         if not isinstance(purge, bool):
@@ -69,16 +69,16 @@ def read_records(told: t.Mapping[str, t.Any]) -> dict[str, bool]:
 
 
 def names_image(patterns: t.Sequence[str], image: str, markers: t.Iterable[str]) -> bool:
-    """Tell whether a pattern names an image: by its squashfs, by a marker, or by the name that both begin with."""
+    """Return whether a pattern names an image: by its squashfs, by a marker, or by the name that both begin with."""
     # What follows the last dot of gnome-21.04 is a part of its name, and no suffix.
     stems = [image.rpartition(".")[0]] if image_name(image) or image.lower().endswith(".img") else []
     return any(matches(path, patterns) for path in (image, *stems, *markers))
 
 
 class Rename(t.NamedTuple):
-    """One change of the netboot server's tree: ``old`` gets the name ``new``; without ``new``, it is removed.
+    """One change of the netboot server's tree: ``old`` is renamed to ``new``; without ``new``, it is removed.
 
-    Without ``old``, an empty ``new`` is made.
+    Without ``old``, an empty ``new`` is created.
     """
 
     old: str
@@ -86,7 +86,7 @@ class Rename(t.NamedTuple):
 
 
 class SettingAside(t.NamedTuple):
-    """What is to be done to the netboot server's tree, and what it means for each image: its new state, and why."""
+    """What to do to the netboot server's tree, and the effect on each image: its new state, and why."""
 
     renames: tuple[Rename, ...]
     images: dict[str, tuple[str, str]]
@@ -105,9 +105,9 @@ def plan_setting_aside(
     """Plan to withdraw by name the images that ``patterns`` name.
 
     ``records`` are the markers that were set aside before, and ``sizes`` those of the files that record it.
-    ``only_elsewhere`` are images that caching servers still have and the netboot server does not: of them a record is
-    made from nothing, for the caching servers that are away. Raises :class:`ValueError` where one of them is no path
-    within the tree.
+    ``only_elsewhere`` are images that caching servers still have and the netboot server does not: for them an empty
+    record is created, for the caching servers that are down. Raises :class:`ValueError` if one of them is not a path in
+    the tree.
     """
     for path in only_elsewhere:
         if is_hidden(path) or "" in path.split("/"):
@@ -125,7 +125,8 @@ def plan_setting_aside(
         images[image.path] = ("withdrawn", "")
         for marker in markers:
             renames.append(Rename(marker, record_path(marker, purge=purge)))
-            # It was uploaded again since it was set aside in the other way: two records would be one too many to undo.
+            # It was uploaded again after it was set aside in the other way: with two records, undoing would be
+            # ambiguous.
             renames += _unless_gone(record_path(marker, purge=not purge), sizes)
         renames += [
             Rename(record_path(marker, purge=records[marker]), record_path(marker, purge=purge))
@@ -140,7 +141,7 @@ def plan_setting_aside(
             if purge and not records[marker]:
                 renames.append(Rename(record_path(marker, purge=False), record_path(marker, purge=True)))
     known = {image.path for image in inventory.images if image.markers} | set(inventory.withdrawn)
-    # What a run reports is the printed form of a name.
+    # A run reports the printed form of a name.
     for path in sorted(set(only_elsewhere) - known - set(map(printable, known))):
         images[path] = ("withdrawn", "only caching servers still had it")
         renames.append(Rename("", record_path(marker_paths(path, tuple(marker_names))[0], purge=purge)))
@@ -154,7 +155,7 @@ def plan_putting_back(
     patterns: t.Sequence[str],
     tree: t.Container[str],
 ) -> SettingAside:
-    """Plan to take back that images were withdrawn by name; ``tree`` holds the visible names of the tree."""
+    """Plan to undo withdrawals by name; ``tree`` holds the visible names of the tree."""
     renames: list[Rename] = []
     images: dict[str, tuple[str, str]] = {}
     for marker in sorted(records):
@@ -164,7 +165,7 @@ def plan_putting_back(
         images[image] = ("put_back", "")
         record = record_path(marker, purge=records[marker])
         # A marker that was uploaded meanwhile is the newer one. And a record that was made from nothing is no marker;
-        # any other is, even if its squashfs is away just now.
+        # any other is, even if its squashfs is gone at the moment.
         renames.append(Rename(record, "" if marker in tree or not sizes.get(record) else marker))
         renames += _unless_gone(record_path(marker, purge=not records[marker]), sizes)
     return SettingAside(tuple(renames), images)

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients are offered: which images, in which order, with which kernel and arguments; and whose client is whose.
+"""What clients are offered: which images, in which order, with which kernel and arguments; and which client is at which
+site.
 
-All of it ends up in an iPXE script. iPXE expands ``${...}``, splits at blanks, knows no quotes, and takes ``||``,
-``&&`` and a word that begins with ``#`` for syntax. So nothing gets in here that it could take for any of these.
+All of it ends up in an iPXE script. iPXE expands ``${...}``, splits at blanks, has no quotes, and treats ``||``, ``&&``
+and a word that begins with ``#`` as syntax. So nothing gets in here that it could mistake for any of these.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*\Z")
 _URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(/[A-Za-z0-9._+~/-]*)?\Z")
 _MAC = re.compile(r"[0-9a-f]{12}\Z")
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z0-9_]*)\}")
-_SMALLEST_PREFIX = 24  # iPXE cannot tell whether an address lies in a network, so each address of one gets a line
+_SMALLEST_PREFIX = 24  # iPXE cannot tell whether an address is in a network, so each address of one gets a line
 
 
 class NotOffered(Exception):
@@ -37,7 +38,7 @@ class NotOffered(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Offer:
-    """An image as a client boots it; all paths are relative to the tree. ``marker`` is empty where it has none."""
+    """An image as a client boots it; all paths are relative to the tree. ``marker`` is empty if it has none."""
 
     path: str
     marker: str
@@ -54,7 +55,7 @@ class Offer:
 
     @property
     def flavour(self) -> tuple[str, str]:
-        """Images of one directory and one flavour follow each other; the newest of them is offered first."""
+        """Images of one directory and flavour are listed together; the newest of them is offered first."""
         return posixpath.dirname(self.path), parse_name(self.path).flavour
 
     @property
@@ -65,7 +66,7 @@ class Offer:
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A site: where its clients ask for images, how they are known, and what of the tree the site holds."""
+    """A site: where its clients ask for images, how they are recognised, and which part of the tree the site holds."""
 
     name: str
     cache_url: str
@@ -101,7 +102,7 @@ class ArgumentRule:
 
 
 def read_site(given: t.Mapping[str, t.Any]) -> Site:
-    """Check what a user says of a site. Raises :class:`ValueError`, which names it."""
+    """Check the settings of a site. Raises :class:`ValueError`, which names it."""
     name = str(given["name"])
     if not _NAME.match(name):
         raise ValueError(f"the site '{printable(name)}' has a name that iPXE could take for syntax")
@@ -118,7 +119,7 @@ def read_site(given: t.Mapping[str, t.Any]) -> Site:
 
 
 def read_machine(given: t.Mapping[str, t.Any]) -> Machine:
-    """Check what a user says of a machine. Raises :class:`ValueError`, which names it."""
+    """Check the settings of a machine. Raises :class:`ValueError`, which names it."""
     mac = re.sub(r"[:.-]", "", str(given["mac"])).lower()
     if not _MAC.match(mac):
         raise ValueError(f"the machine '{printable(str(given['mac']))}': this is not a MAC address")
@@ -139,7 +140,7 @@ def read_url(url: str, option: str) -> str:
 
 
 def read_gateways(given: t.Iterable[str]) -> tuple[str, ...]:
-    """Return the addresses that the clients' gateway may have; of a network, all. Raises :class:`ValueError`."""
+    """Return the possible addresses of the clients' gateway; for a network, all of them. Raises :class:`ValueError`."""
     found: list[str] = []
     for one in given:
         try:
@@ -155,7 +156,7 @@ def read_gateways(given: t.Iterable[str]) -> tuple[str, ...]:
 
 
 def read_arguments(given: t.Iterable[str], *, placeholders: t.Sequence[str] = PLACEHOLDERS) -> tuple[str, ...]:
-    """Return kernel arguments as single words. Raises :class:`ValueError` for what iPXE would not hand on as it is."""
+    """Return kernel arguments as single words. Raises :class:`ValueError` for what iPXE would not pass on as it is."""
     words = tuple(word for one in given for word in _plain(str(one)).split(" ") if word)
     for word in words:
         if "${" in word or word in ("||", "&&") or word.startswith("#") or word.endswith("\\"):
@@ -185,7 +186,7 @@ def read_rules(given: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[ArgumentRule, 
 
 
 def check_sites(sites: t.Iterable[Site]) -> None:
-    """Raise :class:`ValueError` where a client could belong to two sites."""
+    """Raise :class:`ValueError` if a client could belong to two sites."""
     owners: dict[str, str] = {}
     names: set[str] = set()
     for site in sites:
@@ -267,7 +268,7 @@ def in_menu_order(offers: t.Iterable[Offer]) -> tuple[list[Offer], list[Offer]]:
 
 
 def choose(offers: t.Iterable[Offer], patterns: t.Sequence[str]) -> Offer | None:
-    """Return the newest image that matches the first pattern which matches any; without one, the newest of all."""
+    """Return the newest match of the first pattern that matches any image; without one, the newest image of all."""
     found = sorted(offers, key=lambda one: one.age, reverse=True)
     for pattern in patterns:
         for offer in found:
@@ -277,7 +278,7 @@ def choose(offers: t.Iterable[Offer], patterns: t.Sequence[str]) -> Offer | None
 
 
 def arguments_for(offer: Offer, everywhere: t.Sequence[str], rules: t.Iterable[ArgumentRule]) -> list[str]:
-    """Return the kernel arguments of an image for iPXE; one that needs a hash which nobody stated is left out."""
+    """Return the kernel arguments of an image for iPXE; one that needs a hash that is not stated is left out."""
     words = list(everywhere)
     for rule in rules:
         if matches(offer.path, rule.images):

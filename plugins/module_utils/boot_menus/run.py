@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of the module boot_menu: looks at the tree, makes the scripts, and writes those that differ."""
+"""One call of the module boot_menu: reads the tree, generates the scripts, and writes those that differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .scripts import BOOT, MENU, Checked, Settings, is_ours
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What is done to one script: ``after`` is None where it is removed."""
+    """What is done to one script: ``after`` is None if it is removed."""
 
     name: str
     before: bytes | None
@@ -30,9 +30,9 @@ class Change:
 
 
 class BootMenuRun:
-    """Makes the scripts of one tree. Raises :class:`SyncError`; what was done until then stays.
+    """Generates the scripts of one tree. Raises :class:`SyncError`; what was done until then stays.
 
-    ``rules`` says how the tree is to be read; its selection is what clients of no site are offered.
+    ``rules`` says how to read the tree; its selection is what clients of no site are offered.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class BootMenuRun:
         check_mode: bool = False,
     ) -> None:
         self.settings = settings
-        # by name, or another order of the inventory would make another script
+        # by name, so that the order of the inventory does not change the script
         self.sites = sorted((site for site in sites if site.gateways), key=lambda site: site.name)
         self.machines = machines
         self.rules = rules
@@ -89,7 +89,7 @@ class BootMenuRun:
                 self._files.write(change.name, change.after)
 
     def _offers(self, selection: Selection, known: set[Checked], *, with_marker: bool) -> list[Offer]:
-        """Return what clients can boot of a part of the tree, and remember why others are left out."""
+        """Return what clients can boot from a part of the tree, and remember why others are left out."""
         rules = dataclasses.replace(self.rules, selection=selection)
         inventory = self._source.inventory(rules, lambda image: self._must_hash(image, known))
         found = []
@@ -113,7 +113,7 @@ class BootMenuRun:
         return self._as_checked(image) not in known
 
     def _as_checked(self, image: Image) -> Checked | None:
-        """Return what a menu tells of the hash of an image that states one."""
+        """Return what a menu says about the hash of an image that states one."""
         entry = follow(image.path, self._source.tree).entry
         if entry is None or not image.sha256:
             return None

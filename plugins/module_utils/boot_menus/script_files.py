@@ -18,13 +18,13 @@ _MODE = 0o644  # a web server has to read them, whatever the umask says
 
 
 class ScriptFiles:
-    """Small files of one directory. Raises :class:`SyncError` for whatever the system refuses."""
+    """Small files of one directory. Raises :class:`SyncError` for any refusal of the system."""
 
     def __init__(self, root: str) -> None:
         self.root = root
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a script, or None where there is none."""
+        """Return the content of a script, or None if there is none."""
         try:
             descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -37,7 +37,7 @@ class ScriptFiles:
             return file.read(_LARGEST)
 
     def is_public(self, name: str) -> bool:
-        """Tell whether every user can read a script."""
+        """Return whether every user can read a script."""
         try:
             return stat.S_IMODE(os.lstat(self._path(name)).st_mode) == _MODE
         except OSError:

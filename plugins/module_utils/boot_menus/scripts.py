@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The text of the iPXE scripts. What goes into it was checked by :mod:`.boot_menu`.
 
-``boot.ipxe`` finds out the site and goes on to the machine's own script or to the menu. Settings that one script leaves
+``boot.ipxe`` finds out the site and chains to the machine's own script or to the menu. Settings that one script leaves
 for the next: ``server`` and ``cache`` (addresses; no ``cache`` where there is none), ``site``, ``site_arguments``.
 """
 
@@ -27,9 +27,9 @@ _CHECKED = re.compile(r"^# checked (\S+) (\d+) (\d+) ([0-9a-f]{64})$", re.MULTIL
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What holds for all clients. Times are in milliseconds, but for ``wait``: seconds until the default is booted.
+    """Settings for all clients. Times are in milliseconds, except ``wait``: seconds until the default is booted.
 
-    ``timeout`` bounds the marker, ``stall_timeout`` the time without progress of all else.
+    ``timeout`` bounds the wait for the marker, ``stall_timeout`` the time without progress of everything else.
     """
 
     server_url: str
@@ -53,22 +53,22 @@ class Checked:
 
 
 def is_ours(content: bytes) -> bool:
-    """Tell whether a script was written here."""
+    """Return whether a script was written here."""
     return content.startswith(HEADER.encode("ascii"))
 
 
 def is_machine_script(name: str) -> bool:
-    """Tell whether a name is that of a machine's own script."""
+    """Return whether a name is that of a machine's own script."""
     return _MACHINE.match(name) is not None
 
 
 def read_checked(menu: str) -> set[Checked]:
-    """Return what a menu that was written here says of hashes."""
+    """Return the hashes in a menu that was written here."""
     return {Checked(path, int(size), int(mtime), digest) for path, size, mtime, digest in _CHECKED.findall(menu)}
 
 
 def boot_script(settings: Settings, sites: t.Sequence[Site]) -> str:
-    """Return the script that clients begin with."""
+    """Return the script that clients start with."""
     known = [site for site in sites if site.gateways]
     lines = [
         f"set server {settings.server_url}",
@@ -105,7 +105,7 @@ def boot_script(settings: Settings, sites: t.Sequence[Site]) -> str:
 def menu_script(
     settings: Settings, offers: t.Mapping[str, t.Sequence[Offer]], checked: t.Iterable[Checked] = ()
 ) -> str:
-    """Return the menu. ``offers`` tells what the clients of each site are offered, and under "" those of no site."""
+    """Return the menu. ``offers`` are the images for the clients of each site, and under "" for those of no site."""
     lists: dict[tuple[str, ...], int] = {}
     everywhere: dict[str, Offer] = {}
     for site in ["", *sorted(name for name in offers if name)]:
@@ -167,7 +167,7 @@ def _menu(settings: Settings, offers: t.Sequence[Offer], labels: t.Mapping[str, 
 
 
 def _entry(settings: Settings, offer: Offer, label: str) -> list[str]:
-    """Return the part of one image: who has it is found out by the common part, which comes back to load it."""
+    """Return the part for one image: the common part finds out who has it, and comes back to load it."""
     bound = f"--timeout {settings.stall_timeout}"
     words = ["initrd=initrd", *arguments_for(offer, settings.arguments, settings.rules), "${site_arguments}"]
     return [

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory that a caching server's tree is in: refused where it cannot be one, or is the source's own."""
+"""The directory of a caching server's tree: refused if it cannot be one, or is the source's own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .trial import describe_space, is_full
 
 
 def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: itself.Place | None) -> bool:
-    """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it.
+    """Raise :class:`SyncError` if there is no directory to write to, nor a place to make it.
 
-    Nor may it be the tree of the ``source`` itself; ``place`` is where the shell says that ``dest`` is. Returns whether
-    it is there.
+    Nor may it be the tree of the ``source`` itself; ``place`` is where ``dest`` is according to the shell. Returns
+    whether it exists.
     """
     if place is not None:
         what = itself.relation(itself.place(source), place)
@@ -33,7 +33,7 @@ def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: 
         if isinstance(answer, OSError) and not isinstance(answer, FileNotFoundError):
             raise answer
     if isinstance(found, OSError):
-        # Often a file system that is not mounted; what is written below its mount point would be lost to sight.
+        # Often a file system that is not mounted; anything written below its mount point would be hidden later.
         if sftp.look(f"{posixpath.dirname(dest)}/.") is None:
             raise SyncError(
                 "the destination is not there, and neither is the directory above it",

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that are two on the netboot server and one on a file system that folds case, or the forms of Unicode.
+"""Names that differ on the netboot server but are the same on a file system that folds case, or Unicode forms.
 
-Whether a file system does that is never taken from its kind. It is asked: a name that is not in the listing of its
-directory, but is found all the same, is another spelling of one that is.
+That is never assumed from the type of the file system, but tested: a name that is not in the listing of its directory,
+but is found all the same, is another spelling of one that is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Look = t.Callable[[str], t.Optional[Entry]]
 
 
 def folded(path: str) -> str:
-    """Return what two spellings of a name have in common, for any file system that takes them for one."""
+    """Return what two spellings of a name have in common, for any file system that treats them as the same."""
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", path).casefold())
@@ -38,7 +38,7 @@ class Spelling(t.NamedTuple):
 def in_spelling_of(wanted: Tree, listed: Tree, look: Look) -> Spelling:
     """Return a listing with the names of ``wanted`` for what is the same file there under another spelling.
 
-    ``look`` asks the caching server for one path; it is only called where two names could be one.
+    ``look`` asks the caching server for one path; it is only called if two names could be the same.
     """
     groups = _groups([*wanted, *(path for path in listed if path not in wanted)])
     tree, clashes = dict(listed), {}
@@ -61,13 +61,13 @@ def in_spelling_of(wanted: Tree, listed: Tree, look: Look) -> Spelling:
 
 
 class Spellings:
-    """A set of paths that can be asked for another spelling of one."""
+    """A set of paths that can find other spellings of a path."""
 
     def __init__(self) -> None:
         self._by_folded: dict[str, list[str]] = {}
 
     def add(self, path: str) -> None:
-        """Take in a path."""
+        """Add a path."""
         self._by_folded.setdefault(folded(path), []).append(path)
 
     def rivals(self, path: str) -> list[str]:
@@ -76,7 +76,7 @@ class Spellings:
 
 
 def _groups(paths: t.Iterable[str]) -> list[list[str]]:
-    """Return the names of which two or more could be one, together."""
+    """Return groups of names that could be the same."""
     found: dict[str, list[str]] = {}
     for path in paths:
         found.setdefault(folded(path), []).append(path)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tree of a caching server, listed to whatever depth, and never without end."""
+"""The tree of a caching server, listed to any depth, and never endlessly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..ssh.sftp_names import MAX_PATH, Budget
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What is there, without hidden names, and when a name in each directory changed last."""
+    """What is there, without hidden names, and when a name in each directory last changed."""
 
     tree: Tree = dataclasses.field(default_factory=dict)
     times: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -63,7 +63,7 @@ def _add(listing: Listing, directory: str, content: t.Sequence[Entry]) -> list[s
             continue
         path = f"{directory}/{entry.path}" if directory else entry.path
         if entry.kind == DIRECTORY:
-            # Without its size and time, which tell nothing: those of equal trees differ.
+            # Without its size and time, which are meaningless: those of equal trees differ.
             listing.times[path] = entry.mtime
             listing.tree[path] = Entry(path, DIRECTORY, mode=entry.mode)
             below.append(path)

@@ -1,17 +1,16 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run at a time for each caching server: the second waits, then says who holds the lock.
+"""One run at a time for each caching server: the second one waits, then says who holds the lock.
 
-Where the server has a shell, the lock is the kernel's (``flock``): it ends with the process that holds it, and that
-process ends with our session, or when it has heard nothing from us for :data:`LEASE` seconds. That file is never
-written: it might be a second name of a published one. Who holds the lock stands in another beside it, which each holder
-makes anew. Where the server has SFTP only,
-the lock is a file that its holder keeps rewriting; one that stays the same for :data:`LEASE` seconds is abandoned.
-Times are measured by the one who waits, so that no two clocks have to agree.
+If the server has a shell, the lock is the kernel's (``flock``): it ends with the process that holds it, and that
+process ends with our session, or when it has heard nothing from us for :data:`LEASE` seconds. The lock file is never
+written: it might be a second name of a published one. Another file next to it names the holder, and each holder creates
+it anew. If the server has only SFTP, the lock is a file that its holder keeps rewriting; one that does not change for
+:data:`LEASE` seconds is abandoned. The waiting side measures the time, so no two clocks have to agree.
 
-A lock that is lost unnoticed does no harm: what two runs send at once has separate hidden files, and each run renames
-only what it has checked itself.
+A lock that is lost unnoticed does no harm: two concurrent runs send to separate hidden files, and each renames only
+what it has checked itself.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ _HOLDER_SIZE = 4096  # bytes
 
 
 class Elsewhere(Exception):
-    """The shell does not see what SFTP has made: they are in different file systems, as on many a NAS."""
+    """The shell does not see what SFTP has created: they see different file systems, as on many a NAS."""
 
 
 def describe_self(run: str) -> dict[str, t.Any]:
-    """Return what another run is told about this one."""
+    """Return how this run describes itself to another one."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -61,7 +60,7 @@ def describe_self(run: str) -> dict[str, t.Any]:
 
 
 def describe_holder(content: bytes) -> str:
-    """Return in words who wrote this into the lock."""
+    """Return a description of the lock's holder."""
     try:
         holder = strict_json.loads(content)
         return f"{holder['user']} on {holder['on']}, process {int(holder['pid'])}, since {holder['since']}"
@@ -86,17 +85,17 @@ class Lock:
         raise NotImplementedError
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self._stop.set()
         if self._thread is not None:
-            # The channel is for one thread: a beat that is under way has it until it is answered, or for too long.
+            # The channel is for one thread: a heartbeat in progress has it until it is answered, or for too long.
             self._thread.join(BEAT + self._session.address.stall_timeout)
             if self._thread.is_alive() or self._lost.is_set():
-                return  # the line is gone, and the lock goes with it
+                return  # the connection is gone, and the lock with it
         self._release()
 
     def require(self) -> None:
-        """Raise :class:`LockLost` where the lock is no longer ours."""
+        """Raise :class:`LockLost` if the lock is no longer ours."""
         if self._lost.is_set() or not self._session.alive():
             raise LockLost("the lock was lost, since the line was silent for too long", path=self._path)
 
@@ -122,11 +121,11 @@ class Lock:
 
     @property
     def told(self) -> str:
-        """The file that tells who holds the lock."""
+        """The file that names the lock's holder."""
         return self._path
 
     def _read(self, path: str) -> bytes | None:
-        """Return what a file of ours holds; None where it is not there, or is anything but a file."""
+        """Return what a file of ours holds; None if it is not there, or is anything but a file."""
         sftp = self._session.sftp()
         try:
             found = sftp.look(path)
@@ -139,7 +138,7 @@ class Lock:
             return None
 
     def strange(self) -> SyncError:
-        """Return the error for a lock that is anything but a file."""
+        """Return the error for a lock that is not a file."""
         return SyncError(
             "the lock is not a file, but a symlink or something else that is not ours",
             path=self._path,
@@ -147,7 +146,7 @@ class Lock:
         )
 
     def _content(self, beats: int = 0) -> bytes:
-        # One size for ever, so that a reader never sees a mixture of two.
+        # Always the same size, so that a reader never sees a mixture of two.
         return json.dumps(dict(self._me, beats=beats)).encode("ascii")[:_HOLDER_SIZE].ljust(_HOLDER_SIZE) + b"\n"
 
     def _held(self) -> LockHeld:
@@ -162,7 +161,7 @@ class Lock:
 class KernelLock(Lock):
     """``flock`` in a shell on the caching server.
 
-    ``proof`` is an empty directory that was made by SFTP just now; the shell removes it. Where it cannot, it is
+    ``proof`` is an empty directory that SFTP has just made; the shell removes it. Where it cannot, it is
     :class:`Elsewhere`.
     """
 
@@ -184,7 +183,7 @@ class KernelLock(Lock):
             self._talk.close()
             raise self._refusal(answer, words)
         with contextlib.suppress(OSError):
-            # Only for people to read: on a full disk the run goes on without, since it may be what makes room.
+            # Only for people: on a full disk the run continues without it, since it may be what frees space.
             self._tell()
         self._keep()
 
@@ -236,10 +235,10 @@ class LeaseLock(Lock):
             except (FileNotFoundError, PermissionError):
                 raise
             except OSError:
-                # Somebody's lock is there, most likely; SFTP has no code for that, so it is read.
+                # Most likely there is another run's lock; SFTP has no code for that, so read it.
                 content = self._read(self._path)
                 absent = absent + 1 if content is None else 0
-                if absent > 1 or (absent and time.monotonic() > deadline):  # nor was one given back just now
+                if absent > 1 or (absent and time.monotonic() > deadline):  # nor was one just given back
                     raise
             if content is not None and content != seen:
                 seen, seen_since = content, time.monotonic()
@@ -263,7 +262,7 @@ class LeaseLock(Lock):
             raise LockLost("the lock was taken over by another run", path=self._path)
 
     def _take_over(self, abandoned: bytes) -> bool:
-        """Move an abandoned lock out of the way. Of two that try, the one that moved the wrong one moves it back."""
+        """Move an abandoned lock out of the way. If two try, the one that moved the wrong lock moves it back."""
         sftp = self._session.sftp()
         aside = f"{self._path}.{self._me['run']}"
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening the tree of a caching server for one run: its destination is found, its work area made, its lock held."""
+"""Opening the tree of a caching server for one run: find its destination, create its work area, take its lock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Opening:
     """The destination and the lock of one run. Raises :class:`SyncError`.
 
     :param root: the source's own tree, which must not be the destination.
-    :param elsewhere: called where the shell turns out to see other files than SFTP, as on many a NAS.
+    :param elsewhere: called if the shell turns out to see other files than SFTP, as on many a NAS.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Opening:
         self._proof = f"{area.root}/proof-{area.run}"
 
     def find(self) -> None:
-        """Raise :class:`SyncError` where there is no directory to write to, nor a place to make it.
+        """Raise :class:`SyncError` if there is no directory to write to, nor a place to make it.
 
         Nor may it be the tree of the source itself.
         """
@@ -66,11 +66,11 @@ class Opening:
         )
 
     def open(self) -> None:
-        """Make what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
+        """Create what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
         try:
             if not (self._is_there or self._sftp.look(self._dest)):
                 self._sftp.make_directory(self._dest)
-                self._attributes.set_mode(self._dest, DIRECTORY_MODE)  # a session's umask may keep the web server out
+                self._attributes.set_mode(self._dest, DIRECTORY_MODE)  # a session's umask may lock out the web server
             self._area.open_root(self._area.root)
             self._lock = self._take_lock()
         except OSError as error:
@@ -95,20 +95,20 @@ class Opening:
         return lock
 
     def _refuse_itself(self) -> None:
-        """Raise :class:`SyncError` where the work area of the caching server is one of the source's own tree."""
+        """Raise :class:`SyncError` if the work area of the caching server is one of the source's own tree."""
         if self._place is None and itself.shows_work_area(self._sftp, self._area.root, self._root):
             raise itself.refusal(self._session.where, self._dest, itself.SAME)
 
     def _make_proof(self) -> str:
-        """Make a directory that the shell has to find; nothing where not even that can be made."""
+        """Create a directory that the shell has to find; nothing if not even that is possible."""
         try:
             self._sftp.make_directory(self._proof)
-        except OSError:  # a full disk, which the run may be about to mend
+        except OSError:  # a full disk, which the run may be about to fix
             return ""
         return self._proof
 
     def would_open(self) -> None:
-        """Say for check mode what stands against opening for writing, as far as that can be known."""
+        """Say for check mode what prevents opening for writing, as far as that can be known."""
         self._trial.require_opening(there=self._sftp.look(self._dest) is not None)
         root = self._sftp.look(self._area.root)
         if root is not None:
@@ -120,16 +120,16 @@ class Opening:
 
     @property
     def written(self) -> str | None:
-        """A file that this run has written there just now; None where it holds no lock."""
+        """A file that this run has just written there; None if it holds no lock."""
         return self._lock.told if self._lock is not None else None
 
     def require(self) -> None:
-        """Raise :class:`LockLost` where the lock that was taken is no longer ours."""
+        """Raise :class:`LockLost` if the lock that was taken is no longer ours."""
         if self._lock is not None:
             self._lock.require()
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients can see of a caching server is changed here, and nowhere else: one rename, or one removal, at a time.
+"""Everything that clients can see of a caching server is changed here, and only here: one rename, or one removal, at a
+time.
 
 Each is on disk before the call returns.
 """
@@ -23,7 +24,7 @@ from .together import Together
 
 
 class Publishing:
-    """The changes of one run. Raises :class:`SyncError`; ``require`` does where the lock is no longer ours."""
+    """The changes of one run. Raises :class:`SyncError`; ``require`` does if the lock is no longer ours."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Publishing:
         self._attributes = attributes
         self._together = together
         self._require = require
-        self._put = Spellings()  # the names that were put up
+        self._put = Spellings()  # the names that were published
 
     def _full(self, path: str) -> str:
         return f"{self._dest}/{path}"
@@ -64,7 +65,7 @@ class Publishing:
         self._area.drop(entry.path)
 
     def _refuse_clash(self, path: str) -> None:
-        """Raise :class:`SyncError` where another name of the netboot server has the place of this one by now."""
+        """Raise :class:`SyncError` if another name of the netboot server has taken the place of this one by now."""
         other = next(iter(self._put.rivals(path)), "")
         if other and self._reading.look(path) is not None:
             raise SyncError(
@@ -74,7 +75,7 @@ class Publishing:
             )
 
     def publish_together(self, entries: t.Sequence[Entry]) -> set[str]:
-        """Rename files that are ready to their final names; return the paths of those that are there."""
+        """Rename files that are ready to their final names; return the paths of those that are in place."""
         self._require()
         names = Spellings()
         going: list[Entry] = []
@@ -91,12 +92,12 @@ class Publishing:
         return put
 
     def adopt(self, entry: Entry) -> bool:
-        """Give a file that has the same content the time of the netboot server; tell whether it has it now."""
+        """Set the netboot server's time on a file with the same content; return whether it has it now."""
         self._require()
         return self._attributes.finish(self._full(entry.path), entry)
 
     def permit(self, entry: Entry) -> None:
-        """Let everybody read a published file that is in line but for its mode."""
+        """Make a published file that is in line except for its mode readable for everybody."""
         self._require()
         if not self._attributes.shows(entry, self._reading.look(entry.path)):
             raise SyncError("it changed on the caching server meanwhile", path=entry.path, remedy="Run the sync again.")
@@ -123,7 +124,7 @@ class Publishing:
         self._area.drop(entry.path)
 
     def remove(self, path: str) -> None:
-        """Remove a file from the tree. Raises :class:`Kept` where it is one that was put up under another spelling."""
+        """Remove a file from the tree. Raises :class:`Kept` if it is one that was published under another spelling."""
         self._require()
         self._refuse_same(path)
         with self._translated(path, "cannot be removed"):
@@ -142,7 +143,7 @@ class Publishing:
                 raise Kept(f"it is {others[0]} in another spelling", path=path)
 
     def remove_directory(self, path: str) -> None:
-        """Remove a directory of the tree if it is empty; hidden files that others keep there stay, and it with them."""
+        """Remove a directory of the tree if it is empty; if others keep hidden files there, it stays."""
         self._require()
         with self._translated(path, "cannot be removed"):
             if not self._sftp.list(self._full(path)):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a caching server holds: listed, looked at, read and hashed, and nothing changed."""
+"""What a caching server holds: list, stat, read and hash it, without any change."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .folding import in_spelling_of
 from .listing import Listing, list_tree
 from .trial import Trial
 
-TINY = 16 * 1024  # bytes; below this, a process that hashes a file there costs more than to read it back
+TINY = 16 * 1024  # bytes; below this, a process to hash a file there costs more than reading it back
 
 
 class Reading:
-    """What is read of one caching server in one run. Raises :class:`SyncError`, and the OS errors of SFTP.
+    """What one run reads from one caching server. Raises :class:`SyncError`, and the OS errors of SFTP.
 
     :ivar hashes: whether it can hash what it holds.
-    :ivar clashes: names that cannot stand beside the other one there.
+    :ivar clashes: names that clash with another one there.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Reading:
         self.clashes: dict[str, str] = {}
 
     def tree(self, wanted: Tree | None = None) -> Tree:
-        """List the tree without its hidden names; empty where there is none yet.
+        """List the tree without its hidden names; empty if there is none yet.
 
-        What the file system there takes for the same name as one of ``wanted`` is listed in that spelling.
+        A name that the file system there treats as one of ``wanted`` is listed in that spelling.
         """
         self._listing = list_tree(self._dest, self._entries, self._warn)
         above = self._sftp.look(f"{self._dest}/.")
@@ -74,7 +74,7 @@ class Reading:
     def fresh(self, seconds: int, written: str | None) -> frozenset[str]:
         """Return the directories of the listed tree in which a name changed in the last ``seconds``.
 
-        ``written`` is a file that was written there just now, and so tells the time by the caching server's own clock.
+        ``written`` is a file that was just written there, and so has the time of the caching server's own clock.
         """
         if not seconds:
             return frozenset()
@@ -83,9 +83,9 @@ class Reading:
         return frozenset(path for path, changed in self._listing.times.items() if changed > now - seconds)
 
     def suspects(self, entries: t.Sequence[Entry], tree: Tree, *, can_write: bool) -> list[Entry]:
-        """Return which of the netboot server's files may be there unchanged, although their time is another one.
+        """Return which of the netboot server's files may be there unchanged, although their time differs.
 
-        In ``tree``, what the file system there cannot keep is put right; where it can be written, that is tried out.
+        ``tree`` is corrected for what the file system there cannot keep; if it is writable, that is tested.
         """
         found = [entry for entry in entries if _may_be_same(entry, tree.get(entry.path))]
         probe = f"{self._area.root}/probe-{self._area.run}" if can_write else None
@@ -104,17 +104,17 @@ class Reading:
         return found
 
     def look(self, path: str) -> Entry | None:
-        """Return what a path of the tree is just now, or None where it is not there."""
+        """Return the current entry of a path in the tree, or None if it is not there."""
         entry = self._sftp.look(f"{self._dest}/{path}")
         return entry and dataclasses.replace(entry, path=path)
 
     def read_marker(self, entry: Entry) -> bytes:
-        """Return the content of a marker; nothing where it is too large to be one."""
+        """Return the content of a marker; nothing if it is too large to be one."""
         content = self._sftp.read(f"{self._dest}/{entry.path}", entry.size) if entry.size <= MAX_SIZE else b""
-        return content if len(content) == entry.size else b""  # it grows just now
+        return content if len(content) == entry.size else b""  # it is growing
 
     def digests(self, entries: t.Sequence[Entry]) -> dict[str, str]:
-        """Return the SHA-256 of files of the tree: hashed there, or read back where the server cannot."""
+        """Return the SHA-256 of files in the tree: hashed there, or read back if the server cannot hash."""
         files = [(f"{self._dest}/{entry.path}", entry.size) for entry in entries]
         return dict(zip([entry.path for entry in entries], self.digests_of(files)))
 
@@ -131,13 +131,13 @@ class Reading:
             for block in self._sftp.blocks(path, size):
                 total.update(block)
         except OSError as error:
-            self._session.require_line(error)  # no answer is no difference
+            self._session.require_line(error)  # no answer does not mean a difference
             return ""
         return total.hexdigest()
 
 
 def _may_be_same(entry: Entry, there: Entry | None) -> bool:
-    """Tell whether a file there may have the same content, although it does not look the same."""
+    """Return whether a file there may have the same content, although its metadata differs."""
     if there is None or entry.kind != FILE or there.kind != FILE:
         return False
     return entry.size == there.size and entry.mtime != there.mtime

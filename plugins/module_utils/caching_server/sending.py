@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bringing one file to its hidden name: by which transport, into what room, and why it failed, in words."""
+"""Sending one file to its hidden name: by which transport, whether there is room, and why it failed, in words."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Sending:
 
     @property
     def unfinished_bytes(self) -> int:
-        """How many bytes the last transfer sent, if it did not come to its end."""
+        """How many bytes the last transfer sent, if it did not finish."""
         return self._last.sent
 
     def prepare(self, entry: Entry) -> None:
-        """Choose the transport of the next file. Raises :class:`SyncError` where it could not be put in its place."""
+        """Choose the transport of the next file. Raises :class:`SyncError` if it could not be put in its place."""
         self._last = self.small if entry.size < SMALLEST else self.large
         self._last.sent = 0
         self._trial.require_target(entry.path, really=True)
 
     def send(self, entry: Entry, basis: str | None, wanted: t.Collection[str]) -> Sent:
-        """Send the file that was prepared for. ``wanted`` are the files whose pieces are kept when room is short.
+        """Send the prepared file. ``wanted`` are the files whose partial files are kept when space is short.
 
         Raises :class:`SyncError`.
         """
@@ -56,7 +56,7 @@ class Sending:
 
     @contextlib.contextmanager
     def in_words(self, entry: Entry) -> t.Iterator[None]:
-        """Raise what goes wrong while a file is written as a :class:`SyncError` that says why."""
+        """Convert errors while writing a file to a :class:`SyncError` that says why."""
         try:
             yield
         except (ConnectionTrouble, LeftForLater, SourceChanged):
@@ -66,7 +66,7 @@ class Sending:
             full = self._disk_full(entry)
             raise full from None
         except SyncError:
-            # rsync's receiver does not always get to say why it could not write.
+            # rsync's receiver does not always get to report why it could not write.
             if self._is_full(entry):
                 full = self._disk_full(entry)
                 raise full from None
@@ -79,7 +79,7 @@ class Sending:
             raise self._no_write(error, entry) from error
 
     def _no_write(self, error: OSError, entry: Entry) -> SyncError:
-        """Return in words why the caching server does not write, with what its shell says where SFTP has no word."""
+        """Return in words why the caching server does not write, in its shell's words if SFTP has none."""
         has_shell = self._trial.has_shell
         name = f"{self._area.directory(entry.path)}/try-{self._area.run}"
         said = remote_commands.why_no_write(self._session, name) if has_shell else ""
@@ -111,22 +111,22 @@ class Sending:
         return space is not None and is_full(space)
 
     def _space(self, entry: Entry) -> Space | None:
-        """Return the room in the file system that a file goes to."""
+        """Return the free space in the file system of a file."""
         return self._trial.space(self._area.mounts.of(entry.path))
 
     def _room(self, entry: Entry, wanted: t.Collection[str]) -> int | None:
-        """Return how many bytes may be filled beside a new file, or None where the server does not tell."""
+        """Return how many bytes may be used besides a new file, or None if the server does not tell."""
         space = self._space(entry)
         if space is None:
             return None
         room = space.available - RESERVE - entry.size
         if room < 0:
-            # What lies in the work area of this file is ours to give up before anybody has to be asked.
+            # Whatever this file has in the work area can be given up without asking anybody.
             self._area.drop(entry.path)
             space = self._space(entry) or space
             room = space.available - RESERVE - entry.size
         if room < 0:
-            # Pieces of files that this run is not about are only kept where there is room for them.
+            # Partial files of others are kept only if there is room for them.
             self._area.clean(wanted)
             space = self._space(entry) or space
             room = space.available - RESERVE - entry.size
@@ -135,6 +135,6 @@ class Sending:
         return room
 
     def _disk_full(self, entry: Entry) -> SyncError:
-        """Say what is missing, and give back what the failed transfer took."""
+        """Say what is missing, and free what the failed transfer used."""
         self._area.drop(entry.path)
         return self._trial.no_room(entry, self._space(entry))

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One caching server over one session: all that a run ever does to it, each as one call.
+"""One caching server over one session: all that a run ever does to it, one call each.
 
-It is put together here, by what the caching server offers; what the calls do stands in the files beside this one.
+It is assembled here, depending on what the caching server offers; the calls are implemented in the neighbouring files.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class SshCachingServer:
         self._session = session
         self._source = source
         self.dest = posixpath.normpath(dest)
-        # The answer to the first question comes while SFTP is opened.
+        # The answer to the first question arrives while SFTP is opened.
         asked = remote_commands.begin_probe(session, self.dest)
         try:
             self._sftp: Sftp = session.sftp()
@@ -178,12 +178,12 @@ class SshCachingServer:
 
     @property
     def transport(self) -> str:
-        """How large files travel: ``rsync`` or ``sftp``."""
+        """How large files are sent: ``rsync`` or ``sftp``."""
         return self._sending.large.name
 
     @property
     def offers(self) -> dict[str, t.Any]:
-        """What the caching server offers beside SFTP, as the module's documentation says."""
+        """What the caching server offers besides SFTP, in the form of the module's documentation."""
         return self.abilities.described()
 
     def _warn(self, text: str) -> None:
@@ -191,7 +191,8 @@ class SshCachingServer:
             self.warnings.append(text)
 
     def _use_sftp_alone(self) -> None:
-        """Take the shell for that of another place: what it says of files is not about those that SFTP shows."""
+        """Treat the shell as that of another place: what it says about files does not apply to those that SFTP
+        shows."""
         if self._wanted_transport == "rsync":
             raise SyncError(_ELSEWHERE, remedy=f"Set {called('transport')} to sftp.")
         self.warnings = [one for one in self.warnings if not one.startswith(_ONLY_SFTP)]
@@ -219,7 +220,7 @@ class SshCachingServer:
 
     @property
     def clashes(self) -> dict[str, str]:
-        """Names that cannot stand beside another one there, by the last listing."""
+        """Names that clash with another one there, according to the last listing."""
         return self._reading.clashes
 
     def look(self, path: str) -> Entry | None:
@@ -249,7 +250,7 @@ class SshCachingServer:
 
     @property
     def hashes(self) -> bool:
-        """Tell whether the caching server can hash what it holds."""
+        """Return whether the caching server can hash what it holds."""
         return self._reading.hashes
 
     def digests(self, entries: t.Sequence[Entry]) -> dict[str, str]:
@@ -262,9 +263,9 @@ class SshCachingServer:
         self._opening.would_open()
 
     def would_send(self, entry: Entry) -> None:
-        """Say for check mode what stands against sending a file: its directory, a mount, or the room.
+        """Say for check mode what prevents sending a file: its directory, a mount, or the room.
 
-        The room counts what was asked for before, as the run itself would fill it.
+        The room includes what was asked for before, as the run itself would use it.
         """
         self._trial.require_target(entry.path)
         self._trial.require_room(entry, self._wanted, small=entry.size < SMALLEST)
@@ -276,7 +277,7 @@ class SshCachingServer:
     def begin_sending(self, entries: t.Sequence[Entry], *, together: bool) -> None:
         """See :meth:`~.protocol.CachingServer.begin_sending`.
 
-        A login takes a long line a while, and what is asked before the first file another: they go side by side.
+        On a long line both a login and the questions before the first file take a while: they run in parallel.
         """
         self._wanted = {entry.path for entry in entries}
         large = self._sending.large is not self._sending.small and any(entry.size >= SMALLEST for entry in entries)
@@ -284,10 +285,10 @@ class SshCachingServer:
             self._session.expect_bulk(self._fast_ciphers())
 
     def send(self, entry: Entry, basis: str | None) -> Sent:
-        """Bring a file to its hidden name, with its final permissions and time."""
+        """Send a file to its hidden name, with its final permissions and time."""
         self._sending.prepare(entry)
         if self.hashes and entry.size >= SMALLEST:
-            self._source.begin_digest(entry)  # the check wants it, and a line is seldom as fast as this
+            self._source.begin_digest(entry)  # the check needs it, and a line is seldom as fast as this
         sent = self._sending.send(entry, basis, self._wanted)
         with self._sending.in_words(entry):
             self._attributes.finish(self._area.incoming(entry.path), entry)
@@ -295,11 +296,11 @@ class SshCachingServer:
 
     @property
     def unfinished_bytes(self) -> int:
-        """How many bytes the last transfer sent, if it did not come to its end."""
+        """How many bytes the last transfer sent, if it did not finish."""
         return self._sending.unfinished_bytes
 
     def check(self, entry: Entry, *, read_back: bool) -> bool:
-        """Compare what lies under the hidden name with the source. Returns whether the content was compared."""
+        """Compare what is under the hidden name with the source. Returns whether the content was compared."""
         incoming = self._area.incoming(entry.path)
         self._source.confirm(entry)
         found = self._sftp.look(incoming)
@@ -318,14 +319,14 @@ class SshCachingServer:
         return True
 
     def flush(self, entry: Entry) -> None:
-        """Have what lies under the hidden name written to disk."""
+        """Flush the file under the hidden name to disk."""
         remedy = f"Look at the permissions below {self.dest} on the caching server."
         with self._session.told_as(entry.path, "cannot be flushed to disk", remedy):
             self._sftp.flush(self._area.incoming(entry.path))
 
     @property
     def takes_many(self) -> bool:
-        """Tell whether small files can be sent and published together."""
+        """Return whether small files can be sent and published together."""
         return self.abilities.unpacks and self._sending.large is not self._sending.small
 
     def send_together(self, entries: t.Sequence[Entry]) -> dict[str, int]:
@@ -362,9 +363,9 @@ class SshCachingServer:
         self._publishing.remove_directory(path)
 
     def has_leftovers(self, unfinished: t.Iterable[str]) -> bool:
-        """Tell whether a run that broke off left anything to clean: all but pieces of these files."""
+        """Return whether an interrupted run left anything to clean up, except partial files of these."""
         return self._area.has_leftovers(unfinished)
 
     def clean(self, unfinished: t.Iterable[str]) -> None:
-        """Remove from the work area all that no later run will use."""
+        """Remove from the work area whatever no later run will use."""
         self._area.clean(unfinished)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small files of one caching server that are sent, and put in their places, together.
+"""Sending and publishing small files of one caching server together.
 
-What cannot go with the others is left to its own turn, which also says why.
+A file that cannot go with the others gets its own turn, which also says why.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .trial import Trial
 
 
 class Together:
-    """The small files of one run that lie under hidden names of their own, and are not in their places yet."""
+    """The small files of one run that have their own hidden names, and are not published yet."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Together:
         self._directory = ""
 
     def send(self, entries: t.Sequence[Entry]) -> dict[str, int]:
-        """Bring files to hidden names, compared and on disk; return what those that are ready cost, in bytes.
+        """Send files to hidden names, compare and flush them; return the cost in bytes of those that are ready.
 
         Raises :class:`SyncError` and OSError.
         """
@@ -78,9 +78,9 @@ class Together:
     def publish(
         self, entries: t.Sequence[Entry], dest: str, make_parents: t.Callable[[str], None]
     ) -> dict[str, OSError | SyncError]:
-        """Rename files that are ready to their final names, and have the directories written to disk.
+        """Rename files that are ready to their final names, and flush the directories to disk.
 
-        Returns what could not be renamed, and why. Raises OSError where a directory cannot be written to disk.
+        Returns what could not be renamed, and why. Raises OSError if a directory cannot be written to disk.
         """
         refused: dict[str, OSError | SyncError] = {}
         changed = self._make_directories(entries, dest, make_parents, refused)
@@ -103,9 +103,9 @@ class Together:
         make_parents: t.Callable[[str], None],
         refused: dict[str, OSError | SyncError],
     ) -> set[str]:
-        """Make what is missing above files, level by level; where that fails, ``make_parents`` says why.
+        """Create missing parent directories, level by level; if that fails, ``make_parents`` says why.
 
-        Returns the directories that are to be written to disk.
+        Returns the directories to flush to disk.
         """
         changed: set[str] = set()
         above = sorted({directory for entry in entries for directory in parents(entry.path)})
@@ -133,7 +133,7 @@ class Together:
         return changed
 
     def drop(self) -> None:
-        """Remove what was not put in its place."""
+        """Remove what was not published."""
         self._hidden = {}
         if self._directory:
             directory, self._directory = self._directory, ""

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be known before anything is sent: whether a directory can be written, is another file system, has room.
+"""What can be checked before anything is sent: whether a directory is writable, is another file system, has room.
 
-Check mode says it instead of doing; a run asks before it sends hundreds of megabytes that could not be put in place.
+Check mode reports it; a run checks it before it sends hundreds of megabytes that could not be put in place.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ..transports.mounts import Mount
 from ..transports.work_area import WorkArea
 from .listing import Listing
 
-RESERVE = 64 * 1024 * 1024  # bytes that are never filled: the machine has logs to write
+RESERVE = 64 * 1024 * 1024  # bytes that are never used: the machine has logs to write
 
 
 def is_full(space: Space) -> bool:
-    """Tell whether a file system has no room for anything of size."""
+    """Return whether a file system is too full for any sizeable file."""
     return space.available < 1024 * 1024 or space.no_more_files
 
 
 def describe_space(space: Space) -> str:
-    """Say how much room there is."""
+    """Describe the free space."""
     return "no more files can be made (no free inodes)" if space.no_more_files else f"{space.available} bytes are free"
 
 
 class Trial:
-    """What one run knows of the directories and the room of one caching server."""
+    """What one run knows about the directories and the free space of one caching server."""
 
     def __init__(self, session: BaseSession, sftp: Sftp, area: WorkArea, dest: str, *, has_shell: bool) -> None:
         self._session = session
@@ -44,7 +44,7 @@ class Trial:
         self._dest = dest
         self.has_shell = has_shell
         self._listing = Listing()
-        self._base = dest  # or the directory above it, where it has to be made
+        self._base = dest  # or its parent directory, if it has to be created
         self._writable: dict[str, bool | None] = {}
         self._proven: set[str] = set()
         self._free: dict[Mount | None, Space | None] = {}
@@ -54,11 +54,11 @@ class Trial:
         self._own: int | None = None
 
     def note(self, listing: Listing) -> None:
-        """Take over how the tree was found."""
+        """Use the tree as it was found."""
         self._listing = listing
 
     def require_opening(self, *, there: bool) -> None:
-        """Raise :class:`SyncError` where it is known that no run could begin; ``there``: the destination is."""
+        """Raise :class:`SyncError` if it is known that no run could begin; ``there``: the destination is."""
         self._base = self._dest if there else posixpath.dirname(self._dest)
         if self._can_write(self._base) is False:
             raise self._refusal(self._base, self._dest)
@@ -70,9 +70,9 @@ class Trial:
     # Directories
 
     def require_target(self, path: str, *, really: bool = False) -> None:
-        """Raise :class:`SyncError` where a file of the tree could not be put in its place.
+        """Raise :class:`SyncError` if a file of the tree could not be put in its place.
 
-        With ``really``, what looks like it is tried out first: only the system there knows all of its rules.
+        With ``really``, it is tested first: only the system there knows all of its rules.
         """
         if self._area.mounts.is_point(path):
             raise SyncError(
@@ -96,7 +96,7 @@ class Trial:
         self._proven.add(full)
 
     def _nearest(self, path: str) -> str:
-        """Return the innermost directory above a path that is there already."""
+        """Return the innermost existing directory above a path."""
         found = ""
         for above in parents(path):
             if above not in self._listing.tree:
@@ -110,7 +110,7 @@ class Trial:
         return self._writable[full]
 
     def _ask(self, full: str) -> None:
-        """Ask for all directories at once, where there is a shell to be asked."""
+        """Ask for all directories at once, if there is a shell."""
         if not self.has_shell:
             self._writable[full] = self._guess(full)
             return
@@ -119,13 +119,13 @@ class Trial:
         self._writable.update(zip(wanted, remote_commands.can_write(self._session, wanted)))
 
     def _guess(self, full: str) -> bool | None:
-        """Judge by owner and permissions, as far as they are told. Groups and further rules are not known here."""
+        """Judge by owner and permissions, as far as known. Groups and further rules are not known here."""
         space = self._sftp.space(full)
         if space is not None and space.read_only:
             return False
         try:
             if self._own is None:
-                self._own = self._sftp.owner_and_mode(".")[0]  # the home of the user, who mostly owns it
+                self._own = self._sftp.owner_and_mode(".")[0]  # the home of the user, who usually owns it
             owner, mode = self._sftp.owner_and_mode(full)
         except OSError:
             return None
@@ -134,7 +134,7 @@ class Trial:
         return bool(mode & 0o200) if owner == self._own else None if mode & 0o022 else False
 
     def _try(self, full: str) -> bool:
-        """Make a hidden directory and take it away again."""
+        """Create a hidden directory and remove it again."""
         name = f"{full}/.netboot-sync-try-{self._area.run}"
         try:
             self._sftp.make_directory(name)
@@ -159,7 +159,7 @@ class Trial:
     # Room
 
     def require_room(self, entry: Entry, wanted: t.Collection[str], *, small: bool) -> None:
-        """Raise :class:`SyncError` where a file would not fit beside all that was asked for before."""
+        """Raise :class:`SyncError` if a file would not fit in addition to all that was asked for before."""
         mount = self._area.mounts.of(entry.path)
         if mount not in self._free:
             self._free[mount] = self._sftp.space(f"{self._dest}/{mount.path}" if mount else self._base)
@@ -175,7 +175,7 @@ class Trial:
         if room < 0 or space.no_more_files:
             raise self.no_room(entry, space, before)
         self._sent.add(entry.path)
-        # What it replaces is given back once it is in its place.
+        # The space of what it replaces is freed once it is in place.
         self._planned[mount] = before + entry.size - self._listing.sizes.get(entry.path, 0)
 
     def no_room(self, entry: Entry, space: Space | None, before: int = 0) -> SyncError:

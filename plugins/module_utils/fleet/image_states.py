@@ -32,9 +32,9 @@ BEHIND = frozenset((MISSING, ON_ITS_WAY, OUTDATED))
 
 @dataclasses.dataclass
 class ImageState:
-    """An image: times are seconds since the epoch, sizes bytes, ``percent`` how much of it has arrived.
+    """An image: times are seconds since the epoch, sizes are bytes, ``percent`` is how much of it has arrived.
 
-    :ivar arrived: of one that is on its way, the bytes that lie there; ``rate`` is how many come in a second.
+    :ivar arrived: for one in transit, the bytes that are there; ``rate`` is how many arrive per second.
     """
 
     state: str
@@ -50,7 +50,7 @@ class ImageState:
 
 
 def of_source(inventory: Inventory, tree: Tree) -> dict[str, ImageState]:
-    """Return the images of the tree that all others copy; since when each is ready is what its files tell."""
+    """Return the images of the tree that all others copy; each is ready since the time of its files."""
     found = {}
     for image in inventory.images:
         state = WITHDRAWN if image.path in inventory.withdrawn else READY if image.ready else HELD_BACK
@@ -69,13 +69,13 @@ def of_source(inventory: Inventory, tree: Tree) -> dict[str, ImageState]:
 
 
 def ready_since(image: Image) -> float | None:
-    """Return when the last file of an image came to be what it is: seconds since the epoch."""
+    """Return when the last file of an image last changed: seconds since the epoch."""
     times = [max(one.identity[3:5]) / 1e9 for one in (*image.entries, *image.requires) if len(one.identity) > 4]
     return max(times, default=None)
 
 
 def of_site_alone(tree: Tree, rules: Rules, contents: t.Mapping[str, bytes]) -> dict[str, ImageState]:
-    """Return the images of a caching server by themselves; ``contents`` are those of its markers."""
+    """Return the images of a caching server, without its source; ``contents`` are those of its markers."""
     known = find_images(tree, rules)
     markers: dict[str, list[str]] = {path: [] for path in known.paths}
     for marker, image in sorted(known.pairs.items()):
@@ -111,7 +111,7 @@ def _lacking(version: str, tree: Tree, rules: Rules) -> list[str]:
 
 @dataclasses.dataclass
 class SiteState:
-    """A caching server beside its source."""
+    """A caching server compared with its source."""
 
     images: dict[str, ImageState]
     behind_images: int = 0
@@ -129,7 +129,7 @@ def of_site(
 ) -> SiteState:
     """Compare a caching server with its source.
 
-    :param arrived: of each squashfs that is on its way, how many bytes lie there already.
+    :param arrived: for each squashfs in transit, how many bytes are there already.
     """
     images: dict[str, ImageState] = {}
     waiting: list[float] = []
@@ -167,7 +167,7 @@ def _beside(image: Image, source: Tree, there: Tree, markers: t.Sequence[str]) -
     marker = image.markers[0].path if image.markers else ""
     shown = bool(markers) if image.markers else image.path in there
     if not image.ready:
-        # Without a marker at the site it is no image there: of one that is pruned, the squashfs stays for a while.
+        # Without a marker it is not an image at the site: the squashfs of a pruned one stays for a while.
         if not image.markers and markers:
             return ImageState(LEFT_OVER, "the netboot server no longer has its marker", size, markers[0])
         return ImageState(HELD_BACK, image.reason, size, marker)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at caching servers: what each holds, since when, what is on its way, and how much room is left. Read-only."""
+"""Checks caching servers: what each holds, since when, what is in transit, and how much space is free. Read-only."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from ..transports.work_area import BASIS, transfer_id
 from . import image_states
 
 THREADS = 32
-BETWEEN = 1.5  # seconds, at least, between two looks at what is on its way
-PATIENCE = 45.0  # seconds that all looks together may take, for each hundred caching servers begun
+BETWEEN = 1.5  # seconds, at least, between two checks of what is in transit
+PATIENCE = 45.0  # seconds for all checks together, per hundred caching servers or part thereof
 
 IN_LINE = "in_line"
 BEHIND = "behind"
@@ -46,7 +46,7 @@ FAILED = "failed"
 
 _SECONDS = re.compile(r"[0-9]{1,12}\Z")
 
-# Names come in on standard input, so that none is a part of a shell's text.
+# Names arrive on standard input, so that none is part of a shell command.
 _TIMES = r"""
 cd -- "$1" 2>/dev/null || exit 0
 xargs -0 stat -c '%Z %n' -- 2>/dev/null | while IFS= read -r line; do say "$line"; done
@@ -63,7 +63,7 @@ class Remote:
         self.warnings: list[str] = []
 
     def tree(self) -> Tree:
-        """List it. Raises :class:`SyncError` where there is none, or it cannot be read."""
+        """List it. Raises :class:`SyncError` if there is none, or it cannot be read."""
         if self._sftp.look(self._dest + "/.") is None:
             raise SyncError(
                 "the assets tree is not there", path=self._dest, remedy="Mount it, or set netboot_sync_dest."
@@ -79,7 +79,7 @@ class Remote:
         return found
 
     def disk_free(self) -> int | None:
-        """Return the bytes that can still be filled, or None where that is not told."""
+        """Return the free space in bytes, or None if unknown."""
         space = self._sftp.space(self._dest)
         return space.available if space is not None else None
 
@@ -89,7 +89,7 @@ class Remote:
         return {entry.path: self._sftp.read(f"{self._dest}/{entry.path}", entry.size) for entry in small}
 
     def changed(self, paths: t.Sequence[str]) -> dict[str, float]:
-        """Return when each file came to have its name; nothing where no shell tells it."""
+        """Return when each file got its name; empty if there is no shell to tell."""
         plain = [path for path in paths if "\n" not in path]
         if not plain:
             return {}
@@ -102,7 +102,7 @@ class Remote:
         return found
 
     def arrived(self, paths: t.Iterable[str]) -> dict[str, int]:
-        """Return of each file that is on its way how many bytes lie in the work area."""
+        """Return how many bytes of each file in transit are in the work area."""
         root = f"{self._dest}/{WORK_DIRECTORY}"
         wanted = {transfer_id(path): path for path in paths}
         budget = Budget()
@@ -114,7 +114,7 @@ class Remote:
         return found
 
     def digests(self, entries: t.Sequence[Entry]) -> list[str]:
-        """Return the SHA-256 of files, worked out there; empty where that cannot be."""
+        """Return the SHA-256 of files, computed there; empty if that is not possible."""
         files = [(f"{self._dest}/{entry.path}", entry.size) for entry in entries]
         if not files or not remote_commands.probe(self._session, self._dest).hashes:
             return [""] * len(files)
@@ -123,7 +123,7 @@ class Remote:
 
 @contextlib.contextmanager
 def _session(address: Address) -> t.Iterator[BaseSession]:
-    """Open a session at the least cost; what that refuses means nothing, and OpenSSH is asked."""
+    """Open a session the cheapest way; a refusal means nothing, and OpenSSH is asked next."""
     settings = resolve(address)
     if agrees(address, settings):
         session = InProcessSession(address, settings)
@@ -141,7 +141,7 @@ def _session(address: Address) -> t.Iterator[BaseSession]:
 
 @contextlib.contextmanager
 def opened(target: Target) -> t.Iterator[Remote]:
-    """Open a session to a caching server, to look at it. Raises :class:`SyncError`."""
+    """Open a session to a caching server, to check it. Raises :class:`SyncError`."""
     with _session(target.address) as session:
         try:
             yield Remote(session, target.options.dest)
@@ -161,7 +161,7 @@ def markers_of(tree: Tree, rules: Rules) -> list[Entry]:
 class Found:
     """What was found at a site; times are seconds since the epoch.
 
-    :ivar withdrawn: of one that could not be looked at, the images that are withdrawn by name.
+    :ivar withdrawn: for one that could not be checked, the images that are withdrawn by name.
     """
 
     state: str
@@ -174,7 +174,7 @@ class Found:
 
 
 def look(target: Target, source: SourceTree, *, now: float) -> Found:
-    """Look at one caching server. Trouble is what it found."""
+    """Check one caching server. A problem is a finding as well."""
     options = target.options
     try:
         inventory = source.inventory(options.rules, lambda _image: False)
@@ -199,7 +199,7 @@ def look(target: Target, source: SourceTree, *, now: float) -> Found:
 
 
 def _measure(found: image_states.SiteState, remote: Remote, begun: float) -> None:
-    """Look a second time at what is on its way, for its rate."""
+    """Check a second time what is in transit, for its rate."""
     moving = {path: one for path, one in found.images.items() if one.arrived is not None}
     if not moving:
         return
@@ -226,7 +226,7 @@ def _verdict(target: Target, found: image_states.SiteState, now: float) -> tuple
 
 
 def look_at_all(targets: t.Sequence[Target], *, now: float) -> dict[str, Found]:
-    """Look at many, a number of them at a time; one that hangs is given up, and holds up nobody."""
+    """Check many, a number of them at a time; one that hangs is given up, and holds up no others."""
     sources: dict[str, SourceTree] = {}
     troubles: dict[str, str] = {}
     for src in {one.options.src for one in targets}:
@@ -238,7 +238,7 @@ def look_at_all(targets: t.Sequence[Target], *, now: float) -> dict[str, Found]:
             troubles[src] = error.line()
     for rules, src in {(one.options.rules, one.options.src) for one in targets}:
         if src in sources:
-            sources[src].inventory(rules, lambda _image: False)  # once, before many threads ask for it
+            sources[src].inventory(rules, lambda _image: False)  # once, before many threads need it
     found = {one.name: Found(FAILED, troubles[one.options.src]) for one in targets if one.options.src in troubles}
     waiting: queue.SimpleQueue[Target] = queue.SimpleQueue()
     asked = [one for one in targets if one.options.src in sources]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""status.json: what was found at each site, with what earlier looks knew. Pure."""
+"""status.json: the findings at each site, with those of earlier checks. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from . import image_states
 from .looking import FAILED, UNREACHABLE, Found
 
 SCHEMA = 1
-MAX_SIZE = 64 * 1024 * 1024  # bytes of a status.json that is read again
+MAX_SIZE = 64 * 1024 * 1024  # maximum bytes of an earlier status.json
 _SAMPLES = 15
 _BETWEEN_SAMPLES = 6 * 3600  # seconds
-_LEAST_BETWEEN, _MOST_BETWEEN = 20, 900  # seconds since an earlier look of which a rate is made
+_LEAST_BETWEEN, _MOST_BETWEEN = 20, 900  # seconds since an earlier check from which a rate is computed
 _MEANWHILE = "withdrawn by name since this site was seen last: clients still find it here"
-_LEAST_TIME = 86400  # seconds that samples have to span before a pace is told
+_LEAST_TIME = 86400  # seconds that samples have to span for a pace
 
 
 def read_time(text: t.Any) -> float | None:
-    """Return what :func:`rfc3339` wrote, or None."""
+    """Parse the output of :func:`rfc3339`; None if invalid."""
     try:
         parsed = datetime.datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
@@ -39,7 +39,7 @@ def document(
     previous: t.Any = None,
     history: t.Mapping[str, Known] | None = None,
 ) -> dict[str, t.Any]:
-    """Return the content of status.json; ``previous`` is the one before, whatever is in it."""
+    """Return the content of status.json; ``previous`` is the previous one, which may hold anything."""
     known = _dict(previous)
     before = _dict(known.get("sites")) if known.get("schema") == SCHEMA else {}
     looked = read_time(known.get("generated"))
@@ -54,14 +54,14 @@ def document(
 
 
 def _runs(known: Known | None, before: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the last run, and the last one that came through; where the history tells of none, what was known."""
+    """Return the last run, and the last successful one; if the history has none, what was known."""
     last = _run(known.last) if known else _run_before(before.get("last_run"))
     through = _run(known.through) if known and known.through else _run_before(before.get("last_success"))
     return {"last_run": last, "last_success": through}
 
 
 def _run_before(value: t.Any) -> dict[str, t.Any] | None:
-    """Return a run as an earlier status.json has it, where it is one."""
+    """Return a run from an earlier status.json, if it is valid."""
     found = _dict(value)
     numbers = all(isinstance(found.get(name), (int, float)) for name in ("sent_bytes", "saved_bytes", "seconds"))
     texts = all(isinstance(found.get(name), str) for name in ("user", "what", "outcome", "reason"))
@@ -118,9 +118,9 @@ def _image(one: image_states.ImageState, before: t.Any, now: float, looked: floa
 
 
 def _rate(one: image_states.ImageState, before: t.Any, seconds: float) -> float:
-    """Return how many bytes of an image arrive in a second.
+    """Return how many bytes of an image arrive per second.
 
-    Since the look before, where that is a while ago, since a second or two tell little; 0 where nothing arrived.
+    Since the previous check if that is a while ago, since a second or two say little; 0 if nothing arrived.
     """
     earlier = _int(_dict(before).get("arrived"))
     if earlier is not None and _LEAST_BETWEEN <= seconds <= _MOST_BETWEEN and (one.arrived or 0) > earlier:
@@ -129,12 +129,12 @@ def _rate(one: image_states.ImageState, before: t.Any, seconds: float) -> float:
 
 
 def _not_seen(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t.Any]:
-    """Return what is known of a site that could not be looked at: what it had when it was seen last."""
+    """Return what is known about a site that could not be checked: what it had when it was last seen."""
     seen = read_time(before.get("seen"))
     withdrawn = {printable(path) for path in found.withdrawn}
     behind = _int(before.get("behind_images")) or 0
     base = _int(before.get("behind_seconds_seen", before.get("behind_seconds"))) or 0
-    # Each look adds the time since the one that came through, not since the last one.
+    # Each check adds the time since the last successful one, not since the last one.
     seconds = base + int(max(now - seen, 0)) if behind and seen is not None else base
     return {
         "state": found.state,
@@ -154,7 +154,7 @@ def _not_seen(found: Found, before: dict[str, t.Any], now: float) -> dict[str, t
 
 
 def _image_not_seen(before: dict[str, t.Any], withdrawn: bool, now: float) -> dict[str, t.Any]:
-    """Return an image of a site that could not be looked at; what is withdrawn meanwhile, its clients still find."""
+    """Return an image of a site that could not be checked; its clients still find what was withdrawn meanwhile."""
     shown = before.get("state") in (image_states.PUBLISHED, image_states.OUTDATED, image_states.LEFT_OVER)
     if withdrawn and shown:
         return {**before, "state": image_states.WITHDRAWN, "since": rfc3339(now), "reason": _MEANWHILE}
@@ -185,7 +185,7 @@ def _samples(before: t.Any, free: int | None, now: float) -> list[list[int]]:
 
 
 def _days_until_full(samples: t.Sequence[t.Sequence[int]]) -> float | None:
-    """Return in how many days nothing is free any more, at the pace of late; None where it does not fill up."""
+    """Return in how many days the disk is full, at the recent pace; None if it does not fill up."""
     if not samples or samples[-1][0] - samples[0][0] < _LEAST_TIME:
         return None
     (begin, most), (end, free) = samples[0], samples[-1]
@@ -194,9 +194,9 @@ def _days_until_full(samples: t.Sequence[t.Sequence[int]]) -> float | None:
 
 
 def have(document: t.Mapping[str, t.Any], pattern: str) -> tuple[list[str], list[str]]:
-    """Return the sites at which all images that a pattern names are published, and the others.
+    """Return the sites where all images that match a pattern are published, and the others.
 
-    An image that a site is not to hold does not count for it; a site that holds none of these counts as one that waits.
+    An image that a site should not hold does not count for it; a site that holds none of these counts as waiting.
     """
     ready: list[str] = []
     waiting: list[str] = []

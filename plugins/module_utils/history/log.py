@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A log of lines that several processes append to at once: each line whole, the log bounded, nothing of it lost."""
+"""A log that several processes append to at once: lines stay intact, the log is bounded, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import stat
 import time
 import typing as t
 
-LARGEST = 16 * 1024 * 1024  # bytes of the file that is written to
-KEPT = 8  # files before it
+LARGEST = 16 * 1024 * 1024  # bytes of the current file
+KEPT = 8  # older files
 LONGEST = 16 * 1024  # bytes of a line
-PATIENCE = 10.0  # seconds that the others may take with theirs
-MOST_READ = 96 * 1024 * 1024  # bytes that a reader goes back
+PATIENCE = 10.0  # seconds to wait for other writers
+MOST_READ = 96 * 1024 * 1024  # bytes that a reader reads back
 _BLOCK = 1024 * 1024
 
 
 class NotWritten(Exception):
-    """A line could not be added; the text is one line and has the remedy."""
+    """A line could not be added; the text is one line with the remedy."""
 
 
 class Log:
     """Lines of JSON in a file; older ones in ``<path>.1`` and so on.
 
-    :param path: where it lies; its directory has to be there.
+    :param path: its path; the directory has to exist.
     """
 
     def __init__(self, path: str, *, largest: int = LARGEST, kept: int = KEPT, patience: float = PATIENCE) -> None:
@@ -39,11 +39,11 @@ class Log:
 
     @property
     def wanted(self) -> bool:
-        """Tell whether there is a place for it. Where nobody made the directory, nobody wants a history."""
+        """Return whether there is a place for it. If the directory does not exist, nobody wants a history."""
         return bool(self.path) and os.path.isdir(os.path.dirname(os.path.abspath(self.path)))
 
     def add(self, lines: t.Sequence[bytes]) -> None:
-        """Append lines, all of them together and each of them whole. Raises :class:`NotWritten`."""
+        """Append lines, all together and each intact. Raises :class:`NotWritten`."""
         text = b"".join(line + b"\n" for line in lines)
         if not text:
             return
@@ -53,7 +53,7 @@ class Log:
                     _append(descriptor, text)
                     return
                 self._rotate()
-                # The lock on the file that was moved away is still held: whoever waits for it sees that it moved.
+                # The lock on the rotated file is still held: a process that waits for it sees that the file moved.
                 with self._opened() as new:
                     _append(new, text)
         except OSError as error:
@@ -65,7 +65,7 @@ class Log:
 
     @contextlib.contextmanager
     def _opened(self) -> t.Iterator[int]:
-        """Open the file that has the name once it is locked."""
+        """Open and lock the file that has the name by then."""
         end = time.monotonic() + self._patience
         while True:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -87,7 +87,7 @@ class Log:
                 os.replace(older, f"{self.path}.{number}")
 
     def newest_first(self) -> t.Iterator[bytes]:
-        """Return the lines, the newest first, as far back as a reader may go. What cannot be read ends them."""
+        """Return the lines, newest first, as far back as a reader may go, up to anything unreadable."""
         left = MOST_READ
         for number in range(self._kept + 1):
             name = f"{self.path}.{number}" if number else self.path
@@ -125,9 +125,9 @@ def _is_named(descriptor: int, path: str) -> bool:
 
 
 def _append(descriptor: int, text: bytes) -> None:
-    """Write all or nothing: a full disk leaves no half of a line."""
+    """Write all or nothing: a full disk leaves no partial line."""
     size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # somebody was killed in the middle of a line
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a writer was killed in the middle of a line
         text = b"\n" + text
     written = 0
     try:
@@ -152,7 +152,7 @@ def _backwards(file: t.BinaryIO, most: int) -> t.Iterator[bytes]:
         place = begin
         rest = parts[0]
         yield from (line for line in reversed(parts[1:]) if line)
-        if len(rest) > LONGEST:  # no line of ours
+        if len(rest) > LONGEST:  # not a line of ours
             rest = b""
     if rest and not least:
         yield rest

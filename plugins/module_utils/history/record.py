@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run did at a site, as one line: who, when, what, how many bytes, how long, how it ended. Pure."""
+"""What a run did at a site, as one line: who, when, what, how many bytes, how long, with which result. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEFT_FOR_LATER = "left_for_later"
 FAILED = "failed"
 CAME_THROUGH = frozenset((CHANGED, IN_LINE))
 
-# What it was about.
+# The kind of run.
 SYNC = "sync"
 VERIFY = "verify"
 WITHDRAW = "withdraw"
@@ -34,7 +34,7 @@ _NAME, _LINE = 160, 400  # characters
 
 
 def rfc3339(moment: float) -> str:
-    """Return a time as it is written."""
+    """Return a time in the format of the log."""
     return datetime.datetime.fromtimestamp(int(moment), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -51,8 +51,8 @@ def record(
 
     :param result: what sync_assets returned, or would have.
     :param ended: seconds since the epoch.
-    :param source: the machine that the run worked on.
-    :param started_by: ``user``, ``run``, ``job``, each where it is known.
+    :param source: the machine that the run ran on.
+    :param started_by: ``user``, ``run``, ``job``, each if known.
     :param parameters: those of the module.
     """
     stats = result.get("stats") or {}
@@ -89,7 +89,7 @@ def record(
     elif result.get("left_for_later"):
         found["reason"] = _short(str(result["left_for_later"]), _LINE)
     line = json.dumps(found, separators=(",", ":")).encode("ascii")
-    if len(line) > LONGEST:  # names that take six bytes for each character
+    if len(line) > LONGEST:  # names with six bytes for each character
         for state in _TOLD:
             found.pop(state, None)
         line = json.dumps(found, separators=(",", ":")).encode("ascii")
@@ -111,14 +111,14 @@ def _short(text: str, most: int) -> str:
 
 
 class Known(t.NamedTuple):
-    """What the history tells of a site: its last run, and the last that came through, as they were written."""
+    """A site's part of the history: its last run, and the last successful one, as written."""
 
     last: dict[str, t.Any]
     through: dict[str, t.Any] | None
 
 
 def latest(lines: t.Iterable[bytes], sites: t.Collection[str]) -> dict[str, Known]:
-    """Return what lines, the newest first, tell of sites, each by the name that it is written with."""
+    """Return the history of each site, by its name in the log, from lines with the newest first."""
     wanted = {_short(site, _NAME): site for site in sites}
     last: dict[str, dict[str, t.Any]] = {}
     through: dict[str, dict[str, t.Any]] = {}
@@ -136,7 +136,7 @@ def latest(lines: t.Iterable[bytes], sites: t.Collection[str]) -> dict[str, Know
 
 
 def _read(line: bytes) -> dict[str, t.Any] | None:
-    """Return a line that is one of these."""
+    """Return a line if it is one of these."""
     if len(line) > LONGEST:
         return None
     try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fast a caching server may be sent to, at which time; and how those that send at once share one uplink.
+"""How fast a caching server may be sent to at what time; and how concurrent transfers share one uplink.
 
 A rate is a number of bytes per second; 0 is "not now", None is "no limit". A prefix is a power of ten, as for lines:
 ``20Mbit`` is 2,500,000 bytes per second, and so is ``2.5MB``.
@@ -16,7 +16,7 @@ import typing as t
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 UNLIMITED = "unlimited"
-FASTEST = 1e15  # bits or bytes per second; what is larger is a slip of the pen
+FASTEST = 1e15  # bits or bytes per second; anything larger is a typo
 WHOLE_DAY = 24 * 3600  # seconds
 
 IS_0 = "the limit of this site is 0"
@@ -29,7 +29,7 @@ _MULTIPLES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def parse_rate(text: str, *, option: str = "bandwidth_limit") -> int:
-    """Return a rate that is more than nothing, in bytes per second. Raises :class:`ValueError`."""
+    """Return a rate above zero, in bytes per second. Raises :class:`ValueError`."""
     if _NOTHING.match(text.strip()):
         raise ValueError(f"{option}: nothing could be sent at {_shown(text)}; leave it out for no limit")
     found = _RATE.match(text.strip())
@@ -43,9 +43,9 @@ def parse_rate(text: str, *, option: str = "bandwidth_limit") -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A part of the day in which a rate holds: from ``begin`` up to ``end``, in seconds after midnight, local time.
+    """A part of the day in which a rate applies: from ``begin`` up to ``end``, in seconds after midnight, local time.
 
-    It begins on the ``days`` (0 is Monday) and ends on the day after where ``end`` is not after ``begin``.
+    It begins on the ``days`` (0 is Monday), and ends on the next day if ``end`` is not after ``begin``.
     """
 
     begin: int
@@ -54,7 +54,7 @@ class Window:
     rate: int | None
 
     def holds(self, moment: datetime.datetime) -> bool:
-        """Tell whether a local time is within the window."""
+        """Return whether a local time is within the window."""
         second = moment.hour * 3600 + moment.minute * 60 + moment.second
         today = moment.weekday()
         if self.begin < self.end:
@@ -65,24 +65,24 @@ class Window:
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """The limit of one caching server: the first window that holds says the rate, else it is ``otherwise``."""
+    """The limit of one caching server: the rate of the first matching window, or ``otherwise``."""
 
     windows: tuple[Window, ...] = ()
     otherwise: int | None = None
 
     @property
     def never_limits(self) -> bool:
-        """Tell whether nothing is ever limited."""
+        """Return whether nothing is ever limited."""
         return self.slowest is None and not self.ever_closed
 
     @property
     def ever_closed(self) -> bool:
-        """Tell whether there is a time at which nothing may be sent."""
+        """Return whether there is a time at which nothing may be sent."""
         return 0 in self._rates
 
     @property
     def slowest(self) -> int | None:
-        """The lowest rate at which anything is sent, or None."""
+        """The lowest rate above zero, or None."""
         return min((rate for rate in self._rates if rate), default=None)
 
     @property
@@ -97,11 +97,11 @@ class Limit:
         return self.otherwise
 
     def next_change(self, moment: datetime.datetime) -> datetime.datetime | None:
-        """Return the next local time at which the rate is another one, or None where it never is."""
+        """Return the next local time at which the rate changes, or None if it never does."""
         now = self.rate_at(moment)
         midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
         edges = sorted({edge for window in self.windows for edge in (window.begin, window.end)})
-        for day in range(9):  # a week, and what is left of today
+        for day in range(9):  # a week, and the rest of today
             for edge in edges:
                 then = midnight + datetime.timedelta(days=day, seconds=edge)
                 if then > moment and self.rate_at(then) != now:
@@ -124,11 +124,11 @@ NO_LIMIT = Limit()
 
 
 def parse_limit(value: t.Any) -> Limit:
-    """Return what a user wrote as the limit of one caching server. Raises :class:`ValueError`.
+    """Parse the limit of one caching server as a user wrote it. Raises :class:`ValueError`.
 
-    It is a rate, a window (``08:00-18:00 Mon-Fri: 5Mbit``) or several of them: a list, or one text with a ``;`` or a
-    line break between them. A rate without times is for all other times. What YAML makes of a window without quotation
-    marks, a mapping of its times to its rate, is taken as well.
+    It is a rate, a window (``08:00-18:00 Mon-Fri: 5Mbit``) or several of them: a list, or one string separated by ``;``
+    or line breaks. A rate without times applies at all other times. What YAML makes of an unquoted window, a mapping of
+    its times to its rate, is accepted as well.
     """
     windows: list[Window] = []
     others: list[int | None] = []
@@ -156,7 +156,7 @@ def parse_limit(value: t.Any) -> Limit:
 
 
 def _parts(value: t.Any) -> list[str]:
-    """Return the single windows and rates of what was written."""
+    """Split it into windows and rates."""
     if value is None:
         return []
     if isinstance(value, dict):
@@ -210,9 +210,9 @@ def _shown(value: t.Any) -> str:
 
 
 def fair_shares(cap: float, demands: t.Mapping[str, float | None]) -> dict[str, float]:
-    """Share a cap out among those that send, each with what it can use (None: all that it gets).
+    """Divide a cap among the senders, each with what it can use (None: all that it gets).
 
-    Nobody gets more than it can use, and what one leaves goes to the others in equal parts (max-min fairness).
+    None gets more than it can use, and what one leaves goes to the others in equal parts (max-min fairness).
     """
     shares: dict[str, float] = {}
     left = cap

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands between rsync and ssh, and lets through no more than the rate that the module tells it just then.
+"""Sits between rsync and ssh, and passes on no more than the rate that the module currently tells it.
 
-rsync's own ``--bwlimit`` cannot be changed while rsync runs. This file is also run as a program of its own, without the
-rest of the collection (see :mod:`throttle`): ``python relay.py DESCRIPTOR ssh ...``. Over the descriptor, a socket that
-keeps messages apart, it is told rates: bytes per second, ``-`` for no limit, ``0`` for an end in good order; it answers
-with what has gone through. Where the module is gone, it ends ssh and itself.
+rsync's own ``--bwlimit`` cannot be changed while rsync runs. This file is also run as a separate program, without the
+rest of the collection (see :mod:`throttle`): ``python relay.py DESCRIPTOR ssh ...``. Over the descriptor, a message
+socket, it receives rates: bytes per second, ``-`` for no limit, ``0`` for an orderly end; it answers with what has gone
+through. If the module is gone, it ends ssh and itself.
 
 Only what goes to ssh passes through here: ssh writes its answers to rsync itself.
 """
@@ -24,26 +24,26 @@ import sys
 import time
 
 CHUNK = 32 * 1024  # bytes passed on at once at most where there is a limit: what fits into one packet of SSH
-CHUNK_TIME = 0.05  # seconds of the line that a piece takes, so that what others do is not held up
-SMALLEST = 1024  # bytes of a piece; less than that would be more headers than content
-CREDIT = 0.25  # seconds: so much of a rate that was not used, for want of the processor, is made up for
+CHUNK_TIME = 0.05  # seconds of the line per piece, so that others are not held up
+SMALLEST = 1024  # bytes of a piece; with less, headers would exceed content
+CREDIT = 0.25  # seconds: how much of an unused rate, lost for lack of CPU, is made up for
 PACKET = 48  # bytes that SSH adds to a piece: lengths, padding, authentication
-# A TCP segment of 1448 bytes has headers of 52 (IPv4) to 86 (IPv6, Ethernet), 3.6 to 6 %. Some that measure a line see
-# them and some do not, so half of them are counted: then both find the limit kept.
+# A TCP segment of 1448 bytes has headers of 52 (IPv4) to 86 (IPv6, Ethernet), 3.6 to 6 %. Some tools that measure a
+# line see them and some do not, so half of them are counted: then both find the limit kept.
 HEADERS = 1.02
 REPORT = 0.2  # seconds between two reports
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def cost(count: int) -> float:
-    """Return what a piece of so many bytes is on the line, in bytes."""
+    """Return the size of a piece on the line, in bytes."""
     return (count + PACKET) * HEADERS
 
 
 class Bucket:
     """Keeps a rate (bytes per second; None: no limit) that may change at any time.
 
-    A piece goes as soon as the ones before it are paid for. An idle line saves up no more than :data:`CREDIT`.
+    A piece goes as soon as the ones before it are paid for. An idle line accumulates no more than :data:`CREDIT`.
     """
 
     def __init__(self, rate: float | None) -> None:
@@ -53,7 +53,7 @@ class Bucket:
         self._then = time.monotonic()
 
     def set_rate(self, rate: float | None) -> None:
-        """Go on at another rate."""
+        """Change the rate."""
         self._settle()
         self.rate = rate
         if rate is not None:
@@ -68,11 +68,11 @@ class Bucket:
         """Return how many bytes the next piece should have at most."""
         if not self.rate:
             return 2 * CHUNK
-        # never more than two seconds' worth: whoever waits at the other end has a timeout
+        # never more than two seconds' worth: the other end has a timeout
         return max(int(min(max(self.rate * CHUNK_TIME, min(SMALLEST, self.rate * 2)), CHUNK)), 1)
 
     def take(self, count: int) -> None:
-        """Note that a piece of so many bytes went."""
+        """Record that a piece of so many bytes was sent."""
         self.passed += cost(count)
         if self.rate:
             self._balance -= cost(count)
@@ -87,7 +87,7 @@ class Bucket:
 
 
 def die_with_parent() -> None:
-    """Have the kernel end this process when the one that started it ends, however that happens."""
+    """Make the kernel end this process when its parent ends, however that happens."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -105,7 +105,7 @@ class _Relay:
         # pylint: disable-next=ansible-bad-function
         self._process = subprocess.Popen(command, stdin=theirs, preexec_fn=die_with_parent)
         os.close(theirs)
-        os.set_blocking(self._into, False)  # or a line that stands still would keep us from listening
+        os.set_blocking(self._into, False)  # or a stalled line would keep us from listening
         self._pending = b""  # read, and not yet taken by the command
 
     def run(self) -> int:
@@ -113,7 +113,7 @@ class _Relay:
         while not self._over:
             self._step()
         os.close(self._into)
-        os.close(0)  # rsync, too, learns that nothing more is taken
+        os.close(0)  # rsync, too, learns that no more is accepted
         self._report(0.0)
         status = self._process.wait()
         return status if status >= 0 else 128 - status
@@ -123,7 +123,7 @@ class _Relay:
         delay = self._bucket.delay() if self._rate_is_known else 60.0
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
-        poll.register(self._into, select.POLLOUT if self._pending else 0)  # an error tells that the command is gone
+        poll.register(self._into, select.POLLOUT if self._pending else 0)  # an error means that the command is gone
         if not self._pending and delay <= 0:
             poll.register(0, select.POLLIN)
         waits = not self._pending and delay > 0
@@ -164,7 +164,7 @@ class _Relay:
         now = time.monotonic()
         if now - self._reported >= every:
             self._reported = now
-            # Nobody may have read the last ones, and where the module is gone, the next step sees it.
+            # The last ones may not have been read; if the module is gone, the next step notices.
             with contextlib.suppress(OSError):
                 self._control.send(b"%d" % self._bucket.passed, socket.MSG_DONTWAIT)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which time it is at a site: by a name that the user gives, else by what the caching server says of itself.
+"""The local time of a site: by a name that the user gives, or else by what the caching server reports.
 
 The clock is always the netboot server's; only the zone is the site's. So a caching server whose clock is wrong does not
 move its windows.
@@ -25,7 +25,7 @@ def named_zone(name: str) -> datetime.tzinfo:
 
 
 def site_zone(name: str | None, offset: int | None) -> datetime.tzinfo | None:
-    """Return the time zone of a site, or None where nothing tells it; ``offset`` is in seconds east of UTC."""
+    """Return the time zone of a site, or None if nothing tells it; ``offset`` is in seconds east of UTC."""
     if name:
         return named_zone(name)
     return None if offset is None else datetime.timezone(datetime.timedelta(seconds=offset))

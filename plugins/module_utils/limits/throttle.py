@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fast may be sent to one caching server just now, and what keeps a transfer to it while it runs.
+"""How fast a caching server may be sent to at the moment, and what keeps a running transfer to that.
 
-Three things come together: the windows of the site, its local time, and its share of the netboot server's uplink. SFTP
-waits before each piece; rsync gets a relay between itself and ssh (see :mod:`relay`), which is told each change.
+Three things are combined: the windows of the site, its local time, and its share of the netboot server's uplink. SFTP
+waits before each piece; rsync gets a relay between itself and ssh (see :mod:`relay`), which is told of each change.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from .bandwidth import IS_0, NO_LIMIT, Limit
 from .relay import HEADERS, Bucket
 from .uplink import Uplink
 
-LOOK = 0.2  # seconds between two looks at the clock and the other sites
-_BUFFERED = 512 * 1024  # bytes that the kernel takes from rsync at once, at most: it hears nothing until they are gone
+LOOK = 0.2  # seconds between two checks of the clock and the other sites
+_BUFFERED = (
+    512 * 1024
+)  # maximum bytes that the kernel takes from rsync at once: rsync hears nothing until they are gone
 
 
 class Throttle:
-    """The limit of one caching server. Without any, it costs nothing; ``clock`` is in seconds since the epoch."""
+    """The limit of one caching server. Without a limit, it costs nothing; ``clock`` is in seconds since the epoch."""
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Throttle:
 
     @property
     def limits(self) -> bool:
-        """Tell whether there is anything to keep."""
+        """Return whether there is any limit."""
         return self._uplink is not None or not self._limit.never_limits
 
     def why_not(self) -> str:
@@ -57,7 +59,7 @@ class Throttle:
         return self._limit.why_not(self._now())
 
     def require(self, path: str) -> None:
-        """Raise :class:`LeftForLater` where nothing may be sent now."""
+        """Raise :class:`LeftForLater` if nothing may be sent now."""
         reason = self.why_not()
         if reason:
             raise LeftForLater(reason, path=path)
@@ -78,9 +80,9 @@ class Throttle:
         return share if own is None else min(own, share)
 
     def patience(self, seconds: int) -> int:
-        """Return after how many seconds rsync may call a line dead that is to be called so after ``seconds``.
+        """Return rsync's timeout for a line that should count as dead after ``seconds``.
 
-        While the relay holds back, rsync itself sees no progress until some of what it has written is gone.
+        While the relay holds data back, rsync itself sees no progress until some of what it has written is gone.
         """
         rates = [self._limit.slowest] if self._limit.slowest else []
         if self._uplink is not None:
@@ -100,7 +102,7 @@ class Throttle:
             self._uplink.leave()
 
     def count(self, count: int) -> None:
-        """Note that a piece of so many bytes is sent."""
+        """Record that a piece of so many bytes is sent."""
         self._bucket.take(count)
 
     def wait(self, path: str) -> None:
@@ -119,14 +121,14 @@ class Throttle:
 
     @contextlib.contextmanager
     def relayed(self, shell: str) -> t.Iterator[Relayed]:
-        """Return what one rsync is to be started with; ``shell`` is the value of its ``--rsh``."""
+        """Return the settings to start one rsync with; ``shell`` is the value of its ``--rsh``."""
         if not self.limits:
             yield Relayed(shell)
             return
-        # A module's code is in an archive, from which no other program can be started.
+        # A module's code is in an archive, from which a separate program cannot be started.
         source = pkgutil.get_data(str(__package__), "relay.py") or b""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The program has no name in the file system, so nothing is left of it however a run ends.
+        # The program has no name in the file system, so it leaves nothing behind however a run ends.
         with ours, theirs, tempfile.TemporaryFile() as program, self.sending():
             program.write(source)
             program.flush()
@@ -140,7 +142,7 @@ class Throttle:
 
 
 class Relayed:
-    """What an rsync is started with: the value of ``--rsh``, and the descriptors that it hands on."""
+    """What an rsync is started with: the value of ``--rsh``, and the descriptors that it passes on."""
 
     def __init__(self, shell: str, descriptors: tuple[int, ...] = (), teller: _Teller | None = None) -> None:
         self.shell = shell
@@ -148,22 +150,22 @@ class Relayed:
         self._teller = teller
 
     def begin(self) -> None:
-        """Tell the relay its rate from now on: rsync is started."""
+        """Tell the relay its rate from now on: rsync has started."""
         if self._teller is not None:
             self._teller.begin()
 
     def end(self) -> None:
-        """Tell it nothing more."""
+        """Stop telling it."""
         if self._teller is not None:
             self._teller.end()
 
     def trouble(self, path: str) -> SyncError | None:
-        """Return why the transfer was ended, if it was we who ended it."""
+        """Return why the transfer was ended, if we ended it."""
         return self._teller.trouble(path) if self._teller is not None else None
 
     @property
     def passed(self) -> int | None:
-        """How many bytes the relay has passed on, as it said last; None where there is no relay."""
+        """How many bytes the relay has passed on, by its last report; None if there is no relay."""
         return self._teller.passed if self._teller is not None else None
 
 
@@ -188,10 +190,10 @@ class _Teller:
     @property
     def passed(self) -> int:
         """How many bytes went through, as of the last report."""
-        return int(self._passed / HEADERS)  # those of TCP are no bytes of a transfer
+        return int(self._passed / HEADERS)  # without TCP's own
 
     def end(self) -> None:
-        """End the thread, and hear the last report, which the relay gives at its end."""
+        """End the thread, and read the last report, which the relay sends at its end."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -213,7 +215,7 @@ class _Teller:
             except SyncError as error:
                 self._error, rate = error, 0
             said = b"-" if rate is None else b"%d" % rate
-            # In words before it is said: by then the time of 0 may be over, and the transfer as well.
+            # Set the reason before telling it: afterwards the window of 0 may be over, and the transfer as well.
             reason = self._throttle.why_not() or IS_0 if rate == 0 and not self._error else ""
             try:
                 if said != last:
@@ -227,7 +229,7 @@ class _Teller:
             last = said
 
     def _listen(self) -> None:
-        """Hear for a moment what has gone through."""
+        """Listen for a moment to what has gone through."""
         deadline = time.monotonic() + LOOK
         while not self._over.is_set() and (left := deadline - time.monotonic()) > 0:
             self._ours.settimeout(min(left, 0.1))
@@ -238,7 +240,7 @@ class _Teller:
                 continue
 
     def _hear(self) -> bool:
-        """Take one report; tell whether there was one. Raises :class:`OSError`."""
+        """Take one report; return whether there was one. Raises :class:`OSError`."""
         said = self._ours.recv(64)
         if said:
             self._passed = float(said)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shares the netboot server's uplink among all that send just then: the module's processes of one user on one host.
+"""Shares the netboot server's uplink among all current senders: the module's processes of one user on one host.
 
-Each transfer has a file of its own in a private directory. It holds a lock on the file while it sends, so that the file
-of a process that was killed counts for nothing, and writes there how much it can use. All read all files and come to
-the same shares; nobody decides for the others.
+Each transfer has its own file in a private directory. It locks the file while it sends, so that the file of a killed
+process does not count, and writes there how much it can use. All read all files and compute the same shares; there is
+no coordinator.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from ..errors import SyncError
 from ..options import called
 from .bandwidth import fair_shares
 
-REFRESH = 0.4  # seconds between two looks at the others
+REFRESH = 0.4  # seconds between two checks of the others
 NOTICE = 2 * REFRESH + 0.2  # seconds after which all others have seen a new one
 FIRST = 0.02  # of the cap: what a new one takes until then
-ENOUGH = 2.5  # seconds over which it is measured what a transfer uses: what a slow line takes, it takes in gulps
-GROWTH = 1.5  # by which the demand grows of one who uses up his share
-SPARE = 1.1  # what a transfer on a slow line is given above what it uses, so that it shows when it can use more
-USED_UP = 0.95  # of its share: whoever uses so much could use more
-LEAST = 0.02  # of the cap: the least that one asks for who sends
+ENOUGH = 2.5  # seconds over which a transfer's use is measured: a slow line takes data in gulps
+GROWTH = 1.5  # growth of the demand of a transfer that uses up its share
+SPARE = 1.1  # headroom for a transfer on a slow line, so that it shows when it can use more
+USED_UP = 0.95  # of its share: a transfer that uses this much could use more
+LEAST = 0.02  # of the cap: the minimum demand of a sender
 _NEW = ".new-"
 
 
 def own_directory() -> str:
-    """Return where the transfers of this user on this host meet."""
+    """Return the shared directory of this user's transfers on this host."""
     return os.path.join(tempfile.gettempdir(), f"netboot-syncer-{os.geteuid()}")
 
 
 class Uplink:
-    """The part that one transfer has in a cap, in bytes per second. Raises :class:`SyncError`.
+    """The share of one transfer in a cap, in bytes per second. Raises :class:`SyncError`.
 
-    ``directory`` is where all that share the cap meet.
+    ``directory`` is common to all that share the cap.
     """
 
     def __init__(self, cap: int, *, directory: str | None = None) -> None:
@@ -84,7 +84,7 @@ class Uplink:
             new = os.path.join(self._directory, _NEW + name)
             self._path = os.path.join(self._directory, name)
             self._file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            # Locked under a name that nobody looks at: the others take a file without a lock for one of the dead.
+            # Locked under a name that nobody reads: the others take an unlocked file for a dead one.
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._write()
             os.rename(new, self._path)
@@ -110,7 +110,7 @@ class Uplink:
             self._demand = self._judge(now)
             try:
                 if not os.path.exists(self._path):  # somebody cleaned up
-                    self.leave()  # or a file that is closed would be closed again at the end
+                    self.leave()  # or a closed file would be closed again at the end
                     self._register()
                 self._write()
             except OSError as error:
@@ -122,17 +122,19 @@ class Uplink:
         return self._share
 
     def ask_for(self, most: float | None) -> None:
-        """Note what this transfer is allowed by another limit, None for no other."""
+        """Record what another limit allows this transfer, None for no other."""
         self._most = most
 
     _most: float | None = None
 
     def _note(self, now: float, passed: float) -> None:
-        if passed and (not self._samples or passed != self._samples[-1][1]):  # before the first byte, all is open
+        if passed and (
+            not self._samples or passed != self._samples[-1][1]
+        ):  # before the first byte, anything is possible
             self._samples.append((now, passed))
 
     def _judge(self, now: float) -> float | None:
-        """Return how much this transfer can use, by what it used of its share; None for all that it gets."""
+        """Return how much this transfer can use, judging by its use of its share; None for all that it gets."""
         (first, began), (last, passed) = (self._samples[0], self._samples[-1]) if self._samples else ((now, 0.0),) * 2
         until = now if now - last > ENOUGH else last
         if until - first < ENOUGH:
@@ -155,7 +157,7 @@ class Uplink:
         os.pwrite(self._file, f"{text:<31}\n".encode("ascii"), 0)
 
     def _others(self) -> dict[str, float | None]:
-        """Return what the other transfers can use, and clear away what dead ones left."""
+        """Return what the other transfers can use, and clean up after dead ones."""
         found: dict[str, float | None] = {}
         try:
             names = os.listdir(self._directory)

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file on the caching server a new file is sent as the difference to.
+"""Choosing the file on the caching server against which a new file is sent as a difference.
 
-The choice is ours and explicit. ``rsync --fuzzy`` compares names by edit distance and takes a sibling of the same day
-and another flavour for the nearest one, of which no block matches (https://github.com/RsyncProject/rsync/issues/570).
+We make this choice explicitly. ``rsync --fuzzy`` compares names by edit distance and picks a sibling of the same day
+but another flavour, of which no block matches (https://github.com/RsyncProject/rsync/issues/570).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import typing as t
 from ..assets.entries import FILE, Tree, image_name
 from ..assets.marker import stems
 
-# Bytes: below this, a process of its own costs more than a difference can save, and the file goes whole.
+# Bytes: below this, a separate process costs more than a difference can save, and the file is sent whole.
 SMALLEST = 256 * 1024
 _DATE = re.compile(r"(?<![0-9A-Za-z])(?:\d{4}|\d{2})[-_.]?\d{2}[-_.]?\d{2}(?![0-9A-Za-z])")
 _COMMIT = re.compile(r"(?=[0-9a-f]*\d)[0-9a-f]{7,40}\Z")
@@ -27,7 +27,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 @dataclasses.dataclass(frozen=True)
 class BuildName:
-    """What the name of a build tells: ``21-04-09-gnome-master-f1d734e`` is gnome, master, of 21-04-09."""
+    """The parts of a build's name: ``21-04-09-gnome-master-f1d734e`` is gnome, master, of 21-04-09."""
 
     date: str
     family: tuple[str, ...]
@@ -40,7 +40,7 @@ class BuildName:
 
 @functools.lru_cache(maxsize=16384)
 def parse_name(path: str) -> BuildName:
-    """Take the name of an image apart into its date and its family (all words but date and commit)."""
+    """Split the name of an image into its date and its family (all words but date and commit)."""
     stem = stems(path)[0] if image_name(path) or path.lower().endswith(".img") else posixpath.basename(path)
     found = _DATE.search(stem)
     date = re.sub(r"\D", "", found.group(0)) if found else ""
@@ -50,16 +50,16 @@ def parse_name(path: str) -> BuildName:
 
 
 def choose(path: str, there: Tree, images: t.Container[str] = ()) -> str | None:
-    """Return the path on the caching server that ``path`` is best sent as the difference to, or None.
+    """Return the best basis on the caching server for ``path``, or None.
 
     ``images`` are the paths that are images whatever their name.
 
     The file's own predecessor under the same name comes first. For an image, then: the same build in another
     directory (a tested image moves from ``dev`` to ``prod``); the same flavour and branch, in the same directory before
-    others, the newest of an earlier date before later ones; at last the same flavour on another branch of the same
-    directory. An image that shares neither directory nor branch saves nothing, and comparing with it costs a line up.
-    For any other file but JSON: the file of the same name in the newest sibling of its directory, as ``initrd`` has in
-    ``kernels``.
+    others, the newest of an earlier date before later ones; finally the same flavour on another branch of the same
+    directory. An image that shares neither directory nor branch saves nothing, and comparing with it costs upstream
+    traffic. For any other file but JSON: the file of the same name in the newest sibling of its directory, as
+    ``initrd`` has in ``kernels``.
     """
     own = there.get(path)
     if own is not None and own.kind == FILE and own.size > 0:
@@ -67,7 +67,7 @@ def choose(path: str, there: Tree, images: t.Container[str] = ()) -> str | None:
     if path in images or image_name(path):
         return _choose_image(path, there, images)
     if path.endswith(".json"):
-        return None  # markers and pointers go whole, and there are too many of them to look for each through all others
+        return None  # markers and pointers are sent whole, and there are too many to compare each with all others
     directory, name = posixpath.split(path)
     above = posixpath.dirname(directory)
     siblings = [

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan while it grows: both trees, what was planned so far, and the parts that units are made of."""
+"""The plan while it is built: both trees, what was planned so far, and the parts that units are made of."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Draft:
     """A plan that the phases of the planner fill, one after another.
 
     :ivar later: the tree as it will be after the units planned so far: a file sent early is the basis of a later one.
-    :ivar delivered: the names that those units put up.
+    :ivar delivered: the names that those units published.
     :ivar withdrawn: the markers that those units withdraw.
-    :ivar just_withdrawn: those of them that the images were not looked through for yet.
+    :ivar just_withdrawn: those of them for which the images were not searched yet.
     :ivar kernels: the kernel directories that are not planned yet, with their files.
     """
 
@@ -46,16 +46,16 @@ class Draft:
         self.refused = ""
 
     def fits(self, entry: Entry) -> bool:
-        """Tell whether a file is there as the netboot server has it."""
+        """Return whether a file is there exactly as on the netboot server."""
         return entry.looks_like(self.there.tree.get(entry.path)) and entry.path not in self.there.damaged
 
     def is_closed(self, entry: Entry) -> bool:
-        """Tell whether a file is in line but for its mode, by which only its owner there can read it."""
+        """Return whether a file is in line except for its mode, with which only its owner there can read it."""
         there = self.there.tree.get(entry.path)
         return there is not None and there.closed and self.fits(entry)
 
     def amend(self, entries: t.Iterable[Entry]) -> list[Step]:
-        """Plan what files need whose content is in line: the time of the netboot server, a mode to be read with."""
+        """Plan what files with the right content still need: the netboot server's time, a readable mode."""
         steps: list[Step] = []
         for entry in entries:
             if entry.path in self.there.adoptable:
@@ -65,14 +65,15 @@ class Draft:
         return steps
 
     def will_fit(self, entry: Entry) -> bool:
-        """Tell whether a file is there, or will be after the units planned so far."""
+        """Return whether a file is there, or will be after the units planned so far."""
         if entry.kind == DIRECTORY:
             below = entry.path + "/"
             return entry.path in self.later or any(path.startswith(below) for path in self.later)
         return entry.path in self.delivered or self.fits(entry)
 
     def is_held(self, promise: Promise) -> bool:
-        """Tell whether the netboot server holds the image of a visible marker, and this marker, as they are here."""
+        """Return whether the netboot server holds the image of a visible marker, and this marker, exactly as they are
+        here."""
         image = self.images.get(promise.image)
         return (
             image is not None
@@ -82,7 +83,8 @@ class Draft:
         )
 
     def withdraw(self, marker: str, image: str, reason: str, premise: Premise | None = None) -> Withdraw:
-        """Plan a withdrawal. Every unit that needs one has it, since another unit may fail before it comes to it."""
+        """Plan a withdrawal. Every unit that needs one includes it, since another unit may fail before it gets
+        there."""
         if marker not in self.withdrawn:
             self.withdrawn.add(marker)
             self.just_withdrawn.append(marker)
@@ -115,19 +117,19 @@ class Draft:
             kind = "directory" if entry.kind == DIRECTORY else "pipe, a socket or a device"
             return f"it is a {kind} on the caching server; remove it there"
         # A marker that is not chosen can neither be withdrawn nor renewed (promise 7), so what it promises stays as it
-        # is (promise 1), even where that keeps a chosen image waiting. What is damaged or lost is no promise kept: it
-        # is best replaced by what the netboot server holds.
+        # is (promise 1), even if that keeps a chosen image waiting. If that is damaged or lost, the promise is broken
+        # anyway: it is best replaced by what the netboot server holds.
         others = [one for one in self.promises.of(path) if not one.chosen]
         if others and entry is not None and path not in self.there.damaged:
             return f"{others[0].marker} on the caching server promises it, and that image is not chosen; choose both"
         return ""
 
     def replace(self, entry: Entry) -> list[Step]:
-        """Plan to put a file in its place. What promises it is not withdrawn before the new one lies beside it."""
+        """Plan to publish a file. Markers that promise it are not withdrawn before the new file is staged."""
         return self.stage(entry) + self.hide(entry.path) + self.show(entry)
 
     def stage(self, entry: Entry) -> list[Step]:
-        """Plan to bring a file to its hidden name; a symlink needs no time and so is made when it is shown."""
+        """Plan to send a file to its hidden name; a symlink takes no time, so it is created when it is published."""
         if entry.kind == SYMLINK:
             return []
         worth_it = entry.size >= basis.SMALLEST
@@ -137,19 +139,19 @@ class Draft:
         return [send, Check(entry), Flush(entry)]
 
     def show(self, entry: Entry) -> list[Step]:
-        """Plan to put what was staged under its final name."""
+        """Plan to rename what was staged to its final name."""
         self.delivered.add(entry.path)
         self.later[entry.path] = entry
         return [Link(entry) if entry.kind == SYMLINK else Publish(entry)]
 
     def led_to(self, image: Image) -> tuple[Entry, ...]:
-        """Return what the image's own files lead to, where they are symlinks."""
+        """Return what the image's own files lead to, if they are symlinks."""
         own = {entry.path for entry in image.entries}
         names = [name for entry in image.entries for name in follow(entry.path, self.source).names]
         return tuple(self.source[name] for name in dict.fromkeys(names) if name not in own and name in self.source)
 
     def can_promise(self, path: str, entries: t.Sequence[Entry]) -> bool:
-        """Tell whether all that a name is to promise will be there by then; where it will not, note why."""
+        """Return whether all that a name is to promise will be there by then; where it will not, note why."""
         impossible = [entry.path for entry in entries if entry.path in self.impossible]
         lacking = [entry.path for entry in entries if not self.will_fit(entry)]
         if impossible:
@@ -159,7 +161,7 @@ class Draft:
         return not (impossible or lacking)
 
     def single(self, kind: str, entry: Entry, confirm: tuple[Entry, ...] = ()) -> None:
-        """Plan a file by itself, as a unit of that kind; ``confirm`` is what it names, and is looked at before it."""
+        """Plan a single file, as a unit of that kind; ``confirm`` is what it names, and is checked before it."""
         steps: list[Step] = [Confirm(entry.path, confirm)] if confirm else []
         amendments = self.amend([entry])
         if amendments:
@@ -175,7 +177,7 @@ class Draft:
         self.add(kind, entry.path, steps + self.replace(entry), [entry])
 
     def add(self, kind: str, path: str, steps: t.Sequence[Step], touched: t.Sequence[Entry]) -> None:
-        """Add a unit; what of ``touched`` was damaged there makes a repair of it."""
+        """Add a unit; it is a repair if any of ``touched`` was damaged there."""
         reasons = [f"{e.path} was damaged on the caching server" for e in touched if e.path in self.there.damaged]
         reasons += [
             f"{e.path} could be read by its owner alone on the caching server (mode {self.there.tree[e.path].mode:04o})"
@@ -189,11 +191,11 @@ class Draft:
 
     def add_withdrawal(self, kind: str, marker: str, image: str, reason: str, premise: Premise | None = None) -> None:
         """Add a unit that withdraws a marker, and does nothing else."""
-        # An image that keeps another marker is not withdrawn with this one.
+        # An image that keeps another marker is not withdrawn along with this one.
         alone = list(self.promises.images.values()).count(image) == 1
         path = image if alone else marker
         self.units.append(Unit(kind, path, (self.withdraw(marker, image, reason, premise),), states.WITHDRAWN, reason))
 
     def is_chosen(self, path: str) -> bool:
-        """Tell whether the run is about a path on the caching server; about a marker, it is as about its squashfs."""
+        """Return whether the run is about a path on the caching server; about a marker, it is as about its squashfs."""
         return self.rules.selection.has(self.promises.images.get(path, path))

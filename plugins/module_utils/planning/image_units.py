@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images, in their order, each right after the kernels that it requires: squashfs first, marker last."""
+"""Images, in order, each right after the kernels that it requires: squashfs first, marker last."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .steps import Confirm
 
 
 def plan_images(draft: Draft, images: t.Iterable[Image]) -> None:
-    """Plan images in their order, each right after the kernels that it requires.
+    """Plan images in order, each right after the kernels that it requires.
 
-    Before their turn come those that are whole there, but have no marker until a kernel is renewed or repaired.
-    They cost little, and nobody could boot them while a large one is sent.
+    Before their turn come those that are complete there, but have no marker until a kernel is renewed or repaired.
+    They cost little, and otherwise could not be booted while a large one is sent.
     """
     waiting = {image.path: image for image in order.in_order(images, draft.rules.priority)}
     turns = {path: turn for turn, path in enumerate(waiting)}
@@ -41,7 +41,7 @@ def plan_images(draft: Draft, images: t.Iterable[Image]) -> None:
 
 
 def _plan_kernels_of(draft: Draft, image: Image) -> None:
-    """Plan the kernels that an image requires; the first image that does so has them."""
+    """Plan the kernels that an image requires; they go with the first image that does."""
     for version in image.versions if image.ready else ():
         kernel_units.plan_kernel(draft, version)
 
@@ -59,7 +59,7 @@ def plan_image(draft: Draft, kind: str, image: Image) -> None:
     if not draft.can_promise(image.path, draft.led_to(image)):
         return
     whole = image.squashfs is not None and draft.fits(image.squashfs)
-    # A marker that cannot be read is not seen: it comes anew, behind a look at all that it promises.
+    # A marker that cannot be read is not visible: it is published again, after a check of all that it promises.
     new_markers = [m for m in image.markers if not draft.fits(m) or m.path in draft.withdrawn or draft.is_closed(m)]
     if not whole:
         new_markers = list(image.markers)
@@ -78,7 +78,7 @@ def plan_image(draft: Draft, kind: str, image: Image) -> None:
     if image.squashfs is not None and not whole:
         steps += draft.stage(image.squashfs)
         if any(one.chosen and one.marker not in draft.withdrawn for one in draft.promises.of(image.path)):
-            # Clients are to be without a marker for two renames, and not until the new one has arrived.
+            # Clients should be without a marker for two renames, not until the new one has arrived.
             staged = tuple(new_markers)
             steps += [step for entry in staged for step in draft.stage(entry)]
         steps += draft.hide(image.path) + draft.show(image.squashfs)
@@ -91,5 +91,5 @@ def plan_image(draft: Draft, kind: str, image: Image) -> None:
 
 
 def _promise(draft: Draft, image: Image) -> tuple[Entry, ...]:
-    """All that the image's markers promise; a symlink with the file that it leads to."""
+    """All that the image's markers promise; symlinks with their targets."""
     return ((image.squashfs,) if image.squashfs else ()) + draft.led_to(image) + image.requires

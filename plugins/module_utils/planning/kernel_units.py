@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel directories, each planned once and as a whole: no client may find the old kernel beside the new initrd."""
+"""Kernel directories, each planned once and as a whole: no client may find the old kernel with the new initrd."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def plan_kernels(draft: Draft) -> None:
 
 
 def plan_kernel(draft: Draft, version: str) -> None:
-    """Plan one kernel directory, once, and as a whole: no client may find the old kernel beside the new initrd."""
+    """Plan one kernel directory, once, and as a whole: no client may find the old kernel with the new initrd."""
     entries = draft.kernels.pop(version, ())
     new = [entry for entry in entries if not draft.fits(entry)]
     amended = [entry for entry in entries if draft.amend([entry])]
@@ -34,7 +34,7 @@ def plan_kernel(draft: Draft, version: str) -> None:
     touched = [one for entry in new for one in draft.promises.of(entry.path)]
     times = collections.Counter(one.marker for one in touched)
     for promise in dict.fromkeys(sorted(touched, key=lambda one: one.marker)):
-        # One file is swapped in one rename. Of several, a client could see a mixture in between; and an image that
+        # One file is swapped in one rename. With several, a client could see a mixture in between; and an image that
         # the netboot server no longer holds like this was never tested with the new kernel.
         swap = times[promise.marker] == 1 and promise.marker not in draft.withdrawn and draft.is_held(promise)
         if promise.chosen and not swap:

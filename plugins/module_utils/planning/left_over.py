@@ -1,7 +1,8 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients still find on the caching server though the netboot server no longer offers it; told, not removed."""
+"""What clients still find on the caching server though the netboot server no longer offers it; reported, not
+removed."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from .draft import Draft
 
 
 def find(draft: Draft) -> None:
-    """Note the images that clients still find there, though the netboot server no longer offers them."""
+    """Record the images that clients still find there, though the netboot server no longer offers them."""
     for promise in draft.promises.all:
         if promise.marker in draft.withdrawn or not promise.chosen or promise.trouble:
             continue

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What goes first: the order of images, and which plain files are too large to go before them.
 
-A site on a slow line is to have its newest image as early as can be. So the newest image of each directory goes before
-any older one, round by round, and what no image waits for goes after them, unless it is small.
+A site on a slow line should have its newest image as early as possible. So the newest image of each directory goes
+before any older one, round by round, and what no image waits for goes after them, unless it is small.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ LARGE_FILE = 4 * 1024 * 1024
 
 
 def in_order(images: t.Iterable[Image], priority: t.Sequence[str] = ()) -> list[Image]:
-    """Return images in the order in which they go.
+    """Return images in the order in which they are sent.
 
-    What matches the first pattern of ``priority`` goes first, then what matches the second, and at last what matches
-    none. Of each of these: the newest of every directory, then the second newest of every directory, and so on; in such
-    a round the newest first, and of equally new ones the small before the large.
+    Matches of the first pattern of ``priority`` go first, then those of the second, and finally those of none. Within
+    each of these: the newest of every directory, then the second newest of every directory, and so on; in such a round
+    the newest first, and of equally new ones the small before the large.
     """
     found = list(images)
     chosen = {image.path: _choice(image.path, priority) for image in found}
     ages: dict[tuple[int, str], set[int]] = {}
     for image in found:
-        if image.ready:  # what is held back takes nobody's turn
+        if image.ready:  # held back images do not take a turn
             ages.setdefault((chosen[image.path], posixpath.dirname(image.path)), set()).add(image.newest)
 
     ranks = {group: sorted(found) for group, found in ages.items()}
@@ -47,7 +47,7 @@ def in_order(images: t.Iterable[Image], priority: t.Sequence[str] = ()) -> list[
 
 
 def is_large(entry: Entry) -> bool:
-    """Tell whether a plain file would hold up the images, were it sent before them."""
+    """Return whether a plain file would hold up the images if it were sent before them."""
     return entry.kind == FILE and entry.size > LARGE_FILE
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan: what is to be done on one caching server, in order, and what is not, and why."""
+"""A plan: what to do on one caching server, in order, and what not, and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .steps import Unit
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is to be done, in order, and what is not, and why.
+    """What to do, in order, and what not, and why.
 
     ``unchanged`` lists paths; ``only_there``, ``left_over``, ``held_back`` and ``impossible`` give the reason for each
     path; ``refused`` is why nothing at all may be removed; ``markers`` names the image of each marker on the caching

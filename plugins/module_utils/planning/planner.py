@@ -27,7 +27,8 @@ def make_plan(
 ) -> Plan:
     """Return the plan that brings ``there`` in line with ``inventory``, which was sorted out of ``source``.
 
-    With a ``grace`` (seconds), what a client may be about to fetch is not removed in the run that withdraws its marker.
+    With a ``grace`` (seconds), files that a client may be about to fetch are not removed in the run that withdraws
+    their marker.
     """
     draft = Draft(inventory, source, there, rules)
     aliases = [image for image in inventory.images if any(entry.kind == SYMLINK for entry in image.entries)]
@@ -52,8 +53,8 @@ def make_plan(
 def plan_withdrawal(inventory: Inventory, there: There, rules: Rules, patterns: t.Sequence[str]) -> Plan:
     """Return the plan that takes images from clients at once, and does nothing else.
 
-    Those are the images that were withdrawn by name on the netboot server, and those on the caching server that
-    ``patterns`` name.
+    It covers the images withdrawn by name on the netboot server, and those on the caching server that match
+    ``patterns``.
     """
     draft = Draft(inventory, {}, there, rules)
     withdrawals.by_name(draft, patterns)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pointers: what names other assets goes only where those are, and what leads to another one comes after it."""
+"""Pointers: a name for other assets goes only where those are, and after them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _depth(draft: Draft, one: Image | Entry) -> int:
 
 
 def _plan_pointer(draft: Draft, entry: Entry) -> None:
-    """Plan what names other assets: only where those are, or will be by then."""
+    """Plan what names other assets: only if those are there, or will be by then."""
     if entry.kind == SYMLINK:
         names = follow(entry.path, draft.source).names[1:]
         wanted = [draft.source[name] for name in names]

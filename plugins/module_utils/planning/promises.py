@@ -1,7 +1,8 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which markers on the caching server promise what: the one place that is asked before anything there is touched."""
+"""Which markers on the caching server promise what: the one authority that is consulted before anything there is
+touched."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ class There:
 
     ``markers`` holds the content of the files that :func:`wanted_markers` names, ``damaged`` the paths whose content
     was compared and found to differ. ``adoptable`` are the paths whose content was compared and is the same, though
-    their time is another one there; the tree has them with the time of the netboot server. ``fresh`` are the
-    directories in which a name changed less than the grace ago, ``""`` for the tree itself. ``clashes`` are names that
-    are the same as another one on the file system there, which has the place.
+    their time there differs; the tree has them with the netboot server's time. ``fresh`` are the directories in which a
+    name changed less than the grace ago, ``""`` for the tree itself. ``clashes`` are names that are the same as another
+    one on the file system there, which is already taken.
     """
 
     tree: Tree
@@ -34,10 +35,10 @@ class There:
 
 @dataclasses.dataclass(frozen=True)
 class Promise:
-    """What a marker on the caching server says to a client that sees it.
+    """What a marker on the caching server tells a client that sees it.
 
     ``image`` is the squashfs that it belongs to, ``chosen`` tells whether the run is about it. ``names`` are all names
-    that the client comes by: the marker, its images, the kernels of ``versions``, and where symlinks among them lead.
+    that the client passes: the marker, its images, the kernels of ``versions``, and the targets of symlinks among them.
     ``trouble`` is why the promise is not kept, or empty.
     """
 
@@ -50,7 +51,8 @@ class Promise:
 
 
 def wanted_markers(inventory: Inventory, source: Tree, there: Tree, rules: Rules) -> list[str]:
-    """Return the files that must be read on the caching server, since what a marker there states is not known here."""
+    """Return the files that must be read on the caching server, since the content of a marker there is not known
+    here."""
     found = (follow(path, there).entry for path in _images_of(inventory, _find(inventory, there, rules), there))
     return sorted({e.path for e in found if e is not None and e.kind == FILE and not _is_known(e, inventory, source)})
 
@@ -60,7 +62,7 @@ def _is_known(entry: Entry, inventory: Inventory, source: Tree) -> bool:
 
 
 def _find(inventory: Inventory, there: Tree, rules: Rules) -> Images:
-    """Find the images of a caching server: by name, by what the netboot server knows, by markers that lie there."""
+    """Find the images of a caching server: by name, by what the netboot server knows, by markers that are there."""
     return find(
         there,
         rules.marker_names,
@@ -72,11 +74,12 @@ def _find(inventory: Inventory, there: Tree, rules: Rules) -> Images:
 
 
 def _images_of(inventory: Inventory, found: Images, there: Tree) -> dict[str, tuple[str, ...]]:
-    """Return for each marker on the caching server its squashfs: as the netboot server pairs it, then as it is there.
+    """Return the squashfs of each marker on the caching server: as the netboot server pairs them, then as they are
+    there.
 
-    The netboot server's word counts as well, since a ``<stem>.json`` without its squashfs tells nothing by itself. Of a
-    marker that it does not have, all images count that it fits. A directory or a pipe under the name of a marker
-    promises nothing to anybody.
+    The netboot server's pairing counts as well, since a ``<stem>.json`` without its squashfs says nothing by itself.
+    For a marker that it does not have, all images that it fits count. A directory or a pipe under the name of a marker
+    promises nothing.
     """
     both = (inventory.pairs, found.pairs)
     unknown = {path: rivals for path, rivals in found.rivals.items() if path not in inventory.pairs}
@@ -110,8 +113,8 @@ class Promises:
     def of(self, path: str) -> list[Promise]:
         """Return the promises, of other markers than itself, that a change of this path would touch.
 
-        Of a kernel directory, every file that is there counts, since all of it belongs to what was delivered; of those
-        that are not there only the kernel and the initrd, since a marker says of no other that it must be there.
+        In a kernel directory, every existing file counts, since all of it belongs to what was delivered; of the missing
+        ones only the kernel and the initrd, since a marker requires no others.
         """
         version = kernel_part(path, self.image_paths, self.images) if path in self._there.tree else ""
         named = self._by_name.get(path, [])
@@ -124,7 +127,7 @@ class Promises:
         kernel = self._kernel(version) if version else ()
         paths = (*images, *kernel)
         trails = [follow(path, self._there.tree) for path in paths]
-        # A marker that is a symlink to nowhere is not seen; it promises what it will when something comes there.
+        # A dangling symlink as a marker is not visible; it promises whatever will be there once its target exists.
         trouble = [_trouble(one) for one in trails if trail.entry is not None]
         return Promise(
             marker=marker,
@@ -138,9 +141,9 @@ class Promises:
     def _kernel(self, version: str) -> list[str]:
         """Return the files of a kernel that a marker promises: what is there, and what has to be.
 
-        What somebody adds to ``kernel_files``, or mistypes there, takes no image from clients that the netboot server
-        holds as it is here. It has to be here where the netboot server's kernel has it; or where there is no such
-        kernel to compare with, and the usual rule is broken as well.
+        An addition to ``kernel_files``, or a typo there, takes no image from clients that the netboot server holds as
+        it is here. A file has to be here if the netboot server's kernel has it; or if there is no such kernel to
+        compare with, and the usual rule is broken as well.
         """
         there, ours = self._there.tree, self._inventory.kernels_hold.get(version)
         usual = all(path in there for path in kernel_paths(version, there, USUAL_FILES))
@@ -164,5 +167,5 @@ def _trouble(trail: Trail) -> str:
         return f"{trail.names[-1]} {trail.trouble}"
     if trail.entry.kind != FILE:
         return f"{trail.names[-1]} is not a file"
-    # What is ready is never empty: this is what a power cut or a full disk leaves.
+    # A ready file is never empty: this is what a power cut or a full disk leaves.
     return f"{trail.names[-1]} is empty" if trail.entry.size == 0 else ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes at the end: what only the caching server has, where that was asked for, each marker first."""
+"""What is removed at the end: what only the caching server has, if that was asked for, each marker first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REASON = "the netboot server no longer holds it"
 
 
 def find_only_there(draft: Draft) -> None:
-    """Note what the caching server has and the netboot server has not."""
+    """Record what the caching server has and the netboot server does not."""
     ours = draft.inventory.paths
     found = sorted(
         path
@@ -36,7 +36,7 @@ def find_only_there(draft: Draft) -> None:
 
 
 def purge(draft: Draft, grace: int) -> None:
-    """Plan to remove the squashfs of what was withdrawn by name, where that was asked for."""
+    """Plan to remove the squashfs of images withdrawn by name, if that was asked for."""
     for path in sorted(path for path, purge in draft.inventory.withdrawn.items() if purge):
         entry = draft.there.tree.get(path)
         promised = any(one.marker not in draft.withdrawn for one in draft.promises.of(path))
@@ -50,7 +50,7 @@ def purge(draft: Draft, grace: int) -> None:
 
 
 def _is_needed_for_a_while(draft: Draft, path: str, grace: int) -> bool:
-    """Tell whether a client may have read a marker not long ago that promised a path, and still has to fetch it."""
+    """Return whether a client may have recently read a marker that promised a path, and still has to fetch it."""
     if not grace:
         return False
     if path in draft.promises.image_paths:
@@ -61,7 +61,7 @@ def _is_needed_for_a_while(draft: Draft, path: str, grace: int) -> bool:
 
 
 def remove(draft: Draft, max_delete: int, grace: int) -> None:
-    """Plan to remove what only the caching server has, or note why nothing at all is removed."""
+    """Plan to remove what only the caching server has, or record why nothing at all is removed."""
     going = _going(draft)
     draft.refused = _refusal(draft, going, max_delete)
     if draft.refused:
@@ -71,7 +71,7 @@ def remove(draft: Draft, max_delete: int, grace: int) -> None:
             draft.add_withdrawal("removal", promise.marker, promise.image, REASON, Gone(promise.marker))
     for path in sorted(going):
         if path not in draft.promises.images and _is_needed_for_a_while(draft, path, grace):
-            # It stays for a client that has just read its marker, and does not keep the marker from going.
+            # It stays for a client that has just read its marker, but does not prevent the marker's removal.
             draft.only_there[path] = f"only on the caching server; it goes in a run {grace} s from now or later"
             going.remove(path)
     for path in sorted(going - set(draft.promises.images)):
@@ -80,7 +80,7 @@ def remove(draft: Draft, max_delete: int, grace: int) -> None:
 
 
 def _going(draft: Draft) -> set[str]:
-    """Return what can go: what a marker promises only if that marker goes, too, or is renewed.
+    """Return what can be removed: what a marker promises only if that marker is removed, too, or renewed.
 
     A renewed marker promises what is in line.
     """
@@ -107,8 +107,8 @@ def _refusal(draft: Draft, going: t.Collection[str], max_delete: int) -> str:
 
 def _remove_file(draft: Draft, path: str) -> None:
     promises = draft.promises.of(path)
-    # Where a marker could not be withdrawn before, this is tried again, and the file stays with it. Where one could not
-    # be renewed, the old one may still be seen: the file stays until it is.
+    # If a marker could not be withdrawn before, this is retried, and the file stays with it. If one could not be
+    # renewed, the old one may still be visible: the file stays until it is renewed.
     steps: list[Step] = [
         draft.withdraw(one.marker, one.image, REASON, Gone(one.marker))
         for one in promises
@@ -120,7 +120,8 @@ def _remove_file(draft: Draft, path: str) -> None:
 
 
 def _remove_directories(draft: Draft, going: set[str]) -> None:
-    """Plan to remove what is empty by then, be it of this run or of one that was cut off; the deepest first."""
+    """Plan to remove directories that are empty by then, whether due to this run or an interrupted one; the deepest
+    first."""
     left = set(draft.later) - going
     for path in sorted((p for p, e in draft.there.tree.items() if e.kind == DIRECTORY), reverse=True):
         needed = path in draft.source or draft.inventory.may_hold(path) or not draft.is_chosen(path)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images the netboot server is to keep, and which are to go. Pure.
+"""Which images the netboot server keeps, and which it removes. Pure.
 
-An image goes in two runs. The first sets its marker aside, under a hidden name beside it: no client finds it any more.
-The second, a grace later, removes its squashfs, then the kernels that it alone needed, and the record last. The record
-is the only state, so a run that dies is taken up by the next one, and until then a ``mv`` takes everything back.
+An image is removed in two runs. The first sets its marker aside, under a hidden name next to it: no client finds it any
+more. The second, a grace period later, removes its squashfs, then the kernels that only it needed, and the record last.
+The record is the only state, so the next run continues a dead one, and until the second run a ``mv`` undoes everything.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def read_size(text: t.Any) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What is kept of each directory and flavour: so many images, seconds, bytes. Raises :class:`ValueError`.
+    """What to keep of each directory and flavour: numbers of images, seconds, bytes. Raises :class:`ValueError`.
 
-    With ``keep_last`` and another limit, the newest that many are kept whatever the other says, and of those beyond
-    only what the other lets go.
+    With ``keep_last`` and another limit, that many of the newest are kept in any case, and others are removed only if
+    the other limit allows it.
     """
 
     keep_last: int | None = None
@@ -74,7 +74,7 @@ class Policy:
 class Record(t.NamedTuple):
     """A marker that was set aside: the image that it belonged to, the kernel that it names, and when (seconds).
 
-    ``version`` is None where its content makes no sense.
+    ``version`` is None if its content is invalid.
     """
 
     marker: str
@@ -84,10 +84,10 @@ class Record(t.NamedTuple):
 
 
 class Step(t.NamedTuple):
-    """One change: ``old`` gets the name ``new``, or is removed where that is empty.
+    """One change: ``old`` is renamed to ``new``, or removed if that is empty.
 
-    ``entry`` is what ``old`` was when it was decided, None for a record. ``unless`` is a name that must not have come
-    back meanwhile.
+    ``entry`` is what ``old`` was at the time of the decision, None for a record. ``unless`` is a name that must not
+    have come back meanwhile.
     """
 
     old: str
@@ -97,7 +97,7 @@ class Step(t.NamedTuple):
 
 
 class Verdict(t.NamedTuple):
-    """What becomes of an image, and why."""
+    """The decision about an image, and why."""
 
     state: str
     reason: str
@@ -106,7 +106,7 @@ class Verdict(t.NamedTuple):
 
 @dataclasses.dataclass
 class Pruning:
-    """What is to be done, in this order, and what becomes of each image and each kernel that goes."""
+    """What to do, in this order, and the decision about each image and each removed kernel."""
 
     steps: list[Step] = dataclasses.field(default_factory=list)
     images: dict[str, Verdict] = dataclasses.field(default_factory=dict)
@@ -114,7 +114,7 @@ class Pruning:
 
     @property
     def paths(self) -> list[str]:
-        """All that goes, or went in a run before this one, by the names that sites know."""
+        """All that is removed, now or in an earlier run, by the names that sites know."""
         found = {step.old for step in self.steps if not posixpath.basename(step.old).startswith(".")}
         gone = {path for path, one in self.images.items() if one.state in (SET_ASIDE, REMOVED)}
         back = {step.unless for step in self.steps if step.unless}
@@ -128,7 +128,7 @@ def record_path(marker: str) -> str:
 
 
 def read_record(path: str) -> str:
-    """Return the marker that a hidden path records, or nothing where it is no record."""
+    """Return the marker that a hidden path records, or nothing if it is no record."""
     directory, name = posixpath.split(path)
     marker = name[1 : -len(RECORD)]
     known = name.startswith(".") and name.endswith(RECORD) and marker and not marker.startswith(".")
@@ -176,7 +176,7 @@ def plan(
 
 
 def _not_ours(image: Image) -> str:
-    """Return why retention says nothing about an image, or an empty string."""
+    """Return why retention does not apply to an image, or an empty string."""
     if image.squashfs is not None and image.squashfs.kind == SYMLINK:
         return "it is a symlink to another one"
     if not image.markers:
@@ -212,7 +212,7 @@ def _protected(inventory: Inventory, tree: Tree, policy: Policy, named: frozense
 def _judge(
     images: t.Sequence[Image], policy: Policy, reasons: t.Mapping[str, str], now: float
 ) -> t.Iterator[tuple[Image, Verdict]]:
-    """Yield what becomes of the images of one directory and flavour, the newest first."""
+    """Yield the decisions about the images of one directory and flavour, the newest first."""
     total = 0
     for number, image in enumerate(sorted(images, key=lambda one: (one.newest, one.path), reverse=True)):
         size, age = _size(image), now - image.newest
@@ -253,7 +253,7 @@ def _finish(
     reasons: t.Mapping[str, str],
     withdrawn_versions: t.Iterable[str | None],
 ) -> None:
-    """Plan the end of what was set aside a grace ago: squashfs, kernels, records."""
+    """Plan the removal of what was set aside a grace period ago: squashfs, kernels, records."""
     of_image: dict[str, list[Record]] = {}
     for one in records:
         of_image.setdefault(one.image, []).append(one)
@@ -264,7 +264,8 @@ def _finish(
         shown = [one.marker for one in ones if one.marker in tree and one not in fresh]
         touched = entry is not None and not set(ones) & set(fresh) and _touched(entry) > max(one.since for one in ones)
         if shown or touched or (entry is not None and image in reasons):
-            # Somebody brought it back, is about to, or points to it again: then it is as if it had never been here.
+            # Somebody brought it back, is about to, or points to it again: then treat it as if it had never been set
+            # aside.
             ends += [Step(record_path(one.marker)) for one in ones if one not in fresh]
             continue
         if min(now - one.since for one in ones) < grace:
@@ -285,7 +286,7 @@ def _finish(
 
 
 def _touched(entry: Entry) -> float:
-    """Return when a file was changed last, its name and times included: seconds."""
+    """Return when a file last changed, including its name and times: seconds."""
     return max(entry.identity[3:5], default=0) / 1e9 if entry.identity else float(entry.mtime)
 
 
@@ -297,7 +298,7 @@ def _remove_kernels(
     staying: t.Sequence[str | None],
     reasons: t.Mapping[str, str],
 ) -> None:
-    """Plan to remove the kernels that only images that go needed; none where it is not certain that nobody names it."""
+    """Plan to remove the kernels that only removed images needed, unless something else may name them."""
     gone = {one.marker for one in due}
     candidates = sorted({one.version for one in due if one.version})
     unread = [path for path in inventory.pairs if path in tree and path not in inventory.stated]

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps of the protocol. A plan is made of them, a run carries them out, a result lists them.
 
-Each step is small enough to be cut off anywhere, and describes itself: its name, the phase that somebody who watches is
-told, whether a client can see it (then it is one system call on the caching server), what its path looks like when it
-is done, and how it is listed in a result.
+Each step is small enough to be interrupted anywhere, and describes itself: its name, the phase shown to an observer,
+whether a client can see it (then it is one system call on the caching server), what its path looks like when it is
+done, and how it is listed in a result.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class SetAside:
     markers: tuple[str, ...]
 
 
-# What a removal was planned for; it is looked at again right before the step.
+# The premise of a removal; it is checked again right before the step.
 Premise = t.Union[Gone, SetAside]
 
 
 class Step:
     """One step of the protocol.
 
-    :cvar name: what it is called in a result.
-    :cvar phase: what somebody who watches the run is told.
+    :cvar name: its name in a result.
+    :cvar phase: what an observer of the run is shown.
     :cvar visible: whether it changes what a client sees.
-    :cvar delivers: whether a client finds something of the netboot server's after it.
-    :cvar puts_up: whether it puts a name in its place, of which the run keeps account.
+    :cvar delivers: whether a client finds something from the netboot server after it.
+    :cvar puts_up: whether it publishes a name, of which the run keeps track.
     :cvar changes: whether it changes anything in the tree; a result with such a step is ``changed``.
     """
 
@@ -60,7 +60,7 @@ class Step:
             """The path that the step is about."""
 
     def is_done(self, found: Entry | None) -> bool:
-        """Tell whether the path looks as it does after the step; of no use for what a client cannot see."""
+        """Return whether the path looks as it does after the step; only for what a client can see."""
         raise NotImplementedError(f"{self.name} cannot be seen")
 
     def as_action(self) -> dict[str, t.Any]:
@@ -73,7 +73,7 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class _OfEntry(Step):
-    """A step that is about one entry of the netboot server's tree."""
+    """A step for one entry of the netboot server's tree."""
 
     entry: Entry
 
@@ -92,7 +92,7 @@ class Withdraw(Step):
     """Remove a marker, so that clients take its image from the netboot server.
 
     It is for the marker that the run found. One that the run itself has withdrawn or renewed by then is left alone: a
-    renewed marker promises only what is in line already, and so nothing of what its unit changes.
+    renewed marker promises only what is already in line, and so nothing that its unit changes.
     """
 
     path: str
@@ -113,7 +113,7 @@ class Withdraw(Step):
 
 @dataclasses.dataclass(frozen=True)
 class Send(_OfEntry):
-    """Bring the content of a file to the caching server, under a hidden name; as the difference to ``basis``."""
+    """Send the content of a file to the caching server, under a hidden name; as the difference to ``basis``."""
 
     basis: str | None = None
     name = "send"
@@ -125,7 +125,7 @@ class Send(_OfEntry):
 
 @dataclasses.dataclass(frozen=True)
 class Check(_OfEntry):
-    """Compare what lies under the hidden name with the netboot server's file, by SHA-256 where the server can."""
+    """Compare what is under the hidden name with the netboot server's file, by SHA-256 where the server can."""
 
     name = "check"
     phase = progress.CHECKING
@@ -133,7 +133,7 @@ class Check(_OfEntry):
 
 @dataclasses.dataclass(frozen=True)
 class Flush(_OfEntry):
-    """Have the caching server write the hidden file to disk."""
+    """Make the caching server flush the hidden file to disk."""
 
     name = "flush"
     phase = progress.FLUSHING
@@ -141,7 +141,7 @@ class Flush(_OfEntry):
 
 @dataclasses.dataclass(frozen=True)
 class Publish(_OfEntry):
-    """Rename the hidden file to its final name, and have the directory written to disk."""
+    """Rename the hidden file to its final name, and flush the directory to disk."""
 
     name = "publish"
     phase = progress.PUBLISHING
@@ -150,7 +150,7 @@ class Publish(_OfEntry):
 
 @dataclasses.dataclass(frozen=True)
 class Adopt(_OfEntry):
-    """Give a file whose content was compared and is the same the time that it has on the netboot server."""
+    """Set the netboot server's time on a file whose content was compared and is the same."""
 
     name = "adopt"
     phase = progress.PUBLISHING
@@ -159,7 +159,7 @@ class Adopt(_OfEntry):
 
 @dataclasses.dataclass(frozen=True)
 class Permit(_OfEntry):
-    """Let everybody read a file that is in line, but for its mode."""
+    """Make a file that is in line except for its mode readable for everybody."""
 
     name = "permit"
     phase = progress.PUBLISHING
@@ -172,7 +172,7 @@ class Permit(_OfEntry):
 
 @dataclasses.dataclass(frozen=True)
 class Confirm(Step):
-    """Look again, right before a name that promises others: unchanged here, complete and the same there."""
+    """Check again, right before publishing a name that promises others: unchanged here, complete and the same there."""
 
     path: str
     entries: tuple[Entry, ...]
@@ -194,7 +194,7 @@ class Link(_OfEntry):
 
 @dataclasses.dataclass(frozen=True)
 class Remove(Step):
-    """Remove a file, or a directory that is empty by now."""
+    """Remove a file, or a directory that is empty by then."""
 
     path: str
     directory: bool = False
@@ -213,13 +213,12 @@ KINDS: tuple[type[Step], ...] = (Withdraw, Send, Check, Flush, Publish, Adopt, P
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """Steps that belong together: where one fails, the rest of its unit is left out and the next unit tried.
+    """Steps that belong together: if one fails, the rest of its unit is skipped and the next unit tried.
 
     ``kind`` is ``withdrawal``, ``kernel``, ``file``, ``image``, ``pointer`` or ``removal``. A ``withdrawal`` is never
-    subject to a limit: it is a few bytes, and clients must not wait for it. ``outcome`` is the state
-    to report when all went well. ``path`` is the squashfs for an image and the directory for a kernel. ``after`` names
-    the markers that the same run must have renewed before: where one was not, the old one may still be visible, and
-    the unit is left out.
+    subject to a limit: it is a few bytes, and clients must not wait for it. ``outcome`` is the state to report on
+    success. ``path`` is the squashfs for an image and the directory for a kernel. ``after`` names the markers that the
+    same run must have renewed before: if one was not, the old one may still be visible, and the unit is skipped.
     """
 
     kind: str

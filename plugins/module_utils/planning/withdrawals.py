@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes before all else: images that were withdrawn by name, and markers whose promise is not kept."""
+"""What comes first: images that were withdrawn by name, and markers whose promise is not kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .steps import SetAside
 
 
 def by_name(draft: Draft, patterns: t.Sequence[str] = ()) -> None:
-    """Withdraw what was withdrawn by name wherever it is, whatever the run is about and may remove."""
+    """Withdraw what was withdrawn by name wherever it is, whatever else the run handles or may remove."""
     for promise in draft.promises.all:
         marker, image = promise.marker, promise.image
         # A symlink that leads to such an image offers it just as well.
@@ -24,12 +24,12 @@ def by_name(draft: Draft, patterns: t.Sequence[str] = ()) -> None:
 
 
 def premise_of(draft: Draft, image: str) -> SetAside:
-    """Return the premise for what is done to an image that was withdrawn by name."""
+    """Return the premise for actions on an image that was withdrawn by name."""
     return SetAside(tuple(marker for marker, one in draft.inventory.pairs.items() if one == image))
 
 
 def broken(draft: Draft) -> None:
-    """Withdraw every marker whose promise is not kept on the caching server, before all else."""
+    """Withdraw every marker whose promise is not kept on the caching server, first of all."""
     for promise in draft.promises.all:
         damaged = [name for name in promise.names if name in draft.there.damaged]
         reason = promise.trouble or (f"{damaged[0]} is damaged there" if damaged else "")

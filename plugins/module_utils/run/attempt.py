@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One try to bring a caching server in line, over one session: read both sides, plan, carry out unit after unit."""
+"""One attempt to bring a caching server in line, over one session: read both sides, plan, carry out unit after unit."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from .visible import Visible
 
 
 class Attempt:
-    """One try. It is made anew for each, and what it learns of the trees ends with it.
+    """One attempt. It is created from scratch each time, and what it learns about the trees ends with it.
 
-    :param tries: how many there were before it.
+    :param tries: the number of earlier attempts.
     :ivar failures: what failed, a line each.
-    :ivar left_for_later: why, where the limit of the site let not everything through.
+    :ivar left_for_later: why, if the limit of the site did not let everything through.
     :ivar idle: whether there was nothing to do, in check mode.
     """
 
@@ -67,9 +67,9 @@ class Attempt:
         return self._reading.tree
 
     def run(self) -> None:
-        """Do all that is to be done. Raises :class:`SyncError` where no more can be done in this session."""
+        """Do everything. Raises :class:`SyncError` if no more can be done in this session."""
         self._server.find_destination()
-        # To withdraw needs no lock: it must not wait for a long transfer, and that looks before and after it publishes.
+        # Withdrawing needs no lock: it must not wait for a long transfer, which checks before and after it publishes.
         if not self._options.withdraw:
             self._progress.enter(phases.LOCKING)
             self._executor.open()
@@ -97,7 +97,7 @@ class Attempt:
     def _lacking(self) -> set[str]:
         """Return the files that are not on the caching server as they are on the netboot server.
 
-        Pieces of them are of use to a later run, even where this one was not about them, or held them back.
+        Partial files of them help a later run, even if this one did not include them, or held them back.
         """
         return {
             path
@@ -108,7 +108,7 @@ class Attempt:
     # What the plan says
 
     def _note(self, plan: Plan) -> None:
-        """Report what is not to be done, and why; and what is, as not reached yet."""
+        """Report what will not be done, and why; and everything else as not reached yet."""
         ledger = self._ledger
         self._visible = Visible(plan.markers)
         ledger.learn(plan.images)
@@ -128,11 +128,12 @@ class Attempt:
         if plan.refused:
             self.failures.append(plan.refused)
         for path in ledger.failed():
-            # What failed in an earlier attempt, and is on neither side any more, is no failure of the caching server.
+            # If it failed in an earlier attempt, and is on neither side any more, it is not a failure of the caching
+            # server.
             if path not in self._source.tree and path not in self._there:
                 self._tell(path, states.HELD_BACK, "it is no longer on the netboot server")
         for unit in plan.units:
-            # It is overwritten when its turn comes. What an earlier attempt says of it tells more.
+            # It is overwritten when its turn comes. What an earlier attempt reported about it says more.
             if ledger.is_image(unit.path) and not ledger.is_failed(unit.path):
                 self._tell(unit.path, states.FAILED, "not reached: the run ended before its turn")
 
@@ -146,7 +147,7 @@ class Attempt:
     # Units
 
     def _together(self, units: list[Unit]) -> list[Unit]:
-        """Carry out what can be done together, and return what is left to be done."""
+        """Carry out what can be done together, and return the rest."""
         if len(units) == 1 or not self._executor.takes_many:
             return units
         if self.left_for_later or self._server.throttle.why_not():
@@ -154,14 +155,14 @@ class Attempt:
         return Together(self._executor, self._ledger, self._visible).carry_out(units, self._size)
 
     def _carry_out(self, unit: Unit) -> list[str]:
-        """Carry out a unit, and return the paths of which pieces may still be of use."""
+        """Carry out a unit, and return the paths whose partial files may still be useful."""
         account = self._ledger.open(unit)
         account.sizes(self._size)
         old = [marker for marker in unit.after if marker not in self._visible.put]
         if old:
             account.close(states.UNCHANGED, f"kept, since {old[0]} could not be renewed")
             return []
-        # Once something was left, the rest is as well, even where the window ends meanwhile: it may need what was left.
+        # Once something was left, so is the rest, even if the window ends meanwhile: it may need what was left.
         not_now = self.left_for_later or self._server.throttle.why_not()
         if not_now and unit.kind != "withdrawal":
             # Before its first step: a marker that is to be replaced stays until that can be done.
@@ -188,7 +189,7 @@ class Attempt:
         return [step.path for step in unit.steps if isinstance(step, Send) and step.path not in put]
 
     def _do_steps(self, unit: Unit, account: Account) -> tuple[str, str]:
-        """Do the steps of a unit, and return the state that it came to, and the reason."""
+        """Do the steps of a unit, and return the resulting state, and the reason."""
         for step in unit.steps:
             if self._visible.is_over(step):
                 continue
@@ -207,7 +208,7 @@ class Attempt:
             effect = self._executor.do(step, unit)
         except SyncError as error:
             if step.visible and error.in_doubt:
-                # It may have been done before the line broke, and then clients see it.
+                # It may have been done before the connection was lost, and then clients see it.
                 self._ledger.doubt(step, unit, self._visible.markers)
             elif not self._executor.was_done(step, error):
                 self._ledger.take_back(step)
@@ -222,5 +223,5 @@ class Attempt:
             self._ledger.take_back(step)
         image = self._visible.note(step, unit)
         if image:
-            # Where the image is put in line later in this run, that is what it came to.
+            # If the image is brought in line later in this run, that is its result.
             self._tell(image, states.WITHDRAWN, step.reason if isinstance(step, Withdraw) else "")

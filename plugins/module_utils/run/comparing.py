@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Comparing content on both sides, where size and time do not tell enough; and which paths were found the same."""
+"""Comparing content on both sides, if size and time are not enough; and which paths were found to be the same."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Comparing:
 
     @property
     def is_cheap(self) -> bool:
-        """Tell whether to compare is not to read everything over the line just now."""
+        """Return whether comparing is possible without reading everything over the line."""
         return self._server.hashes or not self._server.throttle.why_not()
 
     def adoptable(self, inventory: Inventory, tree: Tree) -> frozenset[str]:
-        """Return what is there under another time but has the same content, such as a tree that was copied there."""
+        """Return what has the same content there but another time, such as a tree that was copied there."""
         same, _different = self._compare(self._server.suspects(_files_of(inventory), tree))
         return same
 
@@ -42,7 +42,7 @@ class Comparing:
         return different
 
     def differing(self, entries: t.Sequence[Entry]) -> str:
-        """Return the path of a file whose content differs, or an empty string. What was compared already is left out.
+        """Return the path of a file whose content differs, or an empty string. Files compared already are skipped.
 
         Raises :class:`SourceChanged`.
         """
@@ -72,7 +72,7 @@ class Comparing:
 
 
 def _files_of(inventory: Inventory) -> list[Entry]:
-    """Return the files that a run is about."""
+    """Return the files that a run handles."""
     ours = [entry for image in inventory.images if image.ready for entry in image.entries]
     ours += [*inventory.files, *inventory.pointers]
     ours += [entry for entries in inventory.kernels.values() for entry in entries]

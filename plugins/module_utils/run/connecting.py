@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a run comes to its caching server: a session over SSH, closed at the end, and its errors in words."""
+"""How a run connects to its caching server: a session over SSH, closed at the end, with its errors in words."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ..ssh.session import Session
 from ..ssh.settings import Address
 from .target import Options
 
-# Opens a session, and gives its caching server for as long as the ``with`` block lasts. Raises SyncError alone.
+# Opens a session, and yields its caching server for the ``with`` block. Raises only SyncError.
 Connect = t.Callable[[], t.ContextManager[CachingServer]]
 
 
 def over_ssh(
     address: Address, options: Options, source: SourceTree, progress: Progress, *, session: BaseSession | None = None
 ) -> Connect:
-    """Return what opens sessions to a caching server over SSH; or that opens one, which is given."""
+    """Return a function that opens sessions to a caching server over SSH; or the given one."""
     uplink = Uplink(options.uplink_limit, directory=options.uplink_directory) if options.uplink_limit else None
 
     @contextlib.contextmanager
@@ -52,7 +52,7 @@ def over_ssh(
             except LockHeld:
                 raise
             except Exception as error:
-                # paramiko raises many kinds when a line breaks
+                # paramiko raises many kinds when a connection is lost
                 trouble = opened.in_words(error, options.dest)
                 if trouble is None or trouble is error:
                     raise

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries out the steps of the protocol, each by a method of its own; and what check mode does instead."""
+"""Carries out the steps of the protocol, each in its own method; and what check mode does instead."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from .comparing import Comparing
 
 
 class Effect(t.NamedTuple):
-    """What a step came to.
+    """The result of a step.
 
-    ``sent`` is what a transfer cost; ``verified`` tells whether content was compared, where that was the question; what
-    has ``happened`` not is no action.
+    ``sent`` is the cost of a transfer; ``verified`` says whether content was compared, if that was the question;
+    without ``happened``, it is not an action.
     """
 
     sent: Sent | None = None
@@ -51,7 +51,7 @@ T = t.TypeVar("T")
 class Executor:
     """Does steps, one call each. Raises :class:`SyncError`.
 
-    :param read_back: whether content is compared even where the caching server has to be read for it.
+    :param read_back: whether content is compared even if it has to be read back from the caching server.
     """
 
     def __init__(
@@ -87,29 +87,29 @@ class Executor:
         return frozenset(self._methods)
 
     def open(self) -> None:
-        """Take the lock, and make what a run needs there."""
+        """Take the lock, and create what a run needs there."""
         self._server.open_for_writing()
 
     def begin(self, entries: t.Sequence[Entry], *, together: bool) -> None:
-        """Get ready to send files, some of them together. What stands against that, the first step says itself."""
+        """Prepare to send files, some of them together. The first step reports what prevents that."""
         self._server.begin_sending(entries, together=together)
 
     def do(self, step: Step, unit: Unit) -> Effect:
-        """Do one step. An error of the session is told in words."""
+        """Do one step. An error of the session is put in words."""
         size = step.entry.size if isinstance(step, Send) else 0
         self._progress.enter(step.phase, step.path, size)
         return self._in_words(lambda: self._methods[type(step)](step, unit), step.path)
 
     def went_meanwhile(self, marker: str) -> bool:
-        """Tell whether a marker that was put up just now is no longer on the netboot server.
+        """Return whether a marker that was just published is no longer on the netboot server.
 
-        Whoever withdraws an image takes its marker from the netboot server first, and then from the caching servers,
-        without waiting for us. So either we see here that it is gone, or they find what we have put up.
+        A withdrawal removes the marker from the netboot server first, and then from the caching servers, without
+        waiting for us. So either we see here that it is gone, or the withdrawal finds what we have published.
         """
         return self._source.still_lacks(marker)
 
     def was_done(self, step: Step, error: SyncError) -> bool:
-        """Tell whether clients see what a failed step was about: it may have failed after that, at the flush."""
+        """Return whether clients see the effect of a failed step: it may have failed later, at the flush."""
         if not step.visible or error.too_early:
             return False
         try:
@@ -121,16 +121,16 @@ class Executor:
 
     @property
     def takes_many(self) -> bool:
-        """Tell whether small files can be sent and published together."""
+        """Return whether small files can be sent and published together."""
         return self._server.takes_many
 
     def send_together(self, entries: t.Sequence[Entry]) -> dict[str, int]:
-        """Send small files, compare them and have them on disk; return what those that are ready cost, in bytes."""
+        """Send small files, compare them and flush them to disk; return what those that are ready cost, in bytes."""
         self._progress.enter(Send.phase, entries[0].path, sum(entry.size for entry in entries))
         return self._in_words(lambda: self._server.send_together(entries), entries[0].path)
 
     def publish_together(self, entries: t.Sequence[Entry]) -> set[str]:
-        """Put files in their places, but for what changed on the netboot server meanwhile; return which are there."""
+        """Publish files, except those that changed on the netboot server meanwhile; return which are in place."""
         self._progress.enter(Publish.phase, entries[0].path)
         same = [entry for entry in entries if self._is_same(entry)]
         return self._in_words(lambda: self._server.publish_together(same), entries[0].path) if same else set()
@@ -143,7 +143,7 @@ class Executor:
         return True
 
     def _in_words(self, call: t.Callable[[], T], path: str) -> T:
-        """Make a call to the caching server; an error of the session is told in words."""
+        """Make a call to the caching server; an error of the session is put in words."""
         try:
             return call()
         except SyncError:
@@ -155,7 +155,7 @@ class Executor:
             raise trouble from error
 
     def end(self, unfinished: t.Collection[str]) -> None:
-        """Clean up what no later run will use: all but pieces of these files."""
+        """Clean up what no later run will use: everything but partial files of these."""
         self._server.clean(unfinished)
 
     # One method for each step
@@ -180,7 +180,7 @@ class Executor:
 
     def _adopt(self, step: Adopt, _unit: Unit) -> Effect:
         self._source.confirm(step.entry)
-        # Where that file system does not keep the time, nothing has changed.
+        # If that file system does not keep the time, nothing has changed.
         return Effect(happened=self._server.adopt(step.entry))
 
     def _permit(self, step: Permit, _unit: Unit) -> Effect:
@@ -208,19 +208,19 @@ class Executor:
         return NOTHING
 
     def _look_before(self, step: Withdraw | Remove, unit: Unit) -> None:
-        """Look at the netboot server again, right before something goes. Raises :class:`Kept` where it is to stay."""
+        """Check the netboot server again, right before a removal. Raises :class:`Kept` if it has to stay."""
         premise = step.premise
         if isinstance(premise, Gone) and not self._source.still_lacks(premise.path):
             raise Kept("it is on the netboot server again, or cannot be looked for there", path=step.path)
         if isinstance(premise, SetAside) and not any(map(self._source.still_withdrawn, premise.markers)):
             raise Kept("it was put back on the netboot server", path=step.path)
         for one in unit.steps:
-            # A marker that goes since something takes its image's place goes only if that can still be done.
+            # A marker that is removed because its image is replaced is removed only if that is still possible.
             if premise is None and isinstance(one, (Publish, Link)):
                 self._source.confirm(one.entry)
 
     def _confirm(self, step: Confirm, _unit: Unit) -> Effect:
-        """Look at all that a name promises: unchanged on the source, there and the same on the caching server."""
+        """Check all that a name promises: unchanged on the source, there and the same on the caching server."""
         for entry in step.entries:
             self._source.confirm(entry)
             found = self._server.look(entry.path)
@@ -245,7 +245,7 @@ class Executor:
 
 
 class Foretelling:
-    """Stands in for :class:`Executor` in check mode: does nothing, and says what stands against doing it."""
+    """Stands in for :class:`Executor` in check mode: does nothing, and says what prevents doing it."""
 
     def __init__(self, server: CachingServer) -> None:
         self._server = server
@@ -264,17 +264,17 @@ class Foretelling:
         raise NotImplementedError(entries)
 
     def begin(self, entries: t.Sequence[Entry], *, together: bool) -> None:  # noqa: ARG002
-        """Say what stands against writing to the caching server at all, were these files to be sent."""
+        """Say what would prevent writing to the caching server at all, if these files were sent."""
         self._server.would_open(entries)
 
     def do(self, step: Step, _unit: Unit) -> Effect:
-        """Say what stands against a transfer."""
+        """Say what prevents a transfer."""
         if isinstance(step, Send):
             self._server.would_send(step.entry)
         return NOTHING
 
     def went_meanwhile(self, _marker: str) -> bool:
-        """Nothing was put up."""
+        """Nothing was published."""
         return False
 
     def was_done(self, _step: Step, _error: SyncError) -> bool:

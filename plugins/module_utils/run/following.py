@@ -1,14 +1,14 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Following a hub: looking again at its tree while the run that feeds it is at work.
+"""Following a hub: rescanning its tree while the run that feeds it is active.
 
-A hub's tree holds what was published there, and grows while another run, which is nobody's business here, sends to it.
-A run that sends from a hub would end with what it found at its beginning. So it goes on looking, for as long as whoever
-started it says that the hub's run is at work, and takes up what is new.
+A hub's tree holds what was published there, and grows while another run, of no concern here, sends to it. A run that
+sends from a hub would end with what it found at its beginning. So it keeps looking, for as long as its caller says that
+the hub's run is active, and picks up what is new.
 
-That is said in a small file, which is written anew every few seconds. A file that stays as it is for too long means the
-same as one that says that the run is over: nobody is waited for who may be dead.
+The caller says so in a small file, which is rewritten every few seconds. A file that does not change for too long means
+the same as one that says that the run is over: never wait for a process that may be dead.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ..errors import AssetsTrouble, SyncError
 from ..progress import Progress
 from ..source.tree import SourceTree
 
-AT_WORK = "at work"  # and something that is another one each time
+AT_WORK = "at work"  # and something that differs each time
 OVER = "over"
 
-LEASE = 60.0  # seconds for which one writing of the file holds
-LOOK = 1.0  # seconds between two looks, at least
-SHARE = 20  # times as long as a look takes is waited until the next one
+LEASE = 60.0  # seconds for which one write of the file is valid
+LOOK = 1.0  # seconds between two scans, at least
+SHARE = 20  # wait this many times the duration of a scan until the next one
 _MOST = 4096  # bytes of the file that are read
 
 
 class Next(enum.Enum):
-    """What comes after a look at the hub."""
+    """What follows a scan of the hub."""
 
     SYNC = "there is something to do"
     WAIT = "there may be something to do later"
@@ -43,8 +43,8 @@ class Next(enum.Enum):
 def decide(*, at_work: bool, news: bool, owed: bool) -> Next:
     """Return what comes next. Pure.
 
-    :param at_work: whether the hub's run was at work before the hub's tree was looked at.
-    :param news: whether that tree offers something else than it did at the beginning of the last sync.
+    :param at_work: whether the hub's run was active before the hub's tree was scanned.
+    :param news: whether that tree offers something else than at the beginning of the last sync.
     :param owed: whether something was put off until the hub's run is over.
     """
     if news or (owed and not at_work):
@@ -53,9 +53,9 @@ def decide(*, at_work: bool, news: bool, owed: bool) -> Next:
 
 
 class Following:
-    """What is known of the hub's own run. Without a path there is none, and nothing is waited for.
+    """What is known about the hub's own run. Without a path there is none, and nothing to wait for.
 
-    :param path: the file in which that is told.
+    :param path: the file that says so.
     """
 
     def __init__(self, path: str = "", *, clock: t.Callable[[], float] = time.monotonic) -> None:
@@ -65,7 +65,7 @@ class Following:
         self._since = clock()
 
     def at_work(self) -> bool:
-        """Tell whether the hub's run is at work, as far as anybody knows."""
+        """Return whether the hub's run is active, as far as known."""
         if not self._path:
             return False
         now, said = self._clock(), self._read()
@@ -83,7 +83,7 @@ class Following:
             return ""
 
     def wait(self, source: SourceTree, rules: Rules, progress: Progress, *, owed: bool) -> bool:
-        """Wait until another sync has something to do, or there is nothing to wait for; tell which.
+        """Wait until another sync has something to do, or there is nothing to wait for; return which.
 
         :param source: the tree, as it was listed for the last sync.
         :param owed: see :func:`decide`.
@@ -91,7 +91,7 @@ class Following:
         seen = _offered(source, rules)
         progress.enter(phases.FOLLOWING)
         while True:
-            at_work = self.at_work()  # before the tree is looked at: what is published until it is over counts
+            at_work = self.at_work()  # before the tree is scanned: what is published until it is over counts
             started = self._clock()
             coming = decide(at_work=at_work, news=_has_news(source, rules, seen), owed=owed)
             if coming is not Next.WAIT:
@@ -103,14 +103,14 @@ def _has_news(source: SourceTree, rules: Rules, seen: frozenset[tuple[str, tuple
     try:
         source.scan()
     except AssetsTrouble:
-        return bool(seen)  # a new hub, of which nothing has come yet
+        return bool(seen)  # a new hub, where nothing has arrived yet
     except SyncError:
-        return True  # the next sync tells it
+        return True  # the next sync reports it
     return _offered(source, rules) != seen
 
 
 def _offered(source: SourceTree, rules: Rules) -> frozenset[tuple[str, tuple[int, ...]]]:
-    """Return what a tree offers: not what is held back, such as a squashfs whose marker is still to come."""
+    """Return what a tree offers, without what is held back, such as a squashfs whose marker is not there yet."""
     inventory = source.inventory(rules, lambda _image: False)
     entries = [*inventory.files, *inventory.pointers]
     for kernel in inventory.kernels.values():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is reported of a run: what became of each path, what was done, what failed, and what is in doubt."""
+"""All that is reported of a run: the result of each path, what was done, what failed, and what is in doubt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WAITING = (states.HELD_BACK, states.LEFT_OVER)
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of one path: ``seconds`` were spent on it, ``verified`` says that its content was compared."""
+    """The result of one path: ``seconds`` were spent on it, ``verified`` says that its content was compared."""
 
     state: str
     reason: str = ""
@@ -31,7 +31,7 @@ class Outcome:
 
 
 class _Doubt(t.NamedTuple):
-    """A step that the caching server may have done or not: the connection broke before it could tell."""
+    """A step that the caching server may or may not have done: the connection was lost before it could answer."""
 
     step: Step
     unit: Unit
@@ -53,7 +53,7 @@ class Ledger:
 
     @property
     def changed(self) -> bool:
-        """Tell whether anything in the tree of the caching server is, or would be, another one than before."""
+        """Return whether anything in the tree of the caching server has changed, or would change."""
         return any(one["action"] in _CHANGES for one in self.actions)
 
     @property
@@ -62,46 +62,47 @@ class Ledger:
         return sum(outcome.sent_bytes for found in (self.images, self.files) for outcome in found.values())
 
     def warn(self, texts: t.Iterable[str]) -> None:
-        """Note warnings, each once."""
+        """Record warnings, each once."""
         self.warnings += [text for text in texts if text not in self.warnings]
 
     # What a path came to
 
     def learn(self, image_paths: t.Iterable[str]) -> None:
-        """Note which paths are images; an earlier attempt may not have known it."""
+        """Record which paths are images; an earlier attempt may not have known."""
         self._image_paths |= frozenset(image_paths)
         for path in self._image_paths & self.files.keys():
             self.images[path] = self.files.pop(path)
 
     def is_image(self, path: str) -> bool:
-        """Tell whether a path is an image, on either side."""
+        """Return whether a path is an image, on either side."""
         return path in self._image_paths
 
     def tell(self, path: str, state: str, reason: str = "", *, size: int = 0, verified: bool = False) -> None:
-        """Note what a path came to. What earlier attempts sent for it, and the time they took, stays."""
+        """Record the result of a path. What earlier attempts sent for it, and the time they took, stays."""
         outcome = self._results_of(path).setdefault(path, Outcome(state))
         outcome.state, outcome.reason = state, reason
         outcome.size = size or outcome.size  # nobody lists what an earlier attempt removed
         outcome.verified = outcome.verified or verified
 
     def begin_again(self) -> None:
-        """Forget what waits for something else, since the next look tells it anew; what was done, and failed, stays."""
+        """Forget what waits for something else, since the next attempt reports it again; what was done, or failed,
+        stays."""
         for found in (self.images, self.files):
             for path in [path for path, one in found.items() if one.state in _WAITING and not one.sent_bytes]:
                 del found[path]
 
     def is_failed(self, path: str) -> bool:
-        """Tell whether an attempt failed with a path."""
+        """Return whether an attempt failed with a path."""
         outcome = self._results_of(path).get(path)
         return outcome is not None and outcome.state == states.FAILED
 
     def is_open(self, path: str) -> bool:
-        """Tell whether nothing is known of a path, or only that an earlier attempt did not bring it."""
+        """Return whether nothing is known about a path, or only that an earlier attempt did not send it."""
         outcome = self._results_of(path).get(path)
         return outcome is None or outcome.state in _OPEN
 
     def delivered(self, path: str) -> tuple[str, str]:
-        """Return what a path that is in line came to: what an earlier attempt made of it, or unchanged."""
+        """Return the result of a path that is in line: that of an earlier attempt, or unchanged."""
         return self._delivered.get(path, (states.UNCHANGED, ""))
 
     def failed(self) -> list[str]:
@@ -114,7 +115,7 @@ class Ledger:
     # What is done
 
     def open(self, unit: Unit) -> Account:
-        """Begin to account for a unit: one result for its image, or one for each of its files."""
+        """Begin the account of a unit: one result for its image, or one for each of its files."""
         found = self._results_of(unit.path)
         paths = [unit.path] if self.is_image(unit.path) or unit.kind != "kernel" else []
         if not paths:
@@ -122,14 +123,14 @@ class Ledger:
         return Account({path: found.setdefault(path, Outcome(states.UNCHANGED)) for path in paths})
 
     def begin(self, step: Step, unit: Unit) -> None:
-        """Note that a step begins."""
+        """Record that a step begins."""
         self.actions.append(step.as_action())
         if step.delivers:
             path = unit.path if self.is_image(unit.path) else step.path
             self._delivered.setdefault(path, (unit.outcome, unit.reason))
 
     def take_back(self, step: Step) -> None:
-        """Note that a step that was begun did not take place."""
+        """Record that a step that was begun did not take place."""
         action = step.as_action()
         last = max(number for number, one in enumerate(self.actions) if one == action)
         del self.actions[last]
@@ -137,12 +138,12 @@ class Ledger:
             self._delivered.pop(step.path, None)
 
     def forget_looks(self, since: int) -> None:
-        """Forget the actions since that number where all of them only looked: to look is to do nothing."""
+        """Forget the actions since that number if all of them only checked: checking is not an action."""
         if all(one["action"] == Confirm.name for one in self.actions[since:]):
             del self.actions[since:]
 
     def doubt(self, step: Step, unit: Unit, markers: t.Mapping[str, str]) -> None:
-        """Note that nobody knows whether a step that was begun took place.
+        """Record that it is unknown whether a step that was begun took place.
 
         :param markers: the image of each marker that was there when the plan was made.
         """
@@ -150,7 +151,7 @@ class Ledger:
         self._doubts.append(_Doubt(step, unit, action, markers))
 
     def settle(self, there: There) -> list[tuple[str, str]]:
-        """See what became of the steps in doubt of an earlier attempt, and return what was withdrawn, and why."""
+        """Settle the steps in doubt of an earlier attempt, and return what was withdrawn, and why."""
         withdrawn: list[tuple[str, str]] = []
         for step, unit, action, markers in self._doubts:
             if step.is_done(there.tree.get(step.path)) and step.path not in there.damaged:
@@ -174,29 +175,29 @@ class Account:
         self._started = time.monotonic()
 
     def sizes(self, size_of: t.Callable[[str], int]) -> None:
-        """Note how large the files are, in bytes."""
+        """Record the sizes of the files, in bytes."""
         for path, outcome in self._outcomes.items():
             outcome.size = size_of(path)
 
     def state(self, state: str, reason: str) -> None:
-        """Note what the unit would come to if the run ended here."""
+        """Record the unit's result if the run ended here."""
         for outcome in self._outcomes.values():
             outcome.state, outcome.reason = state, reason
 
     def sent(self, path: str, count: int, basis: str | None) -> None:
-        """Add what a transfer cost; what belongs to no result of its own counts for the first one."""
+        """Add the cost of a transfer; what has no result of its own counts for the first one."""
         outcome = self._outcomes.get(path) or next(iter(self._outcomes.values()))
         outcome.sent_bytes += count
         if path in self._outcomes:
             outcome.basis = basis
 
     def verified(self, path: str, verified: bool) -> None:
-        """Note whether the content of a path was compared, where it has a result of its own."""
+        """Record whether the content of a path was compared, if it has its own result."""
         if path in self._outcomes:
             self._outcomes[path].verified = verified
 
     def close(self, state: str, reason: str) -> None:
-        """Note what the unit came to."""
+        """Record the unit's result."""
         self.state(state, reason)
         for outcome in self._outcomes.values():
             outcome.seconds += round(time.monotonic() - self._started, 3)

@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ends a run that nobody waits for any more.
 
-A module's standard output is a pipe that leads, over whatever connection, to the controller that asked for it. When the
-controller dies, or the line to it does, the pipe loses its reader. Without this, the module would go on, for hours on a
-slow line, and hold the lock of the caching server against the next run.
+A module's standard output is a pipe that leads, over some connection, to the controller that started it. When the
+controller dies, or the connection to it, the pipe loses its reader. Without this, the module would keep running, for
+hours on a slow line, and hold the caching server's lock against the next run.
 
-Not every program on the way passes on that its own reader is gone: an ssh client, or a sudo that has the module at a
-terminal of its own, notices only when it has something to write. So the module writes an empty line now and then.
-Ansible skips what comes before the result, which begins with an empty line anyway.
+Not every program in between passes on that its own reader is gone: an ssh client, or a sudo that runs the module on its
+own terminal, notices only when it has something to write. So the module writes an empty line now and then. Ansible
+skips what comes before the result, which begins with an empty line anyway.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ import time
 import types
 import typing as t
 
-GRACE = 5.0  # seconds to give back the lock and close the session, before the process ends whatever it does
+GRACE = 5.0  # seconds to release the lock and close the session, before the process ends in any case
 _STANDARD_OUTPUT = 1
-_LOOK = 1000  # milliseconds between two looks, so that the thread ends with the run
+_LOOK = 1000  # milliseconds between two checks, so that the thread ends with the run
 _BEAT = 2.0  # seconds between two empty lines
 
 
 class Abandoned(BaseException):
-    """Nobody waits for this run, or somebody asked it to end."""
+    """Nobody waits for this run any more, or it was asked to end."""
 
 
 class Lifeline:
     """Raises :class:`Abandoned` in the main thread at a signal to end, or when nobody reads our output any more.
 
-    ``last`` is called before the process ends with the main thread still at work, such as on a line that does not
-    let it say goodbye.
+    ``last`` is called before the process ends with the main thread still busy, such as on a stalled line.
     """
 
     def __init__(self, last: t.Callable[[], object] = lambda: None) -> None:
@@ -77,7 +76,7 @@ class Lifeline:
         poll.register(_STANDARD_OUTPUT, 0)  # these two are always told
         beaten = time.monotonic()
         while not self._over.is_set():
-            # a pipe without a reader tells an error; a socket, such as sshd's, or a terminal, that it was hung up
+            # a pipe without a reader reports an error; a socket, such as sshd's, or a terminal, a hang-up
             gone = any(found & (select.POLLERR | select.POLLHUP) for _unused, found in poll.poll(_LOOK))
             if not gone and time.monotonic() - beaten >= _BEAT:
                 beaten = time.monotonic()
@@ -87,7 +86,7 @@ class Lifeline:
                 return
 
     def _beat(self) -> bool:
-        """Write an empty line; tell whether somebody may still read it."""
+        """Write an empty line; return whether somebody may still read it."""
         with self._writing:
             if not self._over.is_set():
                 try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention on the netboot server: what was set aside before, and carrying out what was decided."""
+"""Retention on the netboot server: what was set aside before, and carrying out the decisions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def find_records(source: SourceTree, inventory: Inventory, rules: Rules) -> list
 
 
 def withdrawn_versions(source: SourceTree) -> list[str | None]:
-    """Return the kernels that the markers state that were withdrawn by name: they may be put back."""
+    """Return the kernels stated by markers that were withdrawn by name: they may be put back."""
     return [
         _version(source.absolute(withdrawal.record_path(marker, purge=purge)))
         for marker, purge in source.records.items()
@@ -50,14 +50,14 @@ def withdrawn_versions(source: SourceTree) -> list[str | None]:
 
 
 def texts_of_pointers(source: SourceTree, rules: Rules) -> set[str]:
-    """Return all texts in JSON pointers."""
+    """Return all strings in JSON pointers."""
     found: set[str] = set()
     for path, entry in source.tree.items():
         if entry.kind == FILE and matches(path, rules.pointers):
             try:
                 _collect(json.loads(source.read(entry, MAX_SIZE)), found)
             except (ValueError, RecursionError, SourceChanged):
-                continue  # what it names, nobody can tell; no run sends it either
+                continue  # nobody can tell what it names; no run sends it either
     return found
 
 
@@ -84,7 +84,7 @@ def _version(full: str) -> str | None:
         descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
             content = file.read(MAX_SIZE + 1)
-        return parse(content).version if content else ""  # an empty one records what is only elsewhere
+        return parse(content).version if content else ""  # an empty one records an image that is only elsewhere
     except (OSError, ValueError):
         return None
 
@@ -97,9 +97,9 @@ def _since(full: str) -> float:
 
 
 def carry_out(source: SourceTree, steps: t.Iterable[retention.Step]) -> list[retention.Step]:
-    """Do it step by step, each on disk before the next, and return what was done.
+    """Carry it out step by step, each on disk before the next, and return what was done.
 
-    What changed since it was decided is left alone, with all that comes after it for the same image. Raises
+    Anything that changed since the decision is left alone, with all further steps for the same image. Raises
     :class:`SyncError`.
     """
     done: list[retention.Step] = []
@@ -128,7 +128,7 @@ def carry_out(source: SourceTree, steps: t.Iterable[retention.Step]) -> list[ret
             continue
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and not step.new:
-                continue  # something new lies in it
+                continue  # something new is in it
             raise _trouble(error, full) from error
         done.append(step)
     return done

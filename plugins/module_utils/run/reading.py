@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading both sides, as far as a plan needs it, and having the plan made."""
+"""Reading both sides, as far as a plan needs it, and making the plan."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .target import Options
 class Reading:
     """What one attempt reads before it does anything.
 
-    :param known: plans that were made already, where many runs share one source; such a run has no time to compare.
-    :ivar there: what the caching server was found to hold, with all that was read of it; None where no more than its
+    :param known: existing plans, if many runs share one source; such a run has no time to compare.
+    :ivar there: what the caching server was found to hold, with all that was read of it; None if no more than its
         listing was wanted.
     """
 
@@ -66,7 +66,7 @@ class Reading:
         return self._make_plan(inventory, self.there)
 
     def _read(self, inventory: Inventory) -> There:
-        """Read what the listing does not tell: content that may be the same or damaged, and markers."""
+        """Read what the listing does not show: content that may be the same or damaged, and markers."""
         options, tree = self._options, self.tree
         adoptable: frozenset[str] = frozenset()
         damaged: frozenset[str] = frozenset()
@@ -86,7 +86,7 @@ class Reading:
         return There(tree, contents, damaged, adoptable, fresh, self._server.clashes)
 
     def _plan_by_listing(self) -> Plan | None:
-        """Return the plan where it follows from the two listings alone; None where something there has to be read."""
+        """Return the plan if it follows from the two listings alone; None if something there has to be read."""
         inventory = self._source.inventory(self._options.rules, self._is_new)
         if wanted_markers(inventory, self._source.tree, self.tree, self._options.rules):
             return None
@@ -105,6 +105,6 @@ class Reading:
         )
 
     def _is_new(self, image: Image) -> bool:
-        """Tell whether anything of an image is not there yet. What is there was hashed when it was sent."""
+        """Return whether any part of an image is not there yet. The existing parts were hashed when they were sent."""
         names = {name for entry in image.entries for name in follow(entry.path, self._source.tree).names}
         return not all(self._source.tree[name].looks_like(self.tree.get(name)) for name in names)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at many caching servers, in one process: which of them have nothing to do.
+"""Checks many caching servers in one process: which of them have nothing to do.
 
-A module call for each costs some fifty times as much as a look, and a fork of Ansible. Most runs find most caching
-servers in line, so this comes first, and the module is called for the others. A look changes nothing and promises
-nothing: a caching server that it could not make out is simply one of the others.
+A module call for each costs some fifty times as much as a check, and a fork of Ansible. Most runs find most caching
+servers in line, so this comes first, and the module is called only for the others. A check changes nothing and promises
+nothing: a caching server that it cannot judge is simply one of the others.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def _shared(site: Target) -> _Shared:
 
 
 class Survey:
-    """Looks at caching servers, a number of them at a time.
+    """Checks caching servers, a number of them at a time.
 
-    One that is slow or does not answer must not hold up the others: the survey ends soon after most are known, and
-    tells nothing of the rest. Each has a name of its own.
+    One that is slow or does not answer must not hold up the others: the survey ends soon after most are known, and says
+    nothing about the rest. Names must be unique.
     """
 
     def __init__(self, sites: t.Sequence[Target]) -> None:
@@ -70,7 +70,7 @@ class Survey:
         try:
             source.scan()
         except SyncError:
-            return  # the module tells each caching server's part of it
+            return  # the module reports each caching server's part of it
         self._sources[shared] = source
         self._plans[shared] = KnownPlans()
 

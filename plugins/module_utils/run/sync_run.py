@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run for one caching server: attempts, until one comes to its end, each in a session of its own.
+"""One run for one caching server: attempts, each in its own session, until one completes.
 
-After a line that broke, a run connects again and plans anew from the two trees; nothing is believed from before. The
+After a lost connection, a run connects again and plans again from the two trees; no state is trusted from before. The
 same is done for what a hub publishes while this run sends from it (:mod:`.following`).
 """
 
@@ -31,9 +31,9 @@ MOST_DELAY = 16  # times the delay of the options
 class SyncRun:
     """Brings one caching server in line. The results stay readable when :meth:`run` raises.
 
-    ``source`` and ``known`` are given where many runs share one tree, which was listed already; ``progress`` is told
-    what is done; ``connect`` makes each session, where that is not to be over SSH; ``following`` tells of the run that
-    feeds the tree, where that is a hub's.
+    ``source`` and ``known`` are given if many runs share one tree, which was already listed; ``progress`` receives
+    progress; ``connect`` makes each session, if not over SSH; ``following`` is about the run that feeds the tree, if
+    that is a hub's.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SyncRun:
         self._attempt: Attempt | None = None  # the last one that had a session
         self._connect = connect or over_ssh(address, options, self.source, self._progress)
         self.failures: list[str] = []  # in the last attempt, a line each
-        self.retried: list[str] = []  # why each try ended that was followed by another
+        self.retried: list[str] = []  # why each attempt failed that was retried
         self.transport = ""
         self.offers: dict[str, t.Any] = {}
         self.attempts = 0
@@ -65,7 +65,7 @@ class SyncRun:
 
     @property
     def images(self) -> dict[str, Outcome]:
-        """What became of each image."""
+        """The result of each image."""
         return self._ledger.images
 
     @property
@@ -80,22 +80,22 @@ class SyncRun:
 
     @property
     def warnings(self) -> list[str]:
-        """What a user should know, a line each."""
+        """Warnings for the user, a line each."""
         return self._ledger.warnings
 
     @property
     def left_for_later(self) -> str:
-        """Why something was left for a later run; empty where nothing was."""
+        """Why something was left for a later run; empty if nothing was."""
         return self._attempt.left_for_later if self._attempt else ""
 
     @property
     def idle(self) -> bool:
-        """Tell whether there was nothing to do, in check mode."""
+        """Return whether there was nothing to do, in check mode."""
         return self._attempt is not None and self._attempt.idle
 
     @property
     def changed(self) -> bool:
-        """Tell whether anything in the tree of the caching server is, or would be, another one than before."""
+        """Return whether anything in the tree of the caching server has changed, or would change."""
         return self._ledger.changed
 
     @property
@@ -106,10 +106,10 @@ class SyncRun:
     # The tries
 
     def run(self) -> None:
-        """Run to the end. Raises :class:`SyncError` where nothing more can be done for this caching server."""
+        """Run to the end. Raises :class:`SyncError` if nothing more can be done for this caching server."""
         while True:
             at_work = self._following.at_work()
-            # What a hub's run repairs there is not to be taken for what it is now: bytes are compared when it is over.
+            # A hub's run may still be repairing files there, so bytes are compared when it is over.
             owed = at_work and self.options.verify
             nothing: AssetsTrouble | None = None
             try:
@@ -123,7 +123,7 @@ class SyncRun:
             self._ledger.begin_again()
 
     def _until_done(self, options: Options) -> None:
-        """Make attempts until one comes to its end. Raises :class:`SyncError` where nothing more can be done."""
+        """Make attempts until one completes. Raises :class:`SyncError` if nothing more can be done."""
         tries = 0
         while True:
             self.attempts += 1
@@ -141,7 +141,7 @@ class SyncRun:
                 time.sleep(self.options.retry_delay * min(2 ** (tries - 1), MOST_DELAY))
 
     def look(self) -> None:
-        """Find out what a run would do, with one try, and whether that is nothing at all: ``idle``.
+        """Find out in one attempt what a run would do, and whether that is nothing at all: ``idle``.
 
         For options of check mode, and a source that was listed. Raises :class:`SyncError`.
         """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user chose for one caching server: how it is reached, and what it is to hold; and how that is read."""
+"""The settings of one caching server: how to reach it, and what it should hold; and how they are parsed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Read = t.TypeVar("Read")
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a user chose for one caching server. Each field is the option of that name, read; times are in seconds.
+    """The settings of one caching server. Each field is the option of that name, parsed; times are in seconds.
 
     With ``withdraw``, patterns, a run takes these images from clients, and what was withdrawn by name on the netboot
     server, and does nothing else. ``withdrawn`` are markers that count as set aside in the tree, whatever is in it, and
     whether the squashfs of each is to be removed.
 
-    ``uplink_limit`` is the cap in bytes per second that all share who send from this host, 0 for none; those meet in
-    ``uplink_directory``.
+    ``uplink_limit`` is the cap in bytes per second that all transfers from this host share through
+    ``uplink_directory``, 0 for none.
     """
 
     src: str
@@ -55,7 +55,7 @@ class Options:
 
 
 class Target(t.NamedTuple):
-    """A caching server as a module knows it: its name in messages, how it is reached, and what it is to hold."""
+    """A caching server as a module knows it: its name in messages, how to reach it, and what it should hold."""
 
     name: str
     address: Address
@@ -65,7 +65,7 @@ class Target(t.NamedTuple):
 def read_target(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Target:
     """Return what the parameters of :data:`~.options.ARGUMENTS` mean.
 
-    Raises :class:`ValueError` for what makes no sense.
+    Raises :class:`ValueError` for invalid values.
     """
     options.check(parameters)
     if not parameters["host"]:
@@ -73,7 +73,7 @@ def read_target(parameters: t.Mapping[str, t.Any], *, check_mode: bool) -> Targe
     if not parameters["dest"].startswith("/") or posixpath.normpath(parameters["dest"]).strip("/") == "":
         raise ValueError(f"dest: {parameters['dest']!r} is not the absolute path of a directory below /")
     if parameters["timezone"]:
-        site_time.named_zone(parameters["timezone"])  # refused now, not when the caching server is at hand
+        site_time.named_zone(parameters["timezone"])  # refuse it now, not once connected
     read = {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
     read.update(
         kernel_files=read_kernel_files(parameters["kernel_files"]),
@@ -93,6 +93,6 @@ def _read_uplink_limit(text: str | None) -> int:
 
 
 def _made_of(kind: type[Read], read: t.Mapping[str, t.Any]) -> Read:
-    """Make a dataclass whose fields are options by their names, as far as they are given."""
+    """Make a dataclass whose fields are named like options, from those that are given."""
     names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: read[name] for name in names if name in read})

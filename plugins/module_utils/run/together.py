@@ -1,10 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carrying out the units of small files together, step by step: all are sent, then all are put in their places.
+"""Carrying out the units of small files together, step by step: send all of them, then publish all of them.
 
-Whatever goes wrong with them stops none but itself: what did not get to its place here has a turn of its own after it,
-and that says why.
+A file that fails stops no others: it gets its own turn afterwards, which says why.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Together:
         self._visible = visible
 
     def carry_out(self, units: t.Sequence[Unit], size_of: t.Callable[[str], int]) -> list[Unit]:
-        """Carry out units, and return those that have to go by themselves. Raises :class:`SyncError` for a retry."""
+        """Carry out units, and return those that have to go individually. Raises :class:`SyncError` for a retry."""
         accounts = {unit.path: self._open(unit, size_of) for unit in units}
         ready = self._send(units, accounts)
         put = self._publish([unit for unit in units if unit.path in ready], accounts)
@@ -74,7 +73,7 @@ class Together:
                         self._ledger.take_back(_last(unit))
                 self._give_up(units, accounts, error)
                 raise
-            # Some may be in their places, and not be on disk: their own turn does it again, or says what is the matter.
+            # Some may be in place but not on disk: their own turn does it again, or reports the problem.
             for unit in units:
                 if not self._executor.was_done(_last(unit), error):
                     self._ledger.take_back(_last(unit))

@@ -27,9 +27,9 @@ def record_sizes(root: str, markers: t.Iterable[str]) -> dict[str, int]:
 
 
 def carry_out(root: str, renames: t.Iterable[Rename]) -> None:
-    """Rename each file within its directory, in one step, and have it on disk.
+    """Rename each file within its directory, in one step, and flush it to disk.
 
-    Raises :class:`SyncError` where one cannot be renamed, after all others were: a bad image is not kept up for
+    Raises :class:`SyncError` if one cannot be renamed, after all others were: a bad image is not kept up for
     another one's sake.
     """
     troubles: list[SyncError] = []
@@ -52,7 +52,7 @@ def _carry_out(root: str, one: Rename) -> None:
     if not one.old:
         as_named = os.path.normpath(os.path.join(os.path.realpath(root), os.path.dirname(one.new)))
         if os.path.realpath(directory) != as_named:
-            return  # a symlink to a directory: what it leads to may lie outside
+            return  # a symlink to a directory: what it leads to may be outside
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
     elif one.new:
         os.rename(old, new)

@@ -47,7 +47,7 @@ class SourceTree:
     ) -> None:
         """``now`` is the clock, in nanoseconds since the epoch.
 
-        ``withdrawn`` are markers that count as set aside, whatever lies here: those that the netboot server's tree
+        ``withdrawn`` are markers that count as set aside, whatever is here: those that the netboot server's tree
         records, where this is a hub's.
         """
         self.root = root
@@ -68,7 +68,7 @@ class SourceTree:
         return os.path.join(self.root, path)
 
     def scan(self) -> Tree:
-        """List the tree without its hidden names. Raises :class:`SyncError` where it cannot be listed, or is empty."""
+        """List the tree without its hidden names. Raises :class:`SyncError` if it cannot be listed, or is empty."""
         self.tree = {}
         self.records = dict(self._withdrawn)
         self._unreadable, self._closed = {}, {}
@@ -174,7 +174,7 @@ class SourceTree:
             return []
 
     def look(self, path: str) -> Entry | None:
-        """Return what a path is just now, or None where it is not there. Raises :class:`SourceUnreadable`."""
+        """Return what a path is currently, or None if it is not there. Raises :class:`SourceUnreadable`."""
         full = self.absolute(path)
         try:
             found, target = _look(full)
@@ -206,14 +206,14 @@ class SourceTree:
         return ""
 
     def confirm(self, entry: Entry) -> None:
-        """Raise :class:`SourceChanged` where the entry is no longer what it was when the tree was listed."""
+        """Raise :class:`SourceChanged` if the entry is no longer what it was when the tree was listed."""
         now = self.look(entry.path)
         same = now is not None and (now.kind == DIRECTORY == entry.kind or now.identity == entry.identity)
         if not same:
             raise changed("vanished" if now is None else "changed", entry)
 
     def still_lacks(self, path: str) -> bool:
-        """Tell whether a path that was not in the tree is not in it now either.
+        """Return whether a path that was not in the tree is not in it now either.
 
         Only where that can be told: a directory above it must be the one that was listed, since an empty mount point
         holds nothing either. So must the root.
@@ -228,7 +228,7 @@ class SourceTree:
             return False
 
     def still_withdrawn(self, marker: str) -> bool:
-        """Tell whether a marker that was set aside still is."""
+        """Return whether a marker that was set aside still is."""
         if marker in self._withdrawn:
             return True
         try:
@@ -295,7 +295,7 @@ class SourceTree:
             raise SourceUnreadable("read", error, self.absolute(entry.path)) from error
 
     def require_readable(self, entry: Entry) -> None:
-        """Raise :class:`SourceChanged` where a file changed, or cannot be opened and read."""
+        """Raise :class:`SourceChanged` if a file changed, or cannot be opened and read."""
         self.read(entry, 1)
 
     def evidence(self, rules: readiness.Rules, *, digests_of: t.Iterable[str] = ()) -> Evidence:
@@ -370,7 +370,7 @@ def _look(full: str) -> tuple[os.stat_result, str]:
 
 
 class _Hashing:
-    """A SHA-256 that is worked out in a thread, which does not outlive the process."""
+    """A SHA-256 that is computed in a thread, which does not outlive the process."""
 
     def __init__(self, blocks: t.Iterable[bytes]) -> None:
         self._blocks = blocks

@@ -56,7 +56,7 @@ class BaseSession(abc.ABC):
 
     @abc.abstractmethod
     def alive(self, patience: float = 0.0) -> bool:
-        """Tell whether the connection still stands, as far as is known without asking.
+        """Return whether the connection still stands, as far as is known without asking.
 
         Where something just ended, ``patience`` is how long the connection gets to follow, in seconds.
         """
@@ -95,7 +95,7 @@ class BaseSession(abc.ABC):
             return Sftp(BoundedClient(channel))  # type: ignore[arg-type]
         except (SSHException, SFTPError, EOFError, OSError) as error:
             silent = isinstance(error, (socket.timeout, TimeoutError))
-            # when a line breaks, its channels end a moment before it
+            # when a connection is lost, its channels end a moment before it
             if silent or not self.alive(1.0):
                 raise self.broken(self._silence if silent else "") from error
             raise self._no_sftp(error, channel) from error
@@ -170,7 +170,7 @@ class BaseSession(abc.ABC):
         return f"no answer within {self.address.stall_timeout} s: the line, or a disk there, hangs"
 
     def broken(self, why: str = "") -> ConnectionTrouble:
-        """Return the error for a line that broke; ``why`` is what is known of it."""
+        """Return the error for a lost connection; ``why`` is what is known of it."""
         why = self.violation or why
         return ConnectionTrouble(
             f"the connection broke ({why})" if why else "the connection broke",
@@ -197,7 +197,7 @@ class BaseSession(abc.ABC):
         return error if isinstance(error, SyncError) else None
 
     def require_line(self, error: Exception) -> None:
-        """Raise :class:`ConnectionTrouble` where an error means that the session broke, and not that one call failed.
+        """Raise :class:`ConnectionTrouble` if an error means that the session broke, and not that one call failed.
 
         What nobody answered is never to be taken for an answer.
         """

@@ -34,7 +34,7 @@ _KEPT = 4096  # bytes of standard error
 def run_bounded(
     command: t.Sequence[str], *, size: int = 1024 * 1024, timeout: float = 60.0
 ) -> tuple[int | None, bytes, bytes]:
-    """Run a program of this host; return its exit status (None where it was ended) and the start of what it said.
+    """Run a program of this host; return its exit status (None if it was ended) and the start of what it said.
 
     It is ended when it has said more than ``size`` bytes, or has not ended after ``timeout`` seconds.
     """

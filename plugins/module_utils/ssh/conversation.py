@@ -37,7 +37,7 @@ say end $?
 class Answer(t.NamedTuple):
     """How a script ended: exit status, our lines, what else was printed there before, standard error's first words.
 
-    ``status`` is None where the script did not run to its end, as with a forced command or without a shell.
+    ``status`` is None if the script did not run to its end, as with a forced command or without a shell.
     """
 
     status: int | None
@@ -85,7 +85,7 @@ class Conversation:
         self._channel.shutdown_write()
 
     def answer(self, timeout: float | None) -> str | None:
-        """Return the next line of ours, or None where there is none any more: then ``status`` tells how it ended.
+        """Return the next line of ours, or None if there is none any more: then ``status`` tells how it ended.
 
         Raises :class:`TimeoutError` when ``timeout`` seconds have passed without one, whatever else was printed, and
         :class:`SyncError` for text without end.

@@ -48,7 +48,7 @@ _LONGEST = 64 * 1024  # bytes of one ssh_config
 
 
 def agrees(address: Address, settings: Effective) -> bool:
-    """Tell whether paramiko and OpenSSH cannot but mean the same for this address."""
+    """Return whether paramiko and OpenSSH cannot but mean the same for this address."""
     if paramiko is None or address.host_key_checking == "false" or settings.host_key_alias or settings.proxy_command:
         return False
     usual = dict(_usual())
@@ -78,7 +78,7 @@ def _usual() -> tuple[tuple[str, str], ...]:
 
 @functools.lru_cache(maxsize=1)
 def _decides_by_command() -> bool:
-    """Tell whether an ssh_config asks a program (``Match exec``), or cannot be read through."""
+    """Return whether an ssh_config asks a program (``Match exec``), or cannot be read through."""
     waiting = [os.path.expanduser("~/.ssh/config"), "/etc/ssh/ssh_config"]
     for _number in range(100):
         if not waiting:
@@ -105,7 +105,7 @@ def _decides_by_command() -> bool:
 
 
 def _is_plain_key(path: str) -> bool:
-    """Tell whether OpenSSH would use a key file: others may not read it, it is no token's, it has no certificate."""
+    """Return whether OpenSSH would use a key file: others may not read it, it is no token's, it has no certificate."""
     try:
         found = os.stat(path)
     except OSError:
@@ -117,7 +117,7 @@ def _is_plain_key(path: str) -> bool:
 
 
 def _has_marker(path: str) -> bool:
-    """Tell whether a known hosts file marks a key as revoked, or as that of an authority."""
+    """Return whether a known hosts file marks a key as revoked, or as that of an authority."""
     try:
         with open(path, "rb") as file:
             return any(line.lstrip()[:1] == b"@" for line in file)

@@ -12,7 +12,7 @@ that finds everything in line, and nothing would ever arrive at the site. So bot
 - With SFTP alone: whether it shows a file that this process has just made, under a name that nobody can guess, and
   resolves the destination to the path of the source. Before a run writes, whether the source shows the work area.
 
-Another tree on the same machine is fine, unless one lies within the other.
+Another tree on the same machine is fine, unless one is within the other.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def place(path: str) -> Place:
 
 
 def relation(here: Place, there: Place) -> str:
-    """Return in words what a destination has to do with the tree of the source; nothing where they are two trees."""
+    """Return in words what a destination has to do with the tree of the source; nothing if they are two trees."""
     if not here.boot or here.boot != there.boot or not here.above or not there.above:
         return ""
     ours, theirs = here.above[0], there.above[0]
@@ -104,7 +104,7 @@ def refusal(where: str, dest: str, what: str) -> SyncError:
 
 
 def is_seen(sftp: Sftp, dest: str, src: str) -> bool:
-    """Tell whether SFTP shows this host's own files, and the destination as the tree itself. Nothing stays behind."""
+    """Return whether SFTP shows this host's own files, and the destination as the tree itself. Nothing stays behind."""
     with tempfile.NamedTemporaryFile(prefix="netboot-sync-") as ours:
         try:
             if sftp.look(ours.name) is None:
@@ -118,7 +118,7 @@ def is_seen(sftp: Sftp, dest: str, src: str) -> bool:
 
 
 def shows_work_area(sftp: Sftp, area: str, src: str) -> bool:
-    """Tell whether the tree of the source shows a directory that is made in a work area, and removed again."""
+    """Return whether the tree of the source shows a directory that is made in a work area, and removed again."""
     name = f"seen-{uuid.uuid4().hex}"
     sftp.make_directory(f"{area}/{name}")
     try:

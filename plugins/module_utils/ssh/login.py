@@ -70,7 +70,7 @@ class Sockets:
 
     @staticmethod
     def _remove_left(entry: os.DirEntry[str]) -> None:
-        """Remove a directory of ours that nobody holds any more. Raises :class:`OSError` where somebody does."""
+        """Remove a directory of ours that nobody holds any more. Raises :class:`OSError` if somebody does."""
         about = entry.stat()
         if about.st_uid != os.geteuid():
             return
@@ -168,7 +168,7 @@ class Login:
             pause = min(pause * 1.5, 0.05)
 
     def ended(self, patience: float = 0.0) -> bool:
-        """Tell whether the login is over, as far as is known without asking; wait a moment for that, in seconds."""
+        """Return whether the login is over, as far as is known without asking; wait a moment for that, in seconds."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:

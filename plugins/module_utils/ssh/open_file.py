@@ -25,7 +25,7 @@ WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 
 class OpenFile:
     """An open file on the caching server. Reads and writes are pipelined; every answer is read and its error raised.
 
-    paramiko's own way to read ahead has a thread that, when the line breaks, prints a traceback or never ends.
+    paramiko's own way to read ahead has a thread that, when the connection is lost, prints a traceback or never ends.
     """
 
     def __init__(self, client: t.Any, handle: bytes) -> None:

@@ -63,7 +63,7 @@ class Channel(t.Protocol):
 class Pipe:
     """A channel over a login that stands; ``where`` is the caching server in words.
 
-    ``descriptors`` are handed on to the command.
+    ``descriptors`` are passed on to the command.
     """
 
     def __init__(self, command: list[str], where: str, *, descriptors: t.Sequence[int] = ()) -> None:
@@ -119,7 +119,7 @@ class Pipe:
         self._socket.settimeout(timeout)
 
     def recv(self, size: int) -> bytes:
-        """See :class:`Channel`. Raises :class:`SyncError` where the server opens no further session."""
+        """See :class:`Channel`. Raises :class:`SyncError` if the server opens no further session."""
         try:
             block = self._socket.recv(size)
         except ConnectionResetError:
@@ -154,7 +154,7 @@ class Pipe:
     def send_file(self, file: t.BinaryIO, offset: int, count: int, timeout: float) -> int | None:
         """Send up to ``count`` bytes of a file, for which the kernel need not hand them to us; return how many went.
 
-        None where it took none for ``timeout`` seconds; 0 is the end of the file. Raises :class:`EOFError` at the end
+        None if it took none for ``timeout`` seconds; 0 is the end of the file. Raises :class:`EOFError` at the end
         of the channel, and :class:`OSError` for what goes wrong with the file. It may be called beside :meth:`recv`,
         from another thread.
         """
@@ -190,7 +190,7 @@ class Pipe:
 
 
 def end_rest(process: subprocess.Popen[bytes]) -> None:
-    """End what an ssh has left behind that ended just now: its ProxyCommand, and whatever that has started.
+    """End what an ssh has left behind that has just ended: its ProxyCommand, and whatever that has started.
 
     A ProxyJump that leads in a circle makes one process after another, for as long as nobody ends them all at once.
     """

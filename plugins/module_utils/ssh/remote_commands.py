@@ -20,7 +20,7 @@ from .base import BaseSession
 from .conversation import Conversation, frame
 
 # Says what is there. With a forced command (internal-sftp, say), nothing of this runs.
-# What the lock needs is tried out: BusyBox's flock knows no -w, and its timeout was another one before 1.30. A pipe
+# What the lock needs is tried out: BusyBox's flock has no -w, and its timeout was another one before 1.30. A pipe
 # serves for that, since nobody else can hold its lock.
 _PROBE = (
     r"""
@@ -45,7 +45,7 @@ fi
 
 # Where a file is long, how far it has come is told every other second: the position in it, which the kernel tells for
 # a descriptor that both share; without /proc, only that it goes on. When nobody hears that any more, all of the script
-# ends: sshd leaves what runs alone when a connection ends, and a process that hangs would stay for ever.
+# ends: sshd leaves what runs alone when a connection ends, and a process that hangs would stay forever.
 # The watcher has a process to wait for that holds none of the pipes, or the end of the script would wait for it; nor
 # does it hold the file, or its space would not be free when the file is removed.
 _WATCH = r"""
@@ -196,10 +196,10 @@ class Abilities(t.NamedTuple):
 
     ``aes`` tells whether its processor has instructions for AES, ``tells_place`` whether its kernel says how far a
     process has come in a file, ``unpacks`` whether it takes many files as one archive.
-    ``place`` tells where the destination is, and is None where no command of ours runs.
+    ``place`` tells where the destination is, and is None if no command of ours runs.
     ``utc_offset`` is its local time's distance from UTC in seconds, positive in the east, where it tells that.
     ``has_shell`` tells whether it ran our script, ``real`` is the destination as that found it, without symlinks, and
-    ``mounts`` the kernel's lines of what is mounted below it, None where that is not known. ``prints`` is what the
+    ``mounts`` the kernel's lines of what is mounted below it, None if that is not known. ``prints`` is what the
     login prints by itself, ``complains`` why there is no shell, in its own words.
     """
 
@@ -284,7 +284,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
 def hash_files(session: BaseSession, files: t.Sequence[tuple[str, int]]) -> list[str]:
     """Have the caching server hash files, given with their sizes; empty for one that cannot be read.
 
-    Raises :class:`ConnectionTrouble` where that makes no progress for the stall timeout.
+    Raises :class:`ConnectionTrouble` if that makes no progress for the stall timeout.
     """
     found = []
     for start in range(0, len(files), _BATCH):
@@ -322,7 +322,7 @@ def receive(piece: str, into: str) -> tuple[str, bytes]:
 def received(conversation: Conversation, session: BaseSession, path: str, size: int, patience: float) -> int:
     """Follow a command of :func:`receive` to its end; return how long the file there has become, as far as is told.
 
-    ``size`` is how long it is to become, in bytes. Raises :class:`ConnectionTrouble` where it makes no progress for
+    ``size`` is how long it is to become, in bytes. Raises :class:`ConnectionTrouble` if it makes no progress for
     ``patience`` seconds.
     """
     came = 0
@@ -414,9 +414,9 @@ def _wrong_number(asked: int, answered: int) -> SyncError:
 
 
 def join_files(session: BaseSession, first: str, second: str, into: str, size: int) -> bool:
-    """Write two files, one behind the other, into a third that is not there; tell whether that went well.
+    """Write two files, one behind the other, into a third that is not there; return whether that went well.
 
-    ``size`` is what they have together, in bytes. Raises :class:`ConnectionTrouble` where it makes no progress.
+    ``size`` is what they have together, in bytes. Raises :class:`ConnectionTrouble` if it makes no progress.
     """
     conversation = session.start(_JOIN, first, second, into)
     try:
@@ -429,7 +429,7 @@ def join_files(session: BaseSession, first: str, second: str, into: str, size: i
 
 
 def can_write(session: BaseSession, directories: t.Sequence[str]) -> list[bool | None]:
-    """Return for each directory whether the user of the session may write it; None where that is not told."""
+    """Return for each directory whether the user of the session may write it; None if that is not told."""
     found: list[bool | None] = []
     for start in range(0, len(directories), _BATCH):
         batch = directories[start : start + _BATCH]

@@ -31,7 +31,7 @@ def local() -> tuple[int, ...]:
 
 
 def trouble(version: tuple[int, ...], where: str) -> str:
-    """Return why an rsync is of no use, with the remedy, or an empty string; ``where`` is its host in words."""
+    """Return why an rsync is unusable, with the remedy, or an empty string; ``where`` is its host in words."""
     if not version:
         return f"no rsync on {where}. Install it there, or set {called('transport')} to sftp."
     if version < OLDEST:

@@ -186,7 +186,7 @@ def _read(output: str, address: Address) -> Effective:
 
 
 def has_aes() -> bool:
-    """Tell whether this host's processor has instructions for AES."""
+    """Return whether this host's processor has instructions for AES."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             return any("aes" in line.split() for line in file)

@@ -40,7 +40,7 @@ class Space:
     available: int
     no_more_files: bool = False
     read_only: bool = False
-    file_system: int | None = None  # its number; None where none is stated
+    file_system: int | None = None  # its number; None if none is stated
 
 
 class Sftp:
@@ -57,7 +57,7 @@ class Sftp:
     # Looking
 
     def look(self, path: str) -> Entry | None:
-        """Return what a path is, symlinks not followed, or None where it is not there."""
+        """Return what a path is, symlinks not followed, or None if it is not there."""
         try:
             found = translate(self._client.lstat, os.fsencode(path))
         except FileNotFoundError:
@@ -78,7 +78,7 @@ class Sftp:
         return found
 
     def links(self, directory: str, name: str) -> int | None:
-        """Return how many names a file has, or None where the server does not tell."""
+        """Return how many names a file has, or None if the server does not tell."""
         for found, long_form, _attributes in self._names(directory, Budget()):
             if found == name:
                 return links_in(long_form)
@@ -122,7 +122,7 @@ class Sftp:
         return os.fsdecode(answer.get_string()) if answer.get_int() == 1 else ""
 
     def space(self, path: str) -> Space | None:
-        """Return the room in the file system that holds ``path``, or None where the server does not tell."""
+        """Return the room in the file system that holds ``path``, or None if the server does not tell."""
         try:
             _unused, answer = self._request(protocol.CMD_EXTENDED, "statvfs@openssh.com", os.fsencode(path))
         except OSError:

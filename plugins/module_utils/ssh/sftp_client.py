@@ -29,7 +29,7 @@ except ImportError:  # reported by the module, with missing_required_lib
     SFTPClient = object  # type: ignore[assignment,misc]
     SFTPError = SSHException = Exception  # type: ignore[assignment,misc]
 
-SFTP_ERRORS = (OSError, EOFError, SSHException)  # what a call raises: it was refused, or the line broke
+SFTP_ERRORS = (OSError, EOFError, SSHException)  # what a call raises: it was refused, or the connection was lost
 
 
 class NoSftp(SFTPError):

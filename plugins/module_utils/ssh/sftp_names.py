@@ -47,7 +47,7 @@ class Budget:
 
 def names_in(answer: Message, directory: str, budget: Budget) -> t.Iterator[tuple[str, bytes, SFTPAttributes]]:
     """Yield the names in one answer of a listing, with the form that is made for people, and what is told of them."""
-    # Each answer has to bring something, or it would count for nothing and could be repeated for ever.
+    # Each answer has to bring something, or it would count for nothing and could be repeated forever.
     for _index in range(max(answer.get_int(), 1)):
         raw = answer.get_string()
         budget.take(directory, len(raw) + len(directory))

@@ -155,7 +155,7 @@ def _mode(path: str) -> str:
 
 
 def _has_passphrase(address: Address) -> bool:
-    """Tell whether the key that a user named has a passphrase; ssh says nothing of that where it may not ask."""
+    """Return whether the key that a user named has a passphrase; ssh says nothing of that where it may not ask."""
     if not address.private_key_file:
         return False
     command = ["ssh-keygen", "-y", "-P", "", "-f", os.path.expanduser(address.private_key_file)]

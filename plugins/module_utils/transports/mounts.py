@@ -63,7 +63,7 @@ class Mounts:
         return list(self._table().values())
 
     def of(self, path: str) -> Mount | None:
-        """Return the innermost mount that a path of the tree lies in; None for the destination's own file system."""
+        """Return the innermost mount that a path of the tree is in; None for the destination's own file system."""
         table = self._table()
         found = None
         for above in parents(path):
@@ -73,7 +73,7 @@ class Mounts:
         return found
 
     def is_point(self, path: str) -> bool:
-        """Tell whether something is mounted at a path itself."""
+        """Return whether something is mounted at a path itself."""
         return path in self._table()
 
     def _table(self) -> dict[str, Mount]:

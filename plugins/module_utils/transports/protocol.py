@@ -26,7 +26,7 @@ class Transport(t.Protocol):
     """Sends one file at a time, as fast as the throttle lets it.
 
     Raises :class:`SyncError`: :class:`DiskFull`; :class:`SourceChanged` where the file is another one by now, with
-    nothing under the hidden name; :class:`ConnectionTrouble` where the line broke, with what arrived kept for the next
+    nothing under the hidden name; :class:`ConnectionTrouble` where the connection was lost, with what arrived kept for the next
     try; :class:`LeftForLater` where the throttle sends no more. Or OSError, as SFTP has it, where the caching server
     refuses to write.
     """
@@ -41,5 +41,5 @@ class Transport(t.Protocol):
         """Send a file to its hidden name.
 
         ``basis`` is a path of the tree whose file may be like it, ``room`` how many bytes may be filled beside the file
-        itself; a transport that knows no differences takes notice of neither.
+        itself; a transport that has no differences takes notice of neither.
         """

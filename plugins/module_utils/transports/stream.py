@@ -4,7 +4,7 @@
 """Bytes as they are, over the connection for bulk: for a large file of which there is nothing like it over there.
 
 Where there is no difference to be found, rsync only copies what passes, twice, and hashes it on both ends; and what it
-hashes is hashed again when it lies on the disk, since only that tells what clients will read. So a constant script
+hashes is hashed again when it is on the disk, since only that tells what clients will read. So a constant script
 writes its standard input to the hidden name, and the kernel carries the file from the disk to ssh.
 
 What arrived before a cut is copied in front, once both ends found it to be the beginning of this very file; it is never
@@ -30,7 +30,7 @@ SHORTEST_PIECE = 1024 * 1024  # bytes; to send less than that once more costs le
 
 
 def can_receive(there: Abilities) -> bool:
-    """Tell whether a caching server can take a stream, and hash what came of it: no other check is made of it."""
+    """Return whether a caching server can take a stream, and hash what came of it: no other check is made of it."""
     return there.joins and there.hashes and there.tells_place
 
 
@@ -60,7 +60,7 @@ class Stream:
     def start(self, entry: Entry, partial_size: int) -> int | None:
         """Return from which byte on a file is to be sent, given the size of what an earlier run left of it.
 
-        None where that is a piece of something else: then it may be a basis. Raises :class:`SyncError`.
+        None if that is a piece of something else: then it may be a basis. Raises :class:`SyncError`.
         """
         if not partial_size:
             return 0

@@ -76,7 +76,7 @@ class WorkArea:
         return f"{self.root}/{LOCK}"
 
     def root_of(self, path: str) -> str:
-        """The work area of the file system that a path of the tree lies in."""
+        """The work area of the file system that a path of the tree is in."""
         mount = self.mounts.of(path)
         return f"{self._dest}/{mount.path}/{WORK_DIRECTORY}" if mount else self.root
 
@@ -147,7 +147,7 @@ class WorkArea:
             self._remove_all(directory)
 
     def _is_ours(self, directory: str) -> bool:
-        """Tell whether a directory of ours is there; what is there instead of it, a symlink say, is taken away."""
+        """Return whether a directory of ours is there; what is there instead of it, a symlink say, is taken away."""
         if directory in self._looked:
             return True
         found = self._sftp.look(directory)
@@ -202,14 +202,14 @@ class WorkArea:
         self._sftp.make_directory(f"{self.directory(path)}/{BASIS}")
 
     def drop(self, path: str) -> None:
-        """Remove all that lies here of a file."""
+        """Remove all that is here of a file."""
         directory = self.directory(path)
         if self._is_ours(directory):
             self._remove_all(directory)
             self._looked.discard(directory)
 
     def has_leftovers(self, unfinished: t.Iterable[str]) -> bool:
-        """Tell whether there is anything that :meth:`clean` would remove."""
+        """Return whether there is anything that :meth:`clean` would remove."""
         keep = _to_keep(unfinished)
         return any(entry.path not in keep for root in self._roots() for entry in self._list(root))
 

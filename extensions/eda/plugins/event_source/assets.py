@@ -108,7 +108,7 @@ class Watch:
             self._told = {marker: self.tree.files[marker] for marker in self._ready()}
 
     def look(self) -> bool:
-        """Look again; tell whether anything is another one than at the last look."""
+        """Look again; return whether anything has changed since the last look."""
         before = self.tree
         self.tree = Tree(self._root)
         return before.files != self.tree.files
@@ -126,7 +126,7 @@ class Watch:
         return {"images": sorted({ready[marker] for marker in new}), "markers": new, "removed": gone}
 
     def _ready(self) -> dict[str, str]:
-        """Return the markers whose squashfs is whole, each with it."""
+        """Return the markers whose squashfs is complete, each with it."""
         found = {}
         for path in self.tree.files:
             stem, suffix = os.path.splitext(path)
@@ -157,7 +157,7 @@ class Watch:
 
 
 class Inotify:
-    """Says that something changed in directories. Raises :class:`OSError` where it cannot be had."""
+    """Says that something changed in directories. Raises :class:`OSError` if it cannot be had."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -188,7 +188,7 @@ class Inotify:
 
 
 def is_on_network(path: str) -> bool:
-    """Tell whether a path lies in a file system that other machines change without a word."""
+    """Return whether a path is in a file system that other machines change without a word."""
     best, kind = "", ""
     real = os.path.realpath(path)
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
