@@ -131,7 +131,7 @@ class Reading:
             for block in self._sftp.blocks(path, size):
                 total.update(block)
         except OSError as error:
-            self._session.require_line(error)  # no answer does not mean a difference
+            self._session.require_line(error)  # no answer is no difference
             return ""
         return total.hexdigest()
 
