@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The states that an image or a file can come to, and the words for them: in a result, in a line, in a table."""
+"""The states of images and files, and the words for them: in a result, in a line, in a table."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UNCHANGED = "unchanged"
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """How a state is put into words: ``done`` of a run, ``would`` of check mode, ``column`` in the table of a fleet.
+    """The words for a state: ``done`` for a run, ``would`` for check mode, ``column`` in the table of a fleet.
 
-    A ``rare`` state has a column only where something is in it; ``explained``, each reason is told below the table.
+    A ``rare`` state has a column only if something is in it; if ``explained``, each reason is given below the table.
     """
 
     name: str
@@ -31,7 +31,7 @@ class State:
     explained: bool = False
 
 
-# In the order of a line, where what is merely unchanged comes last.
+# In the order of a line, with the unchanged last.
 IN_A_LINE = (
     State(PUBLISHED, "published", "to publish", "published"),
     State(REPAIRED, "repaired", "to repair", "repaired", rare=True),
@@ -44,5 +44,5 @@ IN_A_LINE = (
 _IN_A_TABLE = (PUBLISHED, REPAIRED, WITHDRAWN, UNCHANGED, HELD_BACK, LEFT_OVER, FAILED)
 
 BY_NAME = {state.name: state for state in IN_A_LINE}
-# In the order of a table's columns, what failed at the end.
+# In the order of a table's columns, with the failed last.
 IN_A_TABLE = tuple(BY_NAME[name] for name in _IN_A_TABLE)

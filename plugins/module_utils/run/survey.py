@@ -33,7 +33,7 @@ _Shared = tuple[str, tuple[tuple[str, bool], ...]]
 
 
 def _shared(site: Target) -> _Shared:
-    """Return what decides which tree a caching server is compared with: where it lies, and what was withdrawn."""
+    """Return the key of the tree that a caching server is compared with: its path, and what was withdrawn."""
     return site.options.src, site.options.withdrawn
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries out on the netboot server what was planned for withdrawing images by name. Only this writes to its tree."""
+"""Carries out withdrawals by name on the netboot server. Only this writes to its tree."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def record_sizes(root: str, markers: t.Iterable[str]) -> dict[str, int]:
 def carry_out(root: str, renames: t.Iterable[Rename]) -> None:
     """Rename each file within its directory, in one step, and flush it to disk.
 
-    Raises :class:`SyncError` if one cannot be renamed, after all others were: a bad image is not kept up for
-    another one's sake.
+    Raises :class:`SyncError` if one cannot be renamed, after all others were: a bad image must not stay up because of
+    another one.
     """
     troubles: list[SyncError] = []
     for one in renames:
         try:
             _carry_out(root, one)
         except FileNotFoundError:
-            # Somebody else did the same, or removed it; or, of an image that only caching servers have, the directory
-            # is not there either.
+            # Somebody else did the same, or removed it; or, for an image that only caching servers have, the directory
+            # does not exist either.
             continue
         except OSError as error:
             troubles.append(_trouble(error, os.path.join(root, one.old or one.new)))
@@ -52,7 +52,7 @@ def _carry_out(root: str, one: Rename) -> None:
     if not one.old:
         as_named = os.path.normpath(os.path.join(os.path.realpath(root), os.path.dirname(one.new)))
         if os.path.realpath(directory) != as_named:
-            return  # a symlink to a directory: what it leads to may be outside
+            return  # a symlink to a directory: its target may be outside
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
     elif one.new:
         os.rename(old, new)

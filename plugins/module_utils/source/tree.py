@@ -26,16 +26,16 @@ BLOCK = 1024 * 1024  # bytes read at once
 _LARGEST_TIME = 2**32 - 1  # SFTP version 3 has 32 bits for a time
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
-# What no caching server could hold, nor a client ask for: a path has 4096 bytes at most (PATH_MAX), with that of the
-# tree there, and the work of looking after each directory above a file grows with their number.
+# No caching server could hold more, nor a client ask for it: a path has at most 4096 bytes (PATH_MAX), including that
+# of the tree there, and the work for each directory above a file grows with their number.
 MOST_LEVELS = 128
 LONGEST_PATH = 3072  # bytes
 
 
 class SourceTree:
-    """A tree that was listed once, and can be asked whether a file is still the one that was listed.
+    """A tree that was listed once, and can check whether a file is still the listed one.
 
-    An :class:`OSError` never leaves it: outside, it would be taken for one of the caching server.
+    It never raises :class:`OSError`, which callers would take for an error of the caching server.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class SourceTree:
     ) -> None:
         """``now`` is the clock, in nanoseconds since the epoch.
 
-        ``withdrawn`` are markers that count as set aside, whatever is here: those that the netboot server's tree
-        records, where this is a hub's.
+        ``withdrawn`` are markers that count as set aside, whatever is here: if this is a hub's tree, those that the
+        netboot server's tree records.
         """
         self.root = root
         self._withdrawn = dict(withdrawn or {})
@@ -56,7 +56,7 @@ class SourceTree:
         self._now = now
         self._root: Entry | None = None
         self.records: dict[str, bool] = {}  # the markers that were set aside, and whether their squashfs is to go
-        self._unreadable: dict[str, str] = {}  # why each path could not be listed or looked at
+        self._unreadable: dict[str, str] = {}  # why each path could not be listed or checked
         self._closed: dict[str, str] = {}  # why each file could not be read
         self._superblocks: dict[str, bytes] = {}
         self._ages: dict[str, float] = {}
@@ -103,7 +103,7 @@ class SourceTree:
         return SyncError(what, path=self.root, host="netboot server", remedy=remedy)
 
     def _scan(self, names: t.Iterable[str]) -> None:
-        """List all below the root, in the order of the names; without recursion, however deep it is."""
+        """List everything below the root, in the order of the names; without recursion, whatever the depth."""
         waiting = self._shown("", names)
         while waiting:
             path = waiting.pop()
@@ -111,7 +111,7 @@ class SourceTree:
                 entry = self.look(path)
             except SourceUnreadable as error:
                 self._unreadable[path] = error.why
-                entry = Entry(path, OTHER)  # it is there, and nobody knows what it is
+                entry = Entry(path, OTHER)  # it exists, but its type is unknown
             if entry is None:
                 continue
             self.tree[path] = entry
@@ -121,7 +121,7 @@ class SourceTree:
                 self._examine(entry)
 
     def _shown(self, directory: str, names: t.Iterable[str]) -> list[str]:
-        """Return the paths of what a directory shows, the last first, and note the records among what it hides."""
+        """Return the visible paths of a directory, last first, and collect the records among the hidden ones."""
         paths = []
         for name in sorted(names, reverse=True):
             path = f"{directory}/{name}" if directory else name
@@ -150,14 +150,14 @@ class SourceTree:
         return below
 
     def _examine(self, entry: Entry) -> None:
-        """Read how a file begins, and note for how long a large one has been left alone."""
+        """Read the beginning of a file, and record for how long a large one has been left alone."""
         if entry.size > uploads.LARGE:
             _dev, _inode, _size, mtime, ctime = entry.identity
             self._ages[entry.path] = uploads.age(self._now(), mtime, ctime)
         try:
             head = _head(self.absolute(entry.path))
         except _NOT_THERE:
-            return  # whoever wants it will see
+            return  # whoever needs it will notice
         except OSError as error:
             self._closed[entry.path] = source_trouble("read", error)
             return
@@ -174,7 +174,7 @@ class SourceTree:
             return []
 
     def look(self, path: str) -> Entry | None:
-        """Return what a path is currently, or None if it is not there. Raises :class:`SourceUnreadable`."""
+        """Return the current entry of a path, or None if it is not there. Raises :class:`SourceUnreadable`."""
         full = self.absolute(path)
         try:
             found, target = _look(full)
@@ -213,10 +213,10 @@ class SourceTree:
             raise changed("vanished" if now is None else "changed", entry)
 
     def still_lacks(self, path: str) -> bool:
-        """Return whether a path that was not in the tree is not in it now either.
+        """Return whether a path that was not in the tree is still not in it.
 
-        Only where that can be told: a directory above it must be the one that was listed, since an empty mount point
-        holds nothing either. So must the root.
+        Only if that is certain: a directory above it must be the one that was listed, since an empty mount point holds
+        nothing either. So must the root.
         """
         try:
             for above in ("", *parents(path)):
@@ -242,9 +242,9 @@ class SourceTree:
             return self._read(file, entry, limit)
 
     def blocks(self, entry: Entry, offset: int = 0) -> t.Iterator[bytes]:
-        """Yield the content of a file from ``offset`` bytes on, and make sure that it did not change meanwhile."""
+        """Yield the content of a file from ``offset`` bytes on, and verify that it did not change meanwhile."""
         with self._open(entry) as file:
-            file.seek(offset)  # of a regular file, this asks nothing of the disk
+            file.seek(offset)  # for a regular file, this does not touch the disk
             while True:
                 block = self._read(file, entry, BLOCK)
                 if not block:
@@ -253,7 +253,8 @@ class SourceTree:
         self.confirm(entry)
 
     def begin_digest(self, entry: Entry) -> None:
-        """Start to hash a file beside something else, such as its transfer; :meth:`digest` then waits for the rest."""
+        """Start hashing a file in parallel with something else, such as its transfer; :meth:`digest` then waits for the
+        rest."""
         if entry.identity not in self._digests:
             self._digests[entry.identity] = _Hashing(self.blocks(entry))
 
@@ -290,7 +291,7 @@ class SourceTree:
 
     def _read(self, file: t.BinaryIO, entry: Entry, limit: int) -> bytes:
         try:
-            return file.read(limit) or b""  # nothing yet, of what has become a pipe
+            return file.read(limit) or b""  # nothing yet, if it has become a pipe
         except OSError as error:
             raise SourceUnreadable("read", error, self.absolute(entry.path)) from error
 
@@ -299,7 +300,7 @@ class SourceTree:
         self.read(entry, 1)
 
     def evidence(self, rules: readiness.Rules, *, digests_of: t.Iterable[str] = ()) -> Evidence:
-        """Read of the files what :func:`readiness.assess` needs; ``digests_of`` names those to hash as well."""
+        """Read from the files what :func:`readiness.assess` needs; ``digests_of`` names those to hash as well."""
         contents: dict[str, bytes] = {}
         digests: dict[str, str] = {}
         unreadable = {**self._closed, **self._unreadable}
@@ -316,7 +317,7 @@ class SourceTree:
         return Evidence(contents, self._superblocks, digests, unreadable, self._ages, dict(self.records))
 
     def inventory(self, rules: readiness.Rules, to_hash: t.Callable[[readiness.Image], bool]) -> readiness.Inventory:
-        """Return what is ready. Where a marker states a SHA-256, the squashfs is hashed if ``to_hash`` says so."""
+        """Return what is ready. If a marker states a SHA-256, the squashfs is hashed if ``to_hash`` says so."""
         if rules not in self._inventories:
             self._inventories[rules] = readiness.assess(self.tree, self.evidence(rules), rules)
         inventory = self._inventories[rules]
@@ -336,12 +337,12 @@ def changed(verb: str, entry: Entry) -> SourceChanged:
 
 
 def _open_as_it_is(full: str, flags: int) -> int:
-    """Open a name that may have become a symlink or a pipe since it was looked at."""
+    """Open a name that may have become a symlink or a pipe since it was checked."""
     return os.open(full, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _head(full: str) -> bytes:
-    """Return the first bytes of a file; nothing of what has become something else since it was looked at."""
+    """Return the first bytes of a file; nothing if it has become something else since it was checked."""
     try:
         file = _open_as_it_is(full, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -365,7 +366,7 @@ def _look(full: str) -> tuple[os.stat_result, str]:
         try:
             return found, os.readlink(full)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # it is no symlink any more: look again
+            if error.errno != errno.EINVAL:  # it is not a symlink any more: check again
                 raise
 
 

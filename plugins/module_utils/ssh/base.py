@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the two kinds of session have in common: our scripts, SFTP, and what their errors mean."""
+"""What the two kinds of session have in common: our scripts, SFTP, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class BaseSession(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """End the connection, and with it all that runs on it."""
+        """End the connection, and everything that runs on it."""
 
     @abc.abstractmethod
     def alive(self, patience: float = 0.0) -> bool:
-        """Return whether the connection still stands, as far as is known without asking.
+        """Return whether the connection is still up, as far as known without asking.
 
-        Where something just ended, ``patience`` is how long the connection gets to follow, in seconds.
+        If something just ended, the connection gets ``patience`` seconds to follow.
         """
 
     @abc.abstractmethod
@@ -70,32 +70,32 @@ class BaseSession(abc.ABC):
         """Return the login for all that is sent in bulk. Raises :class:`SyncError`."""
 
     def expect_bulk(self, ciphers: t.Sequence[str] = ()) -> None:  # noqa: B027  # there need be none
-        """Have the login for bulk begin where it will be wanted soon, and do not wait for it; :meth:`bulk` does."""
+        """Begin the login for bulk if it will be needed soon, without waiting for it; :meth:`bulk` does."""
 
     @abc.abstractmethod
     def drop_bulk(self) -> None:
-        """End that login, and what is still under way on it; the next to use it gets another."""
+        """End that login, and anything in progress on it; the next user gets a new one."""
 
     @property
     def violation(self) -> str:
-        """What the other end did that it may not, in words."""
+        """The other end's protocol violation, in words."""
         return ""
 
     def sftp(self) -> Sftp:
-        """Return the SFTP side of the session, opened at the first call. It is for one thread."""
+        """Return the SFTP side of the session, opened on the first call. For one thread only."""
         if self._sftp is None:
             self._sftp = self.new_sftp()
         return self._sftp
 
     def new_sftp(self) -> Sftp:
-        """Open another SFTP channel. Of two threads at one channel, each would read the answers to the other."""
+        """Open another SFTP channel. Two threads on one channel would read each other's answers."""
         channel = self._open("sftp", subsystem=True)
         channel.settimeout(self.address.stall_timeout)
         try:
             return Sftp(BoundedClient(channel))  # type: ignore[arg-type]
         except (SSHException, SFTPError, EOFError, OSError) as error:
             silent = isinstance(error, (socket.timeout, TimeoutError))
-            # when a connection is lost, its channels end a moment before it
+            # when a connection is lost, its channels end a moment earlier
             if silent or not self.alive(1.0):
                 raise self.broken(self._silence if silent else "") from error
             raise self._no_sftp(error, channel) from error
@@ -108,7 +108,7 @@ class BaseSession(abc.ABC):
         if isinstance(error, NoSftp):
             said = " ".join(error.text.split())
             if not errors:
-                # nologin says there why; a .bashrc says something else
+                # nologin prints the reason there; a .bashrc prints something else
                 return SyncError(
                     f"no SFTP at {self.where}: the login of that user prints text ({said})",
                     remedy="Let its .bashrc or forced command print nothing where there is no terminal; "
@@ -125,7 +125,7 @@ class BaseSession(abc.ABC):
         )
 
     def _refused_command(self) -> str:
-        """Return why nothing can be run there: OpenSSH passes on what a command says, but not what SFTP does."""
+        """Return why nothing can be run there: OpenSSH passes on the output of a command, but not that of SFTP."""
         try:
             answer = self.run(":")
         except (SyncError, SSHException, EOFError, OSError):
@@ -140,9 +140,9 @@ class BaseSession(abc.ABC):
         return Conversation(channel, mark, self.where)
 
     def run(self, script: str, *arguments: str, stdin: bytes = b"", timeout: float | None = None) -> Answer:
-        """Run one of our scripts to its end.
+        """Run one of our scripts until it ends.
 
-        ``timeout`` is how long it may take for each line of its answer, in seconds; by default the stall timeout.
+        ``timeout`` is the time in seconds for each line of its answer; by default the stall timeout.
         """
         conversation = self.start(script, *arguments)
         try:
@@ -154,7 +154,7 @@ class BaseSession(abc.ABC):
         return self.finish(conversation, timeout)
 
     def finish(self, conversation: Conversation, timeout: float | None = None) -> Answer:
-        """Wait for the end of a script that was started, and return what it said; ``timeout`` as for :meth:`run`."""
+        """Wait for the end of a running script, and return its output; ``timeout`` as for :meth:`run`."""
         try:
             conversation.say_no_more()
             answer = conversation.all_answers(timeout or self.address.stall_timeout, most=MAX_ANSWER)
@@ -170,7 +170,7 @@ class BaseSession(abc.ABC):
         return f"no answer within {self.address.stall_timeout} s: the line, or a disk there, hangs"
 
     def broken(self, why: str = "") -> ConnectionTrouble:
-        """Return the error for a lost connection; ``why`` is what is known of it."""
+        """Return the error for a lost connection; ``why`` is what is known about it."""
         why = self.violation or why
         return ConnectionTrouble(
             f"the connection broke ({why})" if why else "the connection broke",
@@ -178,11 +178,11 @@ class BaseSession(abc.ABC):
         )
 
     def silent(self) -> ConnectionTrouble:
-        """Return the error for a line on which nothing came any more."""
+        """Return the error for a connection that went silent."""
         return self.broken(self._silence)
 
     def in_words(self, error: Exception, path: str = "") -> SyncError | None:
-        """Return what an error of this session means, or None for a mistake of ours, which is not to be hidden."""
+        """Return the meaning of an error of this session, or None for a bug of ours, which must not be hidden."""
         if isinstance(error, (ConnectionTrouble, AccessRefused)):
             return error
         silent = isinstance(error, (socket.timeout, TimeoutError))
@@ -197,9 +197,9 @@ class BaseSession(abc.ABC):
         return error if isinstance(error, SyncError) else None
 
     def require_line(self, error: Exception) -> None:
-        """Raise :class:`ConnectionTrouble` if an error means that the session broke, and not that one call failed.
+        """Raise :class:`ConnectionTrouble` if an error means that the session was lost, not just that one call failed.
 
-        What nobody answered is never to be taken for an answer.
+        A missing answer must never be taken for an answer.
         """
         trouble = self.in_words(error)
         if isinstance(trouble, ConnectionTrouble):
@@ -207,7 +207,7 @@ class BaseSession(abc.ABC):
 
     @contextlib.contextmanager
     def told_as(self, path: str, what: str, remedy: str) -> t.Iterator[None]:
-        """Raise an OS error of SFTP inside the block as a :class:`SyncError` that says what was tried."""
+        """Convert an OS error of SFTP in the block to a :class:`SyncError` that says what was tried."""
         try:
             yield
         except (OSError, EOFError, SSHException) as error:

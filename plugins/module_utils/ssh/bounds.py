@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bounds on what a caching server can make this host keep in memory, below SFTP and below commands.
 
-paramiko trusts the other end in three places: it keeps whatever arrives on a channel, even beyond the window that it
-granted; it keeps standard error until somebody reads it; and it waits for as many bytes as a packet says it has. A
-server that breaks one of these bounds loses the connection.
+paramiko trusts the other end in three places: it keeps whatever arrives on a channel, even beyond the granted window;
+it keeps standard error until somebody reads it; and it waits for as many bytes as a packet claims to have. A server
+that exceeds one of these bounds loses the connection.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _KEPT = 4096  # bytes of standard error
 def run_bounded(
     command: t.Sequence[str], *, size: int = 1024 * 1024, timeout: float = 60.0
 ) -> tuple[int | None, bytes, bytes]:
-    """Run a program of this host; return its exit status (None if it was ended) and the start of what it said.
+    """Run a program on this host; return its exit status (None if it was killed) and the start of its output.
 
-    It is ended when it has said more than ``size`` bytes, or has not ended after ``timeout`` seconds.
+    It is killed after more than ``size`` bytes of output, or after ``timeout`` seconds.
     """
     # Not run_command: answers are bounded in bytes and time.
     # pylint: disable-next=ansible-bad-function
@@ -68,7 +68,7 @@ def run_bounded(
 
 
 def first_errors(channel: paramiko.Channel) -> str:
-    """Return the start of what came on a guarded channel's standard error, on one line."""
+    """Return the start of a guarded channel's standard error, on one line."""
     kept = getattr(channel.in_stderr_buffer, "kept", b"")
     return " ".join(kept.decode("utf-8", "replace").split())[:300]
 
@@ -76,7 +76,7 @@ def first_errors(channel: paramiko.Channel) -> str:
 if paramiko is not None:
 
     class GuardedTransport(paramiko.Transport):
-        """A transport that gives up a server which sends more than it may; ``violation`` then says what that was."""
+        """A transport that gives up on a server that sends more than it may; ``violation`` then says what that was."""
 
         def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
             super().__init__(*arguments, **options)
@@ -103,12 +103,12 @@ if paramiko is not None:
             packetizer._read_timeout = bounded_read_timeout
 
         def broken_by(self, violation: str) -> SSHException:
-            """Note what the server did, and return the error."""
+            """Record what the server did, and return the error."""
             self.violation = violation
             return SSHException(violation)
 
     class _Window(BufferedPipe):  # type: ignore[type-arg]
-        """What has arrived on a channel and was not read yet: no more than the server was told it may send."""
+        """Data that arrived on a channel and was not read yet: no more than the server was allowed to send."""
 
         def __init__(self, transport: paramiko.Transport) -> None:
             super().__init__()
@@ -122,7 +122,7 @@ if paramiko is not None:
             super().feed(data)
 
     class _FirstWords(BufferedPipe):  # type: ignore[type-arg]
-        """The start of what a channel says on standard error. The rest is dropped."""
+        """The start of a channel's standard error. The rest is dropped."""
 
         def __init__(self, transport: paramiko.Transport) -> None:
             super().__init__()
@@ -134,7 +134,7 @@ if paramiko is not None:
             """See :class:`BufferedPipe`."""
             self._count += len(data)
             self.kept = (self.kept + data)[:_KEPT]
-            if self._count > _WINDOW + MAX_PACKET:  # nothing of it is read, so the server may send no more than that
+            if self._count > _WINDOW + MAX_PACKET:  # none of it is read, so the server may send no more than that
                 raise _overflow(self._transport)
 
     def _overflow(transport: paramiko.Transport) -> SSHException:
@@ -142,7 +142,7 @@ if paramiko is not None:
         return transport.broken_by(words) if isinstance(transport, GuardedTransport) else SSHException(words)
 
     def guard_channel(channel: paramiko.Channel, transport: paramiko.Transport) -> None:
-        """Bound what a channel keeps. For one that was just opened."""
+        """Bound what a channel keeps. For a newly opened one."""
         with channel.lock:
             channel.in_buffer = _Window(transport)
             channel.in_stderr_buffer = _FirstWords(transport)

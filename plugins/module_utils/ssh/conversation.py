@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One of our scripts while it runs on a caching server.
+"""One of our scripts running on a caching server.
 
-A login may print what it likes: a ``.bashrc`` before our script, a forced command after it. So each line of ours begins
-with a mark that was made for this one conversation, and everything else is ignored. Scripts say a line by ``say``.
+A login may print anything: a ``.bashrc`` before our script, a forced command after it. So each line of ours begins with
+a mark that is unique to this conversation, and everything else is ignored. Scripts print a line with ``say``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KEPT = 300  # bytes of that text, for messages
 _END = "end "
 _STATUS = re.compile(r"[0-9]{1,3}\Z")
 
-# The script runs in a subshell, so that its exit does not end the line that tells how it ended.
+# The script runs in a subshell, so that its exit does not prevent the line with its exit status.
 _FRAME = """mark=$1; shift; say() {{ printf '%s %s\\n' "$mark" "$*"; }}
 (
 {script}
@@ -37,7 +37,7 @@ say end $?
 class Answer(t.NamedTuple):
     """How a script ended: exit status, our lines, what else was printed there before, standard error's first words.
 
-    ``status`` is None if the script did not run to its end, as with a forced command or without a shell.
+    ``status`` is None if the script did not finish, as with a forced command or without a shell.
     """
 
     status: int | None
@@ -67,12 +67,12 @@ class Conversation:
 
     @property
     def noise(self) -> str:
-        """The start of what was printed there and is not ours, on one line."""
+        """The start of the output that is not ours, on one line."""
         return " ".join(self._noise.decode("utf-8", "replace").split())
 
     @property
     def errors(self) -> str:
-        """The start of what came on standard error, on one line."""
+        """The start of standard error, on one line."""
         return self._channel.errors
 
     def say(self, content: bytes, timeout: float) -> None:
@@ -85,7 +85,7 @@ class Conversation:
         self._channel.shutdown_write()
 
     def answer(self, timeout: float | None) -> str | None:
-        """Return the next line of ours, or None if there is none any more: then ``status`` tells how it ended.
+        """Return the next line of ours, or None at the end: then ``status`` says how it ended.
 
         Raises :class:`TimeoutError` when ``timeout`` seconds have passed without one, whatever else was printed, and
         :class:`SyncError` for text without end.
@@ -117,7 +117,7 @@ class Conversation:
         return None
 
     def _ours(self, line: bytes) -> str | None:
-        """Return a line of ours without its mark, which need not be at its beginning; None for another's."""
+        """Return a line of ours without its mark, which need not be at its beginning; None for any other line."""
         before, mark, said = line.partition(self._mark)
         self._ignore(before if mark else line)
         return said.decode("utf-8", "surrogateescape").strip() if mark else None
@@ -147,9 +147,9 @@ class Conversation:
                 raise ConnectionTrouble(f"{self._where} answers without end", remedy="Look at its login shell.")
 
     def lost(self) -> bool:
-        """Tell, at its end, whether that came because the connection went away."""
+        """Return, at its end, whether it ended because the connection was lost."""
         return self._channel.lost()
 
     def close(self) -> None:
-        """End it, and with it what watches over it there."""
+        """End it, together with its watcher there."""
         self._channel.close()

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session inside this process, by paramiko: for a look at many caching servers at once, at a tenth of an ssh's cost.
+"""A session inside this process, by paramiko: for checking many caching servers at once, at a tenth of an ssh's cost.
 
-It must never let in what OpenSSH refuses, so :func:`agrees` leaves every caching server to OpenSSH for which the two
-could disagree. What this session refuses means nothing: OpenSSH has the word, and the words.
+It must never accept what OpenSSH refuses, so :func:`agrees` leaves every caching server to OpenSSH for which the two
+could disagree. A refusal of this session means nothing: OpenSSH decides, and provides the error message.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ try:
 except ImportError:  # reported by the module, with missing_required_lib
     paramiko = None  # type: ignore[assignment]
 
-# What ssh_config may say of a host without that the two differ: paramiko is told it, or it decides nothing.
+# ssh_config options that do not make the two differ: paramiko is told them, or they decide nothing.
 _UNDERSTOOD = frozenset(
     """
     host hostname port user identityfile userknownhostsfile globalknownhostsfile bindaddress batchmode
@@ -48,7 +48,7 @@ _LONGEST = 64 * 1024  # bytes of one ssh_config
 
 
 def agrees(address: Address, settings: Effective) -> bool:
-    """Return whether paramiko and OpenSSH cannot but mean the same for this address."""
+    """Return whether paramiko and OpenSSH are sure to behave the same for this address."""
     if paramiko is None or address.host_key_checking == "false" or settings.host_key_alias or settings.proxy_command:
         return False
     usual = dict(_usual())
@@ -65,7 +65,7 @@ def agrees(address: Address, settings: Effective) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _usual() -> tuple[tuple[str, str], ...]:
-    """Return what OpenSSH does for a host of which no file says anything."""
+    """Return what OpenSSH does for a host that no file mentions."""
     from .settings import keywords
 
     options = Address("host").ssh_options()
@@ -78,7 +78,7 @@ def _usual() -> tuple[tuple[str, str], ...]:
 
 @functools.lru_cache(maxsize=1)
 def _decides_by_command() -> bool:
-    """Return whether an ssh_config asks a program (``Match exec``), or cannot be read through."""
+    """Return whether an ssh_config runs a program (``Match exec``), or cannot be read completely."""
     waiting = [os.path.expanduser("~/.ssh/config"), "/etc/ssh/ssh_config"]
     for _number in range(100):
         if not waiting:
@@ -105,7 +105,7 @@ def _decides_by_command() -> bool:
 
 
 def _is_plain_key(path: str) -> bool:
-    """Return whether OpenSSH would use a key file: others may not read it, it is no token's, it has no certificate."""
+    """Return whether OpenSSH would use a key file: not readable for others, not a token's, without a certificate."""
     try:
         found = os.stat(path)
     except OSError:
@@ -135,7 +135,7 @@ class InProcessSession(BaseSession):
         self._client: paramiko.SSHClient | None = None
 
     def connect(self) -> None:
-        """See :class:`BaseSession`. What is wrong is not told."""
+        """See :class:`BaseSession`. It does not report what is wrong."""
         settings = self.settings
         client = paramiko.SSHClient()
         client._system_host_keys = _KnownHosts(settings.known_hosts_files)  # type: ignore[attr-defined]
@@ -171,7 +171,7 @@ class InProcessSession(BaseSession):
         # paramiko leaves Nagle's algorithm on: a small request would wait some 30 ms for the answer to the one before.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # A line that goes silent is then an error, and not a wait of a quarter of an hour.
+            # A silent connection is then an error, not a wait of a quarter of an hour.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.address.stall_timeout * 1000)
         return connection
 
@@ -244,7 +244,8 @@ class _Channel:
 if paramiko is not None:
 
     class _KnownHosts(paramiko.HostKeys):
-        """Known hosts as OpenSSH reads them: it skips a line that it cannot read, where paramiko gives up the file."""
+        """Known hosts as OpenSSH reads them: it skips a line that it cannot read, while paramiko gives up on the
+        file."""
 
         _entries: list[HostKeyEntry]  # of paramiko's class, which does not declare it
 
@@ -256,7 +257,7 @@ if paramiko is not None:
                         self._read(" ".join(line.split()))
 
         def _read(self, line: str) -> None:
-            with contextlib.suppress(Exception):  # paramiko has a kind for each way to spoil a line
+            with contextlib.suppress(Exception):  # paramiko has an exception for each way to break a line
                 entry = HostKeyEntry.from_line(line) if line and line[0] not in "#@" else None
                 if entry is not None:
                     # A hashed name is not decoded before it is compared.

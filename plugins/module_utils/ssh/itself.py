@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a caching server is the netboot server itself, with the very tree that is to be copied.
 
-An address that leads back (an alias, a loopback or hairpin address, a missing host entry) would otherwise be a sync
-that finds everything in line, and nothing would ever arrive at the site. So both ends are looked at, not their names:
+With an address that leads back (an alias, a loopback or hairpin address, a missing host entry), a sync would otherwise
+find everything in line, and nothing would ever arrive at the site. So both ends are checked, not their names:
 
-- With a shell there: the id that a kernel draws at boot, and device and inode of the destination and of what is above
-  it. Inode numbers alone are equal on many machines; below one kernel, device and inode are one directory, through
-  whatever mount or container it is reached.
-- With SFTP alone: whether it shows a file that this process has just made, under a name that nobody can guess, and
+- With a shell there: the kernel's boot id, and device and inode of the destination and of what is above it. Inode
+  numbers alone are equal on many machines; below one kernel, device and inode are one directory, through whatever mount
+  or container it is reached.
+- With SFTP alone: whether it shows a file that this process has just created, under a name that nobody can guess, and
   resolves the destination to the path of the source. Before a run writes, whether the source shows the work area.
 
 Another tree on the same machine is fine, unless one is within the other.
@@ -31,10 +31,11 @@ if t.TYPE_CHECKING:
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SAME = "is the tree that is to be copied"
-_ABOVE = 12  # how many directories above a tree are told
+_ABOVE = 12  # how many directories above a tree are reported
 
 # Part of the probe, whose one argument is the destination: "boot ID", then "above DEVICE:INODE" for it and what is
-# above it; a destination that is not there yet has none. POSIX has no stat(1); GNU, BusyBox and toybox have this form.
+# above it; a destination that does not exist yet has none. POSIX has no stat(1); GNU, BusyBox and toybox have this
+# form.
 SCRIPT = rf"""
 read -r boot <{_BOOT_ID} && say "boot $boot"
 (
@@ -53,7 +54,7 @@ class Place(t.NamedTuple):
 
 
 def parse(lines: t.Iterable[str]) -> Place:
-    """Return what :data:`SCRIPT` said among other lines."""
+    """Parse the output of :data:`SCRIPT` among other lines."""
     boot, above = "", []
     for line in lines:
         key, _unused, value = line.partition(" ")
@@ -76,12 +77,12 @@ def place(path: str) -> Place:
             above.append(f"{found.st_dev}:{found.st_ino}")
             path = os.path.dirname(path)
     except OSError:
-        return Place()  # no Linux, say; what is wrong with the tree is told where it is listed
+        return Place()  # such as not on Linux; problems with the tree are reported when it is listed
     return Place(boot, tuple(above))
 
 
 def relation(here: Place, there: Place) -> str:
-    """Return in words what a destination has to do with the tree of the source; nothing if they are two trees."""
+    """Return in words how a destination is related to the tree of the source; empty if they are separate trees."""
     if not here.boot or here.boot != there.boot or not here.above or not there.above:
         return ""
     ours, theirs = here.above[0], there.above[0]
@@ -104,7 +105,8 @@ def refusal(where: str, dest: str, what: str) -> SyncError:
 
 
 def is_seen(sftp: Sftp, dest: str, src: str) -> bool:
-    """Return whether SFTP shows this host's own files, and the destination as the tree itself. Nothing stays behind."""
+    """Return whether SFTP shows this host's own files, and the destination as the tree itself. It leaves nothing
+    behind."""
     with tempfile.NamedTemporaryFile(prefix="netboot-sync-") as ours:
         try:
             if sftp.look(ours.name) is None:
@@ -118,7 +120,7 @@ def is_seen(sftp: Sftp, dest: str, src: str) -> bool:
 
 
 def shows_work_area(sftp: Sftp, area: str, src: str) -> bool:
-    """Return whether the tree of the source shows a directory that is made in a work area, and removed again."""
+    """Return whether the tree of the source shows a directory that is created in a work area, and removed again."""
     name = f"seen-{uuid.uuid4().hex}"
     sftp.make_directory(f"{area}/{name}")
     try:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A login at a caching server: one ``ssh`` that stands, over which others open sessions without a login of their own.
+"""A login at a caching server: one persistent ``ssh``, over which others open sessions without their own login.
 
 That is OpenSSH's connection sharing (``ControlMaster`` in ssh_config(5)). Its socket is in a directory that only this
-user may enter, and goes with the run. Two logins make a run: one for control, and one for all that is sent in bulk,
-which is made when the first file is; so a question never waits behind a file.
+user may enter, and disappears with the run. A run has two logins: one for control, and one for bulk data, which is
+opened for the first file; so a question never waits behind a file.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from .settings import Address, Effective, no_client
 
 _PREFIX = "netboot-ssh-"
 _NEW = "netboot-new-ssh-"
-_LEFT = 3600  # seconds after which one that is not locked yet, or any more, is taken for that of a killed run
-_LONGEST = 60  # bytes of a directory's path: a socket's may have 104, and ssh appends 18 while it makes one
+_LEFT = 3600  # seconds after which an unlocked one counts as that of a killed run
+_LONGEST = 60  # bytes of a directory's path: a socket's may have 104, and ssh appends 18 while it creates one
 _PLAIN = re.compile(r"[A-Za-z0-9/_.-]+\Z")
-_KEPT = 16 * 1024  # bytes of what ssh says, from the start and from the end each
+_KEPT = 16 * 1024  # bytes of ssh's output, from the start and from the end each
 _PATIENCE = 3  # times the connect timeout: for the line, for the keys, for the login
 
 
 class Sockets:
-    """The private directory for the sockets of one run. What a killed run has left behind is removed by the next."""
+    """The private directory for the sockets of one run. The next run removes what a killed one left behind."""
 
     def __init__(self) -> None:
         parent = self._parent()
         self._sweep(parent)
-        # Under another name until it is locked: a run that sweeps just then would take it for one that was left behind.
+        # Under another name until it is locked: a concurrent cleanup would take it for one that was left behind.
         new = tempfile.mkdtemp(prefix=_NEW, dir=parent)  # for this user alone, mode 0700
         self._held = open(f"{new}/held", "wb")  # noqa: SIM115  # open, and locked, as long as the run goes on
         fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,7 +70,7 @@ class Sockets:
 
     @staticmethod
     def _remove_left(entry: os.DirEntry[str]) -> None:
-        """Remove a directory of ours that nobody holds any more. Raises :class:`OSError` if somebody does."""
+        """Remove a directory of ours that no process holds any more. Raises :class:`OSError` if one does."""
         about = entry.stat()
         if about.st_uid != os.geteuid():
             return
@@ -79,7 +79,7 @@ class Sockets:
                 shutil.rmtree(entry.path, ignore_errors=True)
             return
         with open(f"{entry.path}/held", "rb") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run goes on
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run is active
             shutil.rmtree(entry.path, ignore_errors=True)
 
     def close(self) -> None:
@@ -89,9 +89,9 @@ class Sockets:
 
 
 class Login:
-    """One login, which begins at once; :meth:`wait` until it stands. ``options`` are more of ssh's own.
+    """One login, which begins at once; :meth:`wait` until it is up. ``options`` are further options of ssh.
 
-    :ivar stands: whether it was waited for.
+    :ivar stands: whether :meth:`wait` succeeded.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Login:
         self._settings = settings
         self._socket = f"{sockets.path}/{name}"
         self._pipes: list[Pipe] = []
-        self._opening = threading.Lock()  # the lock's beat opens sessions from a thread of its own
+        self._opening = threading.Lock()  # the lock's heartbeat opens sessions from its own thread
         self._swept = False  # whether what it left behind has been ended
         self._first = b""
         self._last = b""
@@ -140,11 +140,11 @@ class Login:
 
     @property
     def said(self) -> str:
-        """What ssh has said so far, of much only the beginning and the end."""
+        """The output of ssh so far; if long, only the beginning and the end."""
         return (self._first + self._last).decode("utf-8", "replace")
 
     def wait(self) -> None:
-        """Wait until the login stands. Where it does not, it is closed, and :class:`SyncError` has what ssh says."""
+        """Wait until the login is up. If it fails, it is closed, and :class:`SyncError` has the words of ssh."""
         if self.stands:
             return
         try:
@@ -168,7 +168,7 @@ class Login:
             pause = min(pause * 1.5, 0.05)
 
     def ended(self, patience: float = 0.0) -> bool:
-        """Return whether the login is over, as far as is known without asking; wait a moment for that, in seconds."""
+        """Return whether the login is over, as far as known without asking; wait this many seconds for that."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -180,9 +180,9 @@ class Login:
 
     @property
     def client(self) -> list[str]:
-        """The command that opens a session over this login, without the host; it never makes a login of its own.
+        """The command that opens a session over this login, without the host; it never logs in itself.
 
-        It reads no ssh_config: what that says counts for the login.
+        It reads no ssh_config: that applies to the login.
         """
         return [
             "ssh",
@@ -197,11 +197,11 @@ class Login:
 
     @property
     def remote_shell(self) -> str:
-        """The value of rsync's ``--rsh``; rsync splits it at blanks and takes no shell."""
+        """The value of rsync's ``--rsh``; rsync splits it at blanks and uses no shell."""
         return shlex.join(self.client)
 
     def open(self, command: str, *, subsystem: bool = False) -> Pipe:
-        """Run a command, or a subsystem, in a session of its own."""
+        """Run a command, or a subsystem, in its own session."""
         how = ["-s"] if subsystem else []
         with self._opening:
             pipe = Pipe([*self.client, *how, "--", self._address.host, command], self._settings.where)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that is open on a caching server: read and written with many requests under way at once."""
+"""An open file on a caching server: read and written with many requests in flight."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ try:
 except ImportError:  # reported by the module, with missing_required_lib
     pass
 
-BLOCK_SIZE = 32 * 1024  # bytes in one request; every server takes and gives this much
-WINDOW = 128  # requests under way at once: 4 MiB, enough for 100 Mbit/s at 300 ms
+BLOCK_SIZE = 32 * 1024  # bytes in one request; every server supports this much
+WINDOW = 128  # requests in flight: 4 MiB, enough for 100 Mbit/s at 300 ms
 
 
 class OpenFile:
@@ -35,7 +35,7 @@ class OpenFile:
         self._answers: dict[int, tuple[int, Message]] = {}
 
     def blocks(self, size: int) -> t.Iterator[bytes]:
-        """Yield the content from its beginning; it is asked for in advance as far as ``size`` bytes.
+        """Yield the content from its beginning; up to ``size`` bytes are requested in advance.
 
         A file may grow while it is read, and a pipe or a device has no end: the block that passes ``size`` is the last.
         """
@@ -65,7 +65,7 @@ class OpenFile:
         return number
 
     def _block(self, number: int) -> bytes:
-        """Return what was asked for, or nothing at the end of the file."""
+        """Return the requested data, or nothing at the end of the file."""
         while number not in self._answers:
             translate(self._client._read_response)
         kind, answer = self._answers.pop(number)
@@ -79,7 +79,7 @@ class OpenFile:
         return b""
 
     def _async_response(self, kind: int, answer: Message, number: int) -> None:
-        """Take an answer; paramiko calls this for whom the question was asked by."""
+        """Take an answer; paramiko calls this on whoever sent the request."""
         self._answers[number] = (kind, answer)
 
     def write(self, offset: int, data: bytes) -> None:
@@ -99,7 +99,7 @@ class OpenFile:
             self._read_answer()
 
     def flush(self) -> None:
-        """Have the server write the file to disk, after all writes before. Needs ``fsync@openssh.com``."""
+        """Make the server flush the file to disk, after all earlier writes. Needs ``fsync@openssh.com``."""
         self.drain()
         request(self._client, protocol.CMD_EXTENDED, "fsync@openssh.com", self._handle)
 
@@ -108,7 +108,7 @@ class OpenFile:
         request(self._client, protocol.CMD_CLOSE, self._handle)
 
     def let_go(self) -> None:
-        """Close the file, and do not wait for the answer: nothing was written to it that could still fail."""
+        """Close the file without waiting for the answer: nothing was written to it that could still fail."""
         let_go(self._client, self._handle)
 
     def _read_answer(self) -> None:

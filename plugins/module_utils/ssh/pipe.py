@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A channel over a login: the standard input and output of one ``ssh`` process, in the shape of a paramiko channel.
 
-What the other end sends and nobody reads stays in the kernel's buffers and in ssh's window, so it has a bound.
+Unread data from the other end stays in the kernel's buffers and in ssh's window, so it is bounded.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ _REFUSED = ("open refused by peer", "open failed")
 
 
 def end_with_parent() -> None:
-    """Have the kernel end this process when the one that started it ends, in good order: its socket goes as well."""
+    """Make the kernel end this process in an orderly way when its parent ends, so that its socket is removed as
+    well."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def one_line(text: bytes) -> str:
-    """Return the start of what a program said, on one line."""
+    """Return the start of a program's output, on one line."""
     return " ".join(text.decode("utf-8", "replace").split())[:300]
 
 
@@ -39,10 +40,10 @@ class Channel(t.Protocol):
 
     @property
     def errors(self) -> str:
-        """The start of what came on standard error, on one line."""
+        """The start of standard error, on one line."""
 
     def settimeout(self, timeout: float | None) -> None:
-        """Set how long a read or a write may take."""
+        """Set the timeout of a read or a write."""
 
     def recv(self, size: int) -> bytes:
         """Return what has arrived; nothing at the end."""
@@ -61,7 +62,7 @@ class Channel(t.Protocol):
 
 
 class Pipe:
-    """A channel over a login that stands; ``where`` is the caching server in words.
+    """A channel over an established login; ``where`` is the caching server in words.
 
     ``descriptors`` are passed on to the command.
     """
@@ -149,7 +150,7 @@ class Pipe:
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
-            return  # a script that needs no more of it has ended, and its answer tells how
+            return  # a script that needs no more of it has ended, and its answer says how
 
     def send_file(self, file: t.BinaryIO, offset: int, count: int, timeout: float) -> int | None:
         """Send up to ``count`` bytes of a file, for which the kernel need not hand them to us; return how many went.
@@ -190,7 +191,7 @@ class Pipe:
 
 
 def end_rest(process: subprocess.Popen[bytes]) -> None:
-    """End what an ssh has left behind that has just ended: its ProxyCommand, and whatever that has started.
+    """Clean up after an ssh that has just ended: its ProxyCommand, and whatever that has started.
 
     A ProxyJump that leads in a circle makes one process after another, for as long as nobody ends them all at once.
     """

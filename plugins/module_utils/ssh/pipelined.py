@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same operation of SFTP on many files: all requests are under way at once, where one by one each waits for a line.
+"""The same SFTP operation on many files: all requests are in flight at once; one by one, each would cost a round trip.
 
-The protocol lets a client ask on without waiting for answers, and each answer names its question; paramiko has that for
-reads and writes alone.
+The protocol lets a client send further requests without waiting, and each answer names its request; paramiko supports
+that only for reads and writes.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ try:
 except ImportError:  # reported by the module, with missing_required_lib
     SFTPAttributes = object  # type: ignore[assignment,misc]
 
-WINDOW = 512  # requests under way at once, of some hundred bytes each
+WINDOW = 512  # requests in flight, of some hundred bytes each
 MOST_OPEN = 128  # files that are open there at once
-MOST_LISTED = 32  # directories at once, of which two answers each are under way: these are large, and ours to bear
+MOST_LISTED = 32  # directories at once, with two answers each in flight: these are large, and use our memory
 
 
 class Pipelined:
-    """Operations on many paths of one caching server. What is refused for one path is returned in its place."""
+    """Operations on many paths of one caching server. An error for one path is returned in its place."""
 
     def __init__(self, sftp: Sftp) -> None:
         self._client = sftp.client
@@ -109,7 +109,7 @@ class Pipelined:
         return [answer if isinstance(answer, OSError) else None for answer in self._ask(requests)]
 
     def put(self, path: str, content: bytes, name: str) -> None:
-        """Make a small file with this content, and give it its name, in one step: in the way of two answers.
+        """Create a small file with this content under its final name, in one step: in two round trips.
 
         Raises :class:`OSError` with the first thing that was refused.
         """
@@ -125,7 +125,7 @@ class Pipelined:
                 raise answer
 
     def flush(self, paths: t.Sequence[str]) -> list[OSError | None]:
-        """Have the server write each to disk."""
+        """Make the server flush each to disk."""
         found: list[OSError | None] = []
         for start in range(0, len(paths), MOST_OPEN):
             found += self._flush(paths[start : start + MOST_OPEN])
@@ -142,7 +142,7 @@ class Pipelined:
         return [answer if isinstance(answer, OSError) else None for answer in told]
 
     def _ask(self, requests: t.Sequence[tuple[t.Any, ...]]) -> list[t.Any]:
-        """Return the answer to each request, or the error that it is."""
+        """Return the answer to each request, or its error."""
         numbers: list[int] = []
         found: list[t.Any] = []
         for request in requests:
@@ -164,5 +164,5 @@ class Pipelined:
         return answer
 
     def _async_response(self, kind: int, answer: t.Any, number: int) -> None:
-        """Take an answer; paramiko calls this for whom the question was asked by."""
+        """Take an answer; paramiko calls this on whoever sent the request."""
         self._answers[number] = (kind, answer)

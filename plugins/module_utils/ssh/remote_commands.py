@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The few commands that a caching server runs for us, each a constant script for a POSIX ``sh``.
 
-Arguments are settings and names that we chose ourselves; names of assets come in on standard input, ended by NUL, so
-that no name is ever part of a shell's text.
+Arguments are settings and names that we chose ourselves; names of assets arrive NUL-terminated on standard input, so
+that no name is ever part of a shell command.
 """
 
 from __future__ import annotations
@@ -173,16 +173,16 @@ _WRITABLE = r"""xargs -0 -n 1 sh -c '
 if [ -w "$2" ] && [ -x "$2" ]; then printf "%s yes\n" "$1"; else printf "%s no\n" "$1"; fi' netboot-sync "$mark"
 """
 
-# SFTP has no word for a quota; a shell does.
+# SFTP has no error code for a quota; a shell has.
 _WHY_NOT = r"""said=$( { dd if=/dev/zero of="$1" bs=65536 count=1; } 2>&1 ) || say "$(printf '%s' "$said" | head -n 1)"
 rm -f -- "$1"
 """
 
-LONG = 8 * 1024 * 1024  # bytes from which on it is told how far a hash has come
-_TICK = 2  # seconds between two words of how far it has come
-_BATCH = 200  # files in one command: their names fit into what both ends take unread
-_SLOWEST = 1024 * 1024  # bytes per second that a disk reads at least, where nobody tells how far it has come
-_UNPACKING = 120.0  # seconds for some MB of small files to be unpacked and on disk, on a disk that others use as well
+LONG = 8 * 1024 * 1024  # bytes from which on a hash reports progress
+_TICK = 2  # seconds between two progress reports
+_BATCH = 200  # files in one command: their names fit into the buffers of both ends
+_SLOWEST = 1024 * 1024  # minimum read rate of a disk in bytes per second, without progress reports
+_UNPACKING = 120.0  # seconds to unpack and flush some MB of small files, on a disk that others use as well
 _AT_REST = "at rest"
 _PLACE = re.compile(r"at ([0-9]{1,18})\Z")
 _UNPACKED = re.compile(r"hash ([0-9a-f]{64}) [ *]([0-9]{1,6})\Z")
@@ -192,7 +192,7 @@ _ZONE = re.compile(r"^zone ([+-])([01][0-9])([0-5][0-9])$", re.MULTILINE)
 
 
 class Abilities(t.NamedTuple):
-    """What a caching server offers beside SFTP. ``rsync`` is its version, or an empty tuple.
+    """What a caching server offers besides SFTP. ``rsync`` is its version, or an empty tuple.
 
     ``aes`` tells whether its processor has instructions for AES, ``tells_place`` whether its kernel says how far a
     process has come in a file, ``unpacks`` whether it takes many files as one archive.
@@ -219,7 +219,7 @@ class Abilities(t.NamedTuple):
     place: itself.Place | None = None
 
     def described(self) -> dict[str, t.Any]:
-        """Return them for whoever wants to know, as the module's documentation says."""
+        """Return them in the form of the module's documentation."""
         return {
             "shell": self.has_shell,
             "rsync": ".".join(str(part) for part in self.rsync),
@@ -230,7 +230,7 @@ class Abilities(t.NamedTuple):
         }
 
     def without_files(self) -> Abilities:
-        """Return what is left where the shell sees other files than SFTP: its clock."""
+        """Return what remains if the shell sees other files than SFTP: its clock."""
         return Abilities(utc_offset=self.utc_offset)
 
 
@@ -249,12 +249,12 @@ def probe(session: BaseSession, dest: str = "/") -> Abilities:
 
 
 def begin_probe(session: BaseSession, dest: str) -> Conversation:
-    """Ask that, and do not wait for the answer, which is for :func:`probed`."""
+    """Ask that without waiting for the answer, which is for :func:`probed`."""
     return session.start(_PROBE, dest)
 
 
 def probed(session: BaseSession, conversation: Conversation) -> Abilities:
-    """Return what a caching server that was asked by :func:`begin_probe` says."""
+    """Return the answer of a caching server to :func:`begin_probe`."""
     answer = session.finish(conversation)
     if answer.status is None:
         return Abilities(complains=answer.errors or answer.noise)
@@ -262,7 +262,7 @@ def probed(session: BaseSession, conversation: Conversation) -> Abilities:
 
 
 def parse_abilities(lines: t.Sequence[str]) -> Abilities:
-    """Return what the answer to the probe says."""
+    """Parse the answer to the probe."""
     text = "\n".join(lines)
     has = {line[4:] for line in lines if line.startswith("has ")}
     return Abilities(
@@ -282,7 +282,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
 
 
 def hash_files(session: BaseSession, files: t.Sequence[tuple[str, int]]) -> list[str]:
-    """Have the caching server hash files, given with their sizes; empty for one that cannot be read.
+    """Let the caching server hash files, given with their sizes; empty for one that cannot be read.
 
     Raises :class:`ConnectionTrouble` if that makes no progress for the stall timeout.
     """
@@ -314,16 +314,16 @@ def _hash_batch(session: BaseSession, files: t.Sequence[tuple[str, int]]) -> lis
 def receive(piece: str, into: str) -> tuple[str, bytes]:
     """Return the command that writes its input to a file, and the mark of its answer.
 
-    ``piece`` is what is copied in front of it, or empty. The answer is for :func:`received`.
+    ``piece`` is a file to copy in front of it, or empty. The answer is for :func:`received`.
     """
     return frame(_RECEIVE, piece, into)
 
 
 def received(conversation: Conversation, session: BaseSession, path: str, size: int, patience: float) -> int:
-    """Follow a command of :func:`receive` to its end; return how long the file there has become, as far as is told.
+    """Follow a command of :func:`receive` to its end; return the reported length of the file there.
 
-    ``size`` is how long it is to become, in bytes. Raises :class:`ConnectionTrouble` if it makes no progress for
-    ``patience`` seconds.
+    ``size`` is its final length in bytes. Raises :class:`ConnectionTrouble` if it makes no progress for ``patience``
+    seconds.
     """
     came = 0
     while (line := _result(conversation, session, path, size, patience)) is not None:
@@ -333,7 +333,8 @@ def received(conversation: Conversation, session: BaseSession, path: str, size: 
 
 
 def unpack(directory: str) -> tuple[str, bytes]:
-    """Return the command that unpacks an archive into a directory, and the mark of its answer, which is a hash a file.
+    """Return the command that unpacks an archive into a directory, and the mark of its answer, which is a hash per
+    file.
 
     The answer is for :func:`unpacked`.
     """
@@ -369,7 +370,7 @@ def _result(
 ) -> str | None:
     """Return the next line of the answer, or None at its end, as long as it makes progress.
 
-    ``patience`` is how many seconds it may stand still, where that is not the stall timeout.
+    ``patience`` is how many seconds it may stall, if not the stall timeout.
     """
     usual: float = (patience or session.address.stall_timeout) + _TICK
     patience = usual
@@ -393,7 +394,7 @@ def _result(
         if line is None or not line.startswith("at "):
             return line
         told = _PLACE.match(line)
-        # Beyond its end there is nothing to come to: a file that grows there, or a place that was made up.
+        # There is no position beyond its end: the file is growing there, or the position is made up.
         if told and place < int(told.group(1)) <= size:
             moved, place, patience = time.monotonic(), int(told.group(1)), usual
         elif place < 0:
@@ -414,9 +415,9 @@ def _wrong_number(asked: int, answered: int) -> SyncError:
 
 
 def join_files(session: BaseSession, first: str, second: str, into: str, size: int) -> bool:
-    """Write two files, one behind the other, into a third that is not there; return whether that went well.
+    """Concatenate two files into a new third one; return whether that succeeded.
 
-    ``size`` is what they have together, in bytes. Raises :class:`ConnectionTrouble` if it makes no progress.
+    ``size`` is their total size in bytes. Raises :class:`ConnectionTrouble` if it makes no progress.
     """
     conversation = session.start(_JOIN, first, second, into)
     try:
@@ -429,7 +430,7 @@ def join_files(session: BaseSession, first: str, second: str, into: str, size: i
 
 
 def can_write(session: BaseSession, directories: t.Sequence[str]) -> list[bool | None]:
-    """Return for each directory whether the user of the session may write it; None if that is not told."""
+    """Return for each directory whether the user of the session may write to it; None if unknown."""
     found: list[bool | None] = []
     for start in range(0, len(directories), _BATCH):
         batch = directories[start : start + _BATCH]
@@ -440,6 +441,6 @@ def can_write(session: BaseSession, directories: t.Sequence[str]) -> list[bool |
 
 
 def why_no_write(session: BaseSession, path: str) -> str:
-    """Write a little under a name that is ours, take it away, and return what the shell says; empty if it went well."""
+    """Write a little under a name of ours, remove it, and return the shell's words; empty on success."""
     answer = session.run(_WHY_NOT, path)
     return answer.lines[0].rpartition(": ")[2] if answer.lines else ""

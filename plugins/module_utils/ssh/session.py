@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The session of a run, by OpenSSH alone: whatever a user's ``ssh`` does, or refuses, counts.
+"""The session of a run, through OpenSSH alone: whatever a user's ``ssh`` does, or refuses, applies.
 
-It is at most two logins: one for control, and one for all that is sent in bulk, which is made at its first use.
+It has at most two logins: one for control, and one for bulk data, which is opened on first use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .settings import Address, known_hosts_option, resolve
 class Session(BaseSession):
     """A connection that is checked, authenticated and kept alive.
 
-    Without ``remember``, a host key that ``accept-new`` takes is not written down: check mode changes nothing.
+    Without ``remember``, a host key that ``accept-new`` accepts is not saved: check mode changes nothing.
     """
 
     def __init__(self, address: Address, *, remember: bool = True) -> None:
@@ -52,7 +52,7 @@ class Session(BaseSession):
         return Login(self.address, self.settings, self._sockets, name, options=options)
 
     def _learning(self, sockets: Sockets) -> list[str]:
-        """Return where a new host key is to be written: OpenSSH takes the first of the known hosts files."""
+        """Return where to write a new host key: OpenSSH uses the first of the known hosts files."""
         files = self.settings.known_hosts_files
         if not self._remember:
             return [known_hosts_option([f"{sockets.path}/new", *files])]
@@ -62,14 +62,14 @@ class Session(BaseSession):
 
     @staticmethod
     def _require_writable(path: str) -> None:
-        """ssh would only warn, and the next run would take any other key for a new one as well."""
+        """ssh would only warn, and the next run would accept any other key as new as well."""
         try:
             os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
             with open(path, "ab+") as file:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
                     if file.read(1) != b"\n":
-                        file.write(b"\n")  # or the new line would be lost at the end of the last one
+                        file.write(b"\n")  # or the new line would be appended to the last one
         except OSError as error:
             raise SyncError(
                 f"the new host key cannot be saved ({error.strerror})",

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the netboot server reaches one caching server.
 
-OpenSSH is asked (``ssh -G``) what it would do for this host, the user's ``ssh_config`` included: messages name what it
-takes, and a look that is made without OpenSSH means the same address, key and known hosts, or is not made.
+OpenSSH is asked (``ssh -G``) what it would do for this host, including the user's ``ssh_config``: messages name what it
+uses, and a check without OpenSSH uses the same address, key and known hosts, or is not made.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOST_KEY_CHECKING = {"true": "yes", "accept-new": "accept-new", "false": "no"}
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """What a user says about a caching server. Times are in seconds."""
+    """A user's settings for a caching server. Times are in seconds."""
 
     host: str
     port: int | None = None
@@ -48,11 +48,11 @@ class Address:
             "-oForwardX11=no",
             "-oRequestTTY=no",
             "-oRemoteCommand=none",
-            "-oHashKnownHosts=no",  # Debian has it on; a person is to find the line that a message names
-            "-oUpdateHostKeys=no",  # a run writes into known_hosts nothing but what accept-new takes
+            "-oHashKnownHosts=no",  # Debian turns it on; a person has to find the line that a message names
+            "-oUpdateHostKeys=no",  # a run writes nothing into known_hosts but what accept-new accepts
             "-oIgnoreUnknown=ForkAfterAuthentication",  # before OpenSSH 8.7
             "-oForkAfterAuthentication=no",
-            "-oLogLevel=INFO",  # the least at which a server's own words on a refused login are passed on
+            "-oLogLevel=INFO",  # the lowest level at which a server's own words on a refused login are passed on
         ]
         if self.host_key_checking == "false":
             options += ["-oUserKnownHostsFile=/dev/null", "-oGlobalKnownHostsFile=/dev/null"]
@@ -61,7 +61,7 @@ class Address:
         if self.private_key_file:
             options += [
                 f"-oIdentityFile={_quoted(self.private_key_file)}",
-                "-oIdentitiesOnly=yes",  # of an agent's keys this one alone, which may have a passphrase
+                "-oIdentitiesOnly=yes",  # only this one of an agent's keys, which may have a passphrase
             ]
         if self.port:
             options.append(f"-oPort={self.port}")
@@ -83,7 +83,7 @@ def _quoted(path: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Effective:
-    """What OpenSSH makes of an address together with the user's own configuration."""
+    """The result of an address combined with the user's own configuration, by OpenSSH."""
 
     hostname: str
     port: int
@@ -104,7 +104,7 @@ class Effective:
     def fast_ciphers(self) -> tuple[str, ...]:
         """Return the ciphers that OpenSSH would offer, AES-GCM first; for two ends with AES in hardware.
 
-        OpenSSH prefers ChaCha20, which is the faster one without; with it, AES-GCM carries half as much again.
+        OpenSSH prefers ChaCha20, which is faster without; with it, AES-GCM carries half as much again.
         """
         fast = [name for name in self.ciphers if name.startswith("aes") and "-gcm@" in name]
         return (*fast, *(name for name in self.ciphers if name not in fast)) if fast else ()
@@ -163,7 +163,7 @@ def _read(output: str, address: Address) -> Effective:
     ]
     if address.known_hosts_file and address.host_key_checking != "false":
         known_hosts = [os.path.expanduser(address.known_hosts_file)]
-    # OpenSSH names its defaults whether they are there or not; a key that the user named must be there.
+    # OpenSSH names its defaults whether they exist or not; a key that the user named must exist.
     identities = [name for name in map(os.path.expanduser, values.get("identityfile", [])) if os.path.exists(name)]
     if address.private_key_file:
         identities = [os.path.expanduser(address.private_key_file)]

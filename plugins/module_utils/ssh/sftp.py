@@ -1,12 +1,12 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SFTP over a paramiko session, with what paramiko's client has no public call for.
+"""SFTP over a paramiko session, with operations that paramiko's client has no public call for.
 
 Names are :func:`os.fsdecode` strings, as everywhere here, so that every name that a file system can hold is kept:
 paramiko itself decodes listings as strict UTF-8. The extensions ``fsync``, ``statvfs``, ``hardlink`` and
 ``posix-rename`` are OpenSSH's (its file ``PROTOCOL``, section 4). A failed pipelined write is reported here; paramiko
-drops the answers that are outstanding when a file is closed.
+drops outstanding answers when a file is closed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _READ_ONLY = 1  # SSH_FXE_STATVFS_ST_RDONLY
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """Room in a file system: the bytes that users other than root can still fill, and what else stands against it."""
+    """Room in a file system: the bytes that users other than root can still use, and other obstacles to writing."""
 
     available: int
     no_more_files: bool = False
@@ -51,7 +51,7 @@ class Sftp:
 
     @property
     def client(self) -> t.Any:
-        """paramiko's client, for what is asked of it at once."""
+        """paramiko's client, for concurrent requests."""
         return self._client
 
     # Looking
@@ -67,7 +67,7 @@ class Sftp:
     def list(self, directory: str, budget: Budget | None = None) -> builtins.list[Entry]:
         """Return the entries of a directory, ``path`` being their plain names. Raises :class:`SyncError` if endless.
 
-        What no file system can hold as a name is left out.
+        Names that no file system can hold are left out.
         """
         budget = budget or Budget()
         found = []
@@ -85,7 +85,7 @@ class Sftp:
         return None
 
     def _names(self, directory: str, budget: Budget) -> t.Iterator[tuple[str, bytes, SFTPAttributes]]:
-        """Yield the names in a directory, with the form that is made for people, and what is told of them."""
+        """Yield the names in a directory, with their human-readable lines and their attributes."""
         _unused, answer = self._request(protocol.CMD_OPENDIR, os.fsencode(directory))
         handle = answer.get_binary()
         try:
@@ -96,7 +96,7 @@ class Sftp:
                     break
                 yield from names_in(answer, directory, budget)
         finally:
-            with contextlib.suppress(*SFTP_ERRORS):  # what was found counts, or why that went wrong
+            with contextlib.suppress(*SFTP_ERRORS):  # the findings count, or the error
                 let_go(self._client, handle)
 
     def _entry(self, path: str, found: SFTPAttributes, full: str) -> Entry:
@@ -107,7 +107,7 @@ class Sftp:
         return entry
 
     def owner_and_mode(self, path: str) -> tuple[int | None, int | None]:
-        """Return the owner's number and the permissions of what a path leads to, None for what is not told."""
+        """Return the owner's id and the permissions of what a path leads to, None for unknown values."""
         found = translate(self._client.stat, os.fsencode(path))
         return found.st_uid, None if found.st_mode is None else stat.S_IMODE(found.st_mode)
 
@@ -133,7 +133,7 @@ class Sftp:
         number, flags = answer.get_int64(), answer.get_int64()
         return Space(
             available=fragment * available,
-            # a file system that makes inodes as it needs them states no number of them
+            # a file system that creates inodes on demand states no number of them
             no_more_files=files > 0 and files_available == 0,
             read_only=bool(flags & _READ_ONLY),
             file_system=number or None,
@@ -142,7 +142,7 @@ class Sftp:
     # Reading and writing
 
     def blocks(self, path: str, size: int) -> t.Iterator[bytes]:
-        """Yield the content of a file of ``size`` bytes; of a longer one, not much more than that."""
+        """Yield the content of a file of ``size`` bytes; for a longer one, not much more than that."""
         handle = self.open(path, protocol.SFTP_FLAG_READ)
         try:
             yield from handle.blocks(size)
@@ -150,11 +150,11 @@ class Sftp:
             handle.let_go()
 
     def read(self, path: str, size: int) -> bytes:
-        """Return the content of a small file of ``size`` bytes; of a longer one, only its start."""
+        """Return the content of a small file of ``size`` bytes; for a longer one, only its start."""
         return b"".join(self.blocks(path, size))[: size + 1]
 
     def write(self, path: str, content: bytes) -> None:
-        """Make a small file with this content, where there is none yet."""
+        """Create a small file with this content, if there is none yet."""
         handle = self.create(path, exclusive=True)
         try:
             handle.write(0, content)
@@ -168,16 +168,17 @@ class Sftp:
         return OpenFile(self._client, answer.get_binary())
 
     def create(self, path: str, *, exclusive: bool = False) -> OpenFile:
-        """Create a file, or empty the one that is there; with ``exclusive``, refuse where one is there."""
+        """Create a file, or truncate an existing one; with ``exclusive``, refuse if one exists."""
         last = protocol.SFTP_FLAG_EXCL if exclusive else protocol.SFTP_FLAG_TRUNC
         return self.open(path, protocol.SFTP_FLAG_WRITE | protocol.SFTP_FLAG_CREATE | last)
 
     def update(self, path: str) -> OpenFile:
-        """Open a file that is there for writing."""
+        """Open an existing file for writing."""
         return self.open(path, protocol.SFTP_FLAG_WRITE)
 
     def flush(self, path: str) -> None:
-        """Have the server write a file, or a directory, to disk. On Linux a descriptor open for reading serves both."""
+        """Make the server flush a file, or a directory, to disk. On Linux a descriptor open for reading works for
+        both."""
         handle = self.open(path, protocol.SFTP_FLAG_READ)
         try:
             handle.flush()
@@ -191,7 +192,7 @@ class Sftp:
         self._request(protocol.CMD_EXTENDED, "posix-rename@openssh.com", os.fsencode(old), os.fsencode(new))
 
     def move(self, old: str, new: str) -> None:
-        """Rename, but never over something that is there."""
+        """Rename, but never over something that exists."""
         self._request(protocol.CMD_RENAME, os.fsencode(old), os.fsencode(new))
 
     def hard_link(self, path: str, name: str) -> None:
@@ -199,7 +200,7 @@ class Sftp:
         self._request(protocol.CMD_EXTENDED, "hardlink@openssh.com", os.fsencode(path), os.fsencode(name))
 
     def symlink(self, target: str, name: str) -> None:
-        """Make a symlink. OpenSSH has the two arguments in this order, against the draft of the protocol."""
+        """Make a symlink. OpenSSH has the two arguments in this order, contrary to the draft of the protocol."""
         self._request(protocol.CMD_SYMLINK, os.fsencode(target), os.fsencode(name))
 
     def remove(self, path: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paramiko's SFTP client: what it believes of a server is bounded, and its errors are told apart."""
+"""paramiko's SFTP client, with limits on what it trusts from a server, and distinct errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SFTP_ERRORS = (OSError, EOFError, SSHException)  # what a call raises: it was re
 
 
 class NoSftp(SFTPError):
-    """What came is text, where SFTP was to begin; ``text`` is its start."""
+    """Text arrived where SFTP should begin; ``text`` is its start."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__("what it says is not SFTP")
@@ -41,7 +41,7 @@ class NoSftp(SFTPError):
 
 
 class BoundedClient(SFTPClient):
-    """paramiko's client, but for what it believes of the server: the size of a packet, and answers to no question."""
+    """paramiko's client, except for what it trusts from the server: the size of a packet, and unsolicited answers."""
 
     # paramiko's own, which its type stubs leave out
     _read_all: t.Callable[[int], bytes]
@@ -53,7 +53,7 @@ class BoundedClient(SFTPClient):
         try:
             return super()._send_version()  # type: ignore[misc,no-any-return]
         except EOFError:
-            text = self._at_hand()  # it ended before it was asked, and may have said why
+            text = self._at_hand()  # it ended before the request, and may have printed why
             if text:
                 raise NoSftp(text) from None
             raise
@@ -69,7 +69,7 @@ class BoundedClient(SFTPClient):
         return data[0], data[1:]
 
     def _at_hand(self) -> bytes:
-        """Return the start of what else is said within a moment."""
+        """Return the start of any further output within a moment."""
         text = b""
         with contextlib.suppress(socket.timeout, TimeoutError, OSError):
             self.sock.settimeout(0.5)
@@ -89,7 +89,7 @@ class BoundedClient(SFTPClient):
                 asked_by = self._expecting.pop(number, None)
             if asked_by is None:
                 raise self._nonsense("an answer to no question")
-            # paramiko marks a question that expects no answer with this very type.
+            # paramiko marks a request that expects no answer with this type.
             if asked_by not in (None, type(None)):
                 asked_by._async_response(kind, answer, number)
             if waitfor is None:
@@ -115,25 +115,25 @@ def request(client: t.Any, kind: int, *arguments: t.Any) -> tuple[int, Message]:
 
 
 def let_go(client: t.Any, handle: bytes) -> None:
-    """Have what was only read, or listed, closed; the answer tells nothing that anybody would wait for."""
-    # By this type, paramiko marks a question whose answer nobody wants.
+    """Close what was only read, or listed; the answer says nothing worth waiting for."""
+    # With this type, paramiko marks a request whose answer nobody needs.
     translate(client._async_request, type(None), protocol.CMD_CLOSE, handle)
 
 
 def offset_of(number: int) -> int:
-    """Return a number of bytes in the form of which paramiko makes the eight bytes that the protocol wants."""
+    """Return a number of bytes in the form that paramiko encodes as the eight bytes of the protocol."""
     return int64(number)
 
 
 def translate(call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
-    """Give the errors that SFTP version 3 has no code for a number, so that the server's word is not lost."""
+    """Give a number to errors that SFTP version 3 has no code for, so that the server's words are not lost."""
     try:
         return call(*arguments)
     except OSError as error:
         if str(error) == "Socket is closed":
-            # paramiko's words for a channel that ended under us: nothing that the server said of a file
+            # paramiko's words for a channel that ended under us: not an error of the server about a file
             raise SSHException("the channel is closed") from error
-        # before Python 3.10, socket.timeout is no TimeoutError, and no answer is not to look like a refusal
+        # before Python 3.10, socket.timeout is not a TimeoutError, and a missing answer must not look like a refusal
         if error.errno is None and not isinstance(error, (TimeoutError, socket.timeout)):
             raise OSError(errno.EIO, str(error) or "failure") from error
         raise

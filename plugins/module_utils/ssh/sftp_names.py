@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What SFTP tells of files, and names in the form in which all of this has them: within bounds."""
+"""What SFTP reports about files, with names in the form used throughout, within bounds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS = {stat.S_IFREG: FILE, stat.S_IFDIR: DIRECTORY, stat.S_IFLNK: SYMLINK}
 
 
 class Budget:
-    """How much all listings of one tree may come to, so that a listing without end has one."""
+    """A bound on all listings of one tree, so that an endless listing ends."""
 
     def __init__(self, entries: int = MAX_ENTRIES, names: int = MAX_NAMES) -> None:
         self._entries = entries
@@ -46,8 +46,8 @@ class Budget:
 
 
 def names_in(answer: Message, directory: str, budget: Budget) -> t.Iterator[tuple[str, bytes, SFTPAttributes]]:
-    """Yield the names in one answer of a listing, with the form that is made for people, and what is told of them."""
-    # Each answer has to bring something, or it would count for nothing and could be repeated forever.
+    """Yield the names in one answer of a listing, with their human-readable lines and their attributes."""
+    # Each answer has to bring something, or it would not count and could be repeated forever.
     for _index in range(max(answer.get_int(), 1)):
         raw = answer.get_string()
         budget.take(directory, len(raw) + len(directory))
@@ -59,7 +59,7 @@ def names_in(answer: Message, directory: str, budget: Budget) -> t.Iterator[tupl
 
 
 def entry_of(path: str, found: SFTPAttributes, target: str = "") -> Entry:
-    """Return what attributes say of a path; ``target`` is where a symlink leads."""
+    """Return what attributes say about a path; ``target`` is where a symlink leads."""
     return Entry(
         path=path,
         kind=_KINDS.get(stat.S_IFMT(found.st_mode or 0), OTHER),
@@ -71,12 +71,12 @@ def entry_of(path: str, found: SFTPAttributes, target: str = "") -> Entry:
 
 
 def target_in(answer: Message) -> str:
-    """Return where a symlink leads, by the answer to that question."""
+    """Return where a symlink leads, from the answer to that request."""
     target = answer.get_string() if answer.get_int() == 1 else b""
     return os.fsdecode(target) if len(target) <= MAX_PATH else ""
 
 
 def links_in(long_form: bytes) -> int | None:
-    """Return how many names a file has, by the form that OpenSSH makes for people; it tells it nowhere else."""
+    """Return how many names a file has, from OpenSSH's human-readable line; it is reported nowhere else."""
     stated = _LINKS.match(long_form)
     return int(stated.group(1)) if stated else None

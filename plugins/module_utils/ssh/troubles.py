@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ssh says when it lets nobody in, told in one line with the remedy, and whether another try may help.
+"""Why ssh could not log in, in one line with the remedy, and whether a retry may help.
 
 ssh's own words are on its standard error, in English whatever the locale; a banner of the server may be among them.
 """
@@ -35,7 +35,7 @@ _SSH_SAYS = re.compile(
 
 
 def silence(said: str, address: Address, settings: Effective) -> SyncError:
-    """Return the error for a login that does not come to an end."""
+    """Return the error for a login that does not finish."""
     words = _last(said)
     return ConnectionTrouble(
         f"{settings.where} did not answer within {address.connect_timeout} s{f' ({words})' if words else ''}",
@@ -44,7 +44,7 @@ def silence(said: str, address: Address, settings: Effective) -> SyncError:
 
 
 def refusal(said: str, address: Address, settings: Effective) -> SyncError:
-    """Return the error for a login that ssh gave up, of what it said."""
+    """Return the error for a login that ssh gave up, from its output."""
     for explain in (_host_key, _settings, _key, _line):
         trouble = explain(said, address, settings)
         if trouble is not None:
@@ -54,7 +54,7 @@ def refusal(said: str, address: Address, settings: Effective) -> SyncError:
 
 
 def _last(said: str) -> str:
-    """Return the last line that ssh said and that says something."""
+    """Return the last meaningful line of ssh's output."""
     lines = [line.strip() for line in said.splitlines()]
     lines = [line for line in lines if line and not _FOR_PEOPLE.match(line)]
     return lines[-1][:300] if lines else ""
@@ -94,7 +94,7 @@ def _settings(said: str, _address: Address, settings: Effective) -> SyncError | 
 
 
 def _key(said: str, address: Address, settings: Effective) -> SyncError | None:
-    """Explain a login that was denied: by what ssh says of the key, or else by the server's own words."""
+    """Explain a denied login: by what ssh says about the key, or else by the server's own words."""
     where = settings.where
     key = address.private_key_file or "the agent's keys"
     if "Too many authentication failures" in said:
@@ -137,7 +137,7 @@ def _key(said: str, address: Address, settings: Effective) -> SyncError | None:
             remedy=f"Is it cut short, or written as on Windows? Set {called('private_key_file')} to a good one.",
         )
     banner = _banner(said)
-    if banner:  # a notice to all, or why this account may not log in: both are for a person to read
+    if banner:  # a notice for everybody, or why this account may not log in: a person has to read it
         return AccessRefused(
             f"{where} does not accept {key}, and says: {banner}",
             remedy="If it says nothing of the account, put the public key into its authorized_keys.",
@@ -155,7 +155,7 @@ def _mode(path: str) -> str:
 
 
 def _has_passphrase(address: Address) -> bool:
-    """Return whether the key that a user named has a passphrase; ssh says nothing of that where it may not ask."""
+    """Return whether the key that a user named has a passphrase; ssh does not say so if it may not prompt."""
     if not address.private_key_file:
         return False
     command = ["ssh-keygen", "-y", "-P", "", "-f", os.path.expanduser(address.private_key_file)]
@@ -167,7 +167,7 @@ def _has_passphrase(address: Address) -> bool:
 
 
 def _banner(said: str) -> str:
-    """Return the last words of what the server said before the login was over, on one line."""
+    """Return the end of the server's output before the login was over, on one line."""
     lines = [line for line in said.splitlines() if not _FOR_PEOPLE.match(line) and not _SSH_SAYS.search(line)]
     words = " ".join(" ".join(lines).split())
     return words if len(words) <= 300 else "... " + words[-300:]

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many small files at once, as one archive over the connection for bulk: by itself, each would wait for the line often.
+"""Many small files at once, as one archive over the connection for bulk: individually, each would cost several round
+trips.
 
-They have numbers for names in it, so no name of an asset is ever one there; a directory of this run takes them.
+Their names in it are numbers, so no asset's name is ever used there; they are unpacked into a directory of this run.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from ..ssh.conversation import Conversation
 from ..ssh.remote_commands import unpack, unpacked
 from .carrying import Carrier
 
-_MODE = 0o644  # what a web server of another user may read
+_MODE = 0o644  # readable for another user's web server
 
 
 class Packed(t.NamedTuple):
-    """A file that arrived: its hidden name, as an absolute path, and what it cost on the line in bytes."""
+    """A file that arrived: its hidden name, as an absolute path, and its cost on the line in bytes."""
 
     hidden: str
     bytes: int
@@ -51,9 +52,10 @@ class Archive:
         self._carrier = Carrier(session, ciphers=ciphers, throttle=throttle, tell=progress.at)
 
     def send(self, entries: t.Sequence[Entry], directory: str) -> dict[str, Packed]:
-        """Send files into an empty directory of ours, and return those that arrived whole, and are on disk, by path.
+        """Send files into an empty directory of ours, and return those that arrived completely, and are on disk, by
+        path.
 
-        What is another file by now is left out, and so is what does not arrive as it was sent.
+        Files that have changed by now are left out, and so are those that do not arrive as sent.
         """
         with tempfile.TemporaryFile() as file:
             digests = self._pack(entries, file)

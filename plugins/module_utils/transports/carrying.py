@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries a file of this host into one of our scripts on a caching server, over the connection for bulk."""
+"""Feeds a file of this host into one of our scripts on a caching server, over the connection for bulk."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..ssh.pipe import Pipe
 from .protocol import DiskFull
 
 _CHUNK = 1024 * 1024  # bytes
-_PATIENCE = 0.5  # seconds after which the feeding thread looks whether it is still wanted
+_PATIENCE = 0.5  # seconds after which the feeding thread checks whether it is still needed
 
 T = t.TypeVar("T")
 
 
 class TooShort(Exception):
-    """The file ended before its size."""
+    """The file is shorter than its size."""
 
 
 class Unreadable(Exception):
@@ -35,7 +35,7 @@ class Unreadable(Exception):
 
 
 class Carrier:
-    """Carries one file at a time, as fast as the throttle lets it.
+    """Sends one file at a time, as fast as the throttle allows.
 
     :ivar sent: bytes of the last transfer so far.
     """
@@ -67,10 +67,9 @@ class Carrier:
     ) -> T:
         """Run a command, a script and the mark of its answer, with a file from byte ``start`` to ``size`` as its input.
 
-        ``follow`` is called with the conversation, and how many seconds it may make no progress; what it makes of the
-        answer is returned, where ``whole`` finds that all of it came. ``path`` is what it is about, for messages.
-        Raises :class:`SyncError`, :class:`TooShort` and :class:`Unreadable`, and :class:`OSError` where the caching
-        server did not write.
+        ``follow`` is called with the conversation, and how many seconds it may make no progress; its result is returned
+        if ``whole`` finds that all of it arrived. ``path`` is for messages. Raises :class:`SyncError`,
+        :class:`TooShort` and :class:`Unreadable`, and :class:`OSError` where the caching server did not write.
         """
         self.sent = 0
         self._throttle.require(path)
@@ -91,8 +90,8 @@ class Carrier:
                     patience = self._throttle.patience(self._session.address.stall_timeout)
                     answer = follow(conversation, patience)
                     came = conversation.status == 0 and whole(answer)
-                    # A process here that is killed closes its pipe first, and the script over there may take that for
-                    # the end of the file. So it is asked how it ended, before it is ended below.
+                    # A process that is killed here closes its pipe first, and the script over there may take that for
+                    # the end of the file. So check how it ended, before ending it below.
                     broke = not came and (conversation.status is None or conversation.lost())
                     said = "" if came else conversation.errors
                 except BaseException:
@@ -108,12 +107,12 @@ class Carrier:
                     self._correct(relayed)
                     raise trouble
         except BaseException:
-            self._session.drop_bulk()  # what ssh took is not to go on to the line
+            self._session.drop_bulk()  # what ssh has accepted must not reach the line any more
             raise
         return answer
 
     def _correct(self, relayed: Relayed) -> None:
-        """Count what crossed the line, and not what only filled the pipes to the relay."""
+        """Count what crossed the line, not what only filled the pipes to the relay."""
         relayed.end()
         if relayed.passed is not None:
             self.sent = min(self.sent, relayed.passed)
@@ -139,7 +138,7 @@ def _trouble_there(said: str, path: str, *, broke: bool) -> Exception:
 
 
 class _Feeding:
-    """Carries a file into a pipe, in a thread of its own; the answers of the other end come in meanwhile.
+    """Feeds a file into a pipe, in its own thread, while the answers of the other end arrive.
 
     :ivar trouble: what was wrong with the file.
     """
@@ -159,7 +158,7 @@ class _Feeding:
         self._thread.start()
 
     def end(self) -> None:
-        """Stop, and return once the file is not used any more."""
+        """Stop, and return once the file is no longer in use."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -168,7 +167,7 @@ class _Feeding:
         try:
             self._feed()
         except EOFError:
-            return  # the other end has gone, and its answer tells why
+            return  # the other end is gone, and its answer says why
         except OSError as error:
             self.trouble = Unreadable(error)
         self._pipe.shutdown_write()

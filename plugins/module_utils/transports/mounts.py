@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which directories below the destination are file systems of their own: nothing can be renamed from one to another.
+"""Which directories below the destination are separate file systems: nothing can be renamed from one to another.
 
-The kernel's own table says so, read by the shell or by SFTP; a bind mount is in no other. Where neither can read it,
-a directory counts as mounted if SFTP states another file system for it than for the destination.
+The kernel's own table says so, read by the shell or by SFTP; only it has bind mounts. If neither can read it, a
+directory counts as mounted if SFTP reports another file system for it than for the destination.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _plain(name: str) -> str:
 
 
 class Mounts:
-    """The mounts below a destination. ``told`` are the lines of the table that a shell gave, if it gave any."""
+    """The mounts below a destination. ``told`` are the lines of the table from a shell, if any."""
 
     def __init__(self, sftp: Sftp, dest: str, *, told: t.Sequence[str] | None = None, real: str = "") -> None:
         self._sftp = sftp
@@ -59,7 +59,7 @@ class Mounts:
         self._by_number: dict[str, int | None] | None = None
 
     def all(self) -> list[Mount]:
-        """Return all that are known."""
+        """Return all known mounts."""
         return list(self._table().values())
 
     def of(self, path: str) -> Mount | None:
@@ -98,7 +98,7 @@ class Mounts:
         return space.file_system if space is not None else None
 
     def _compare(self, directory: str, above: Mount | None) -> None:
-        """See by the numbers of the file systems whether a directory is a mount."""
+        """Determine from the file systems' ids whether a directory is a mount."""
         if self._by_number is None or self._known is None or directory in self._by_number:
             return
         number = self._by_number[directory] = self._number(directory)

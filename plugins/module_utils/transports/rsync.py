@@ -1,14 +1,14 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes by rsync over OpenSSH: whole, as the difference to a basis, or as the rest of what was cut.
+"""Transfers by rsync over OpenSSH: whole, as the difference to a basis, or as the rest of an interrupted transfer.
 
-Where there is nothing to take a difference to, and the caching server can take a stream, that carries the file.
+If there is no basis, and the caching server can take a stream, the file is streamed instead.
 
 rsync reads the basis and writes a file of its own; it never gets the chance to update one in place. The basis is given
 by ``--compare-dest`` under the new file's hidden name: hard-linked into ``--partial-dir`` instead, it would be
-overwritten (rsync 3.2 and later update a partial file in place). After a cut, a partial file alone would cost the delta
-its predecessor, so the basis is then the partial file followed by the predecessor.
+overwritten (rsync 3.2 and later update a partial file in place). After an interruption, a partial file alone would lose
+the predecessor as a basis, so the basis is then the partial file followed by the predecessor.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .protocol import DiskFull, Sent
 from .stream import Stream
 from .work_area import BASIS, WorkArea
 
-MAX_OUTPUT = 32 * 1024 * 1024  # bytes; a transfer of a day tells its progress in 10 MB
+MAX_OUTPUT = 32 * 1024 * 1024  # bytes; a day-long transfer prints 10 MB of progress
 _KEPT = 65536  # bytes
 # Bytes. rsync's own choice grows with the file (17 KiB for 300 MB), and costs a weekly delta some 5 % more: 4 to 16 KiB
 # is the flat optimum of what differs, which comes down, and the checksums of all blocks, which go up.
@@ -45,9 +45,9 @@ MOST_BLOCKS = 128 * 1024
 _LARGEST_BLOCK = 128 * 1024  # bytes; rsync refuses larger ones
 _NUMBER = re.compile(r"^Total bytes (?:sent|received): ([0-9][0-9,]{0,24})$", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=@%~-]+\Z")
-# What the sending rsync says of a file that it could open, and then not read to its end
+# What the sending rsync prints about a file that it could open, but not read to its end
 _READ_FAILED = re.compile(r"read errors mapping .*: ([^:\n]+) \([0-9]+\)")
-# Exit codes of rsync(1) that mean that the line or the other end went away
+# Exit codes of rsync(1) for a lost connection or a dead other end
 _LINE_BROKE = {10, 12, 20, 30, 35, 255}
 
 
@@ -77,7 +77,7 @@ def block_size(size: int) -> int:
 
 
 class RsyncTransport:
-    """A :class:`~.protocol.Transport` by rsync's own protocol, over the connection for bulk."""
+    """A :class:`~.protocol.Transport` with rsync's own protocol, over the connection for bulk."""
 
     name = "rsync"
 
@@ -105,7 +105,7 @@ class RsyncTransport:
         self._ciphers = ciphers
         self._throttle = throttle
         self._progress = progress
-        self.sent = 0  # bytes of the last transfer that did not come to its end
+        self.sent = 0  # bytes of the last unfinished transfer
 
     def send(self, entry: Entry, basis: str | None, room: int | None) -> Sent:
         """Send a file to its hidden name; the bytes of both directions count."""
@@ -133,7 +133,7 @@ class RsyncTransport:
     def _prepare(
         self, entry: Entry, partial_size: int, predecessor: Entry | None, basis: str | None, room: int | None
     ) -> str | None:
-        """Put the basis where rsync looks for it. Returns the path of the predecessor, where that is in it."""
+        """Put the basis where rsync looks for it. Returns the path of the predecessor, if that is in it."""
         partial = self._area.partial(entry.path)
         if not partial_size and predecessor is None:
             return None
@@ -146,7 +146,7 @@ class RsyncTransport:
         try:
             self._sftp.hard_link(predecessor.path, linked)
         except OSError:
-            # No hard links on this file system, or not to somebody else's files (fs.protected_hardlinks).
+            # No hard links on this file system, or not to another user's files (fs.protected_hardlinks).
             if partial_size:
                 self._sftp.hard_link(partial, into)
             return None
@@ -196,14 +196,14 @@ class RsyncTransport:
             stderr=subprocess.PIPE,
             env=environment,
             pass_fds=relayed.descriptors,
-            # By SIGKILL: at SIGTERM, rsync would write out what it has, which takes its time on a slow line.
+            # By SIGKILL: on SIGTERM, rsync would flush what it has, which takes time on a slow line.
             preexec_fn=die_with_parent,
         )
         meter = _Meter(process.pid)
-        # All of a whole file crosses the line; of a difference, what rsync has written so far.
+        # A whole file crosses the line completely; a difference, as far as rsync has written it.
 
         def crossed() -> int:
-            # What rsync writes fills the pipes to the relay first, and the terminal's lines are in it.
+            # What rsync writes fills the pipes to the relay first, and includes the terminal's lines.
             passed = relayed.passed
             return max(meter.look() - output.count, 0) if passed is None else passed
 
@@ -221,7 +221,8 @@ class RsyncTransport:
         finally:
             meter.stop()
             if process.returncode != 0:
-                # What ssh took is not to go on to the line; and its session has the other end of the outputs, too.
+                # What ssh has accepted must not reach the line any more; and its session has the other end of the
+                # outputs, too.
                 self._session.drop_bulk()
             said, errors = output.stop(), complaints.stop(beginning=True)
         if output.endless or complaints.endless:
@@ -262,7 +263,7 @@ class RsyncTransport:
                 path=entry.path,
                 remedy="What arrived is kept; the next run goes on from there.",
             )
-        # Its own trouble in reading is one of its reasons, and none of the caching server.
+        # A read error of its own is a possible reason, and not one of the caching server.
         self._source.require_readable(entry)
         failed = _READ_FAILED.search(errors)
         if failed:
@@ -274,15 +275,15 @@ class RsyncTransport:
 
 
 def transferred(output: bytes) -> int:
-    """Return the bytes that rsync's statistics say were sent and received; 0 where they say nothing."""
+    """Return the bytes sent and received according to rsync's statistics; 0 if they say nothing."""
     numbers = _NUMBER.findall(output.decode("ascii", "replace"))
     return sum(int(number.replace(",", "")) for number in numbers)
 
 
 class _Output:
-    """Reads what rsync says while it runs, and tells how far it has come; ``count`` is how many bytes it said.
+    """Reads rsync's output while it runs, and reports its progress; ``count`` is the bytes of output.
 
-    The start of it is kept, and the end. It ends the process that says more than any rsync does.
+    The start and the end are kept. A process that prints more than any rsync does is killed.
     """
 
     def __init__(
@@ -320,7 +321,7 @@ class _Output:
                 self._tell(position)
 
     def stop(self, *, beginning: bool = False) -> bytes:
-        """Return the last that was said, or the first, once the process has ended."""
+        """Return the end of the output, or its start, once the process has ended."""
         # Its ssh has the other end, too, and ends a moment after it.
         self._thread.join(5)
         if not self._thread.is_alive():
@@ -329,7 +330,7 @@ class _Output:
 
 
 class _Meter:
-    """Watches how much a process writes, for a transfer that ends without statistics of its own."""
+    """Watches how much a process writes, for a transfer that ends without statistics."""
 
     def __init__(self, pid: int) -> None:
         self._path = f"/proc/{pid}/io"
@@ -343,7 +344,7 @@ class _Meter:
             self.look()
 
     def look(self) -> int:
-        """Return the bytes written so far; as of the last look, once the process has ended."""
+        """Return the bytes written so far; as of the last check, once the process has ended."""
         try:
             with open(self._path, encoding="ascii") as file:
                 fields = dict(line.split(": ") for line in file.read().splitlines())
@@ -353,6 +354,6 @@ class _Meter:
         return self._written
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._done.set()
         self._thread.join()

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes by SFTP over the session: for small files, and where a caching server has no rsync.
+"""Transfers by SFTP over the session: for small files, and for caching servers without rsync.
 
-An interrupted upload goes on where it ended. What was written but not flushed may be gone, or be zeros, after a power
-cut; so every :data:`SEGMENT` is flushed before the next one begins, and an upload goes on at the last boundary before
+An interrupted upload resumes where it ended. Data that was written but not flushed may be gone, or zeros, after a power
+cut; so every :data:`SEGMENT` is flushed before the next one begins, and an upload resumes at the last boundary before
 its end.
 """
 
@@ -27,12 +27,12 @@ SEGMENT = 8 * 1024 * 1024  # bytes
 
 
 def resume_at(size_there: int) -> int:
-    """Return the offset in bytes from which an interrupted upload of this length goes on."""
+    """Return the offset in bytes from which an interrupted upload of this length resumes."""
     return max(size_there - 1, 0) // SEGMENT * SEGMENT
 
 
 class SftpTransport:
-    """A :class:`~.protocol.Transport` over the session that a run has in any case."""
+    """A :class:`~.protocol.Transport` over the session that a run has anyway."""
 
     name = "sftp"
 
@@ -74,7 +74,7 @@ class SftpTransport:
         try:
             for block in self._source.blocks(entry, offset):
                 for chunk in _chunks(block):
-                    # What is one piece goes in any case: a marker, say, whose image is there by now.
+                    # A single piece is always sent: it may be a marker whose image is already there.
                     if entry.size > BLOCK_SIZE:
                         self._throttle.wait(entry.path)
                     self._throttle.count(len(chunk))

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes as they are, over the connection for bulk: for a large file of which there is nothing like it over there.
+"""Plain streams over the connection for bulk: for a large file that resembles nothing over there.
 
-Where there is no difference to be found, rsync only copies what passes, twice, and hashes it on both ends; and what it
-hashes is hashed again when it is on the disk, since only that tells what clients will read. So a constant script
-writes its standard input to the hidden name, and the kernel carries the file from the disk to ssh.
+Without a difference, rsync only copies the data, twice, and hashes it on both ends; and it is hashed again when it is
+on disk, since only that shows what clients will read. So a constant script writes its standard input to the hidden
+name, and the kernel carries the file from the disk to ssh.
 
-What arrived before a cut is copied in front, once both ends found it to be the beginning of this very file; it is never
-written to itself, since a process of an earlier run may still have it open.
+What arrived before an interruption is copied in front, once both ends have verified that it is the beginning of this
+file; it is never written to itself, since a process of an earlier run may still have it open.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ..ssh.remote_commands import Abilities, hash_files, receive, received
 from .carrying import Carrier, TooShort, Unreadable
 from .work_area import WorkArea
 
-SHORTEST_PIECE = 1024 * 1024  # bytes; to send less than that once more costs less than to compare it
+SHORTEST_PIECE = 1024 * 1024  # bytes; resending less than that costs less than comparing it
 
 
 def can_receive(there: Abilities) -> bool:
-    """Return whether a caching server can take a stream, and hash what came of it: no other check is made of it."""
+    """Return whether a caching server can take a stream, and hash the result, which is the only check of it."""
     return there.joins and there.hashes and there.tells_place
 
 
@@ -58,7 +58,7 @@ class Stream:
         return self._carrier.sent
 
     def start(self, entry: Entry, partial_size: int) -> int | None:
-        """Return from which byte on a file is to be sent, given the size of what an earlier run left of it.
+        """Return from which byte on to send a file, given the size of what an earlier run left of it.
 
         None if that is a piece of something else: then it may be a basis. Raises :class:`SyncError`.
         """
@@ -72,7 +72,7 @@ class Stream:
         return partial_size if there == [self._source.digest_of_start(entry, partial_size)] else None
 
     def send(self, entry: Entry, start: int) -> int:
-        """Send a file to its hidden name from byte ``start`` on; the piece that is there already is copied in front.
+        """Send a file to its hidden name from byte ``start`` on; the existing piece is copied in front.
 
         Returns the bytes that were sent.
         """

@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The hidden directory below the tree on a caching server, where everything lies that is not whole yet.
 
-A directory below the destination that is a file system of its own has one of its own, since nothing can be renamed from
-one file system to another.
+A directory below the destination that is a separate file system has its own, since nothing can be renamed from one file
+system to another.
 
-Nothing in it is used before it was looked at. A symlink there is taken away and never followed, and a file that has
-another name elsewhere is never written. (That holds against what an earlier run, an administrator or a stranger left
-there; who can write in it while a run is under way is the user of the sync, or root, and needs no such way.)
+Nothing in it is used before it was checked. A symlink there is removed and never followed, and a file that has another
+name elsewhere is never written. (That protects against what an earlier run, an administrator or a stranger left there;
+only the sync's user, or root, can write in it during a run, and needs no such trick.)
 
-Each file in transit has a directory of its own there, named by a hash of its path. In it:
+Each file in transit has its own directory there, named by a hash of its path. In it:
 
 ``incoming-RUN``
     what this run receives, and the only thing that is ever published. The name is of one run alone, so a process
@@ -18,11 +18,11 @@ Each file in transit has a directory of its own there, named by a hash of its pa
 ``partial``
     the longest piece that an earlier run received: a basis now, never written again.
 ``upload-SIZE-TIME``
-    a piece sent by SFTP, of the file with this size and time: an upload goes on where it ended.
+    a piece sent by SFTP, of the file with this size and time: an upload resumes where it ended.
 ``basis/incoming-RUN``
     what rsync takes the difference to: hard links, or the partial piece followed by the predecessor.
 
-Small files that go together have one directory for all of them, ``batch-RUN``, and numbers for names in it.
+Small files that go together share one directory, ``batch-RUN``, with numbers for names.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BATCH = "batch-"
 # rsync's own temporary name of a file that it is receiving
 _TEMPORARY = f".{INCOMING}"
 LOCK = "lock"
-HOLDER = ".holder"  # behind the name of the lock: the file that tells who holds it
+HOLDER = ".holder"  # suffix of the lock's name: the file that names its holder
 
 
 def transfer_id(path: str) -> str:
@@ -68,7 +68,7 @@ class WorkArea:
         self.run = run
         self.mounts = mounts
         self._warn = warn
-        self._looked: set[str] = set()  # directories that are known to be no symlinks
+        self._looked: set[str] = set()  # directories that are known not to be symlinks
 
     @property
     def lock(self) -> str:
@@ -101,7 +101,7 @@ class WorkArea:
         return f"{self.directory(entry.path)}/{UPLOAD}{entry.size}-{entry.mtime}"
 
     def open_root(self, root: str) -> None:
-        """Make a work area, or see that the one that is there is a directory. Raises :class:`OSError`, too."""
+        """Create a work area, or verify that the existing one is a directory. Raises :class:`OSError`, too."""
         if root in self._looked:
             return
         found = self._sftp.look(root)
@@ -147,7 +147,7 @@ class WorkArea:
             self._remove_all(directory)
 
     def _is_ours(self, directory: str) -> bool:
-        """Return whether a directory of ours is there; what is there instead of it, a symlink say, is taken away."""
+        """Return whether a directory of ours is there; anything else in its place, such as a symlink, is removed."""
         if directory in self._looked:
             return True
         found = self._sftp.look(directory)
@@ -161,7 +161,7 @@ class WorkArea:
         return True
 
     def gather(self, path: str) -> int:
-        """Keep the longest piece of what earlier runs left of a file as ``partial``, and drop the rest.
+        """Keep the longest piece that earlier runs left of a file as ``partial``, and drop the rest.
 
         Returns its size in bytes. A piece may be of an older content of the same path: it is only ever a basis.
         """
@@ -182,9 +182,9 @@ class WorkArea:
         return longest.size
 
     def piece(self, entry: Entry) -> int:
-        """Return the size of the piece of an upload that can be gone on with, 0 for none; any other is removed.
+        """Return the size of the piece from which an upload can resume, 0 for none; any other is removed.
 
-        To go on is to write to it, so it must be a file that has no name elsewhere.
+        Resuming means writing to it, so it must be a file without another name elsewhere.
         """
         piece = self.upload(entry)
         found = self._sftp.look(piece)
@@ -202,7 +202,7 @@ class WorkArea:
         self._sftp.make_directory(f"{self.directory(path)}/{BASIS}")
 
     def drop(self, path: str) -> None:
-        """Remove all that is here of a file."""
+        """Remove everything of a file from here."""
         directory = self.directory(path)
         if self._is_ours(directory):
             self._remove_all(directory)
@@ -214,7 +214,7 @@ class WorkArea:
         return any(entry.path not in keep for root in self._roots() for entry in self._list(root))
 
     def clean(self, unfinished: t.Iterable[str]) -> None:
-        """Remove all that no later run will use: everything but the pieces of files that are still to be sent."""
+        """Remove what no later run will use: everything but the pieces of files that are still to be sent."""
         keep = _to_keep(unfinished)
         for root in self._roots():
             for entry in self._list(root):
@@ -233,13 +233,13 @@ class WorkArea:
             for entry in self._list(directory, budget):
                 if directory == root and entry.path in kept:
                     continue
-                if entry.kind == DIRECTORY and entry.path != BASIS:  # what is in there are second names
+                if entry.kind == DIRECTORY and entry.path != BASIS:  # these are second names
                     pending.append(f"{directory}/{entry.path}")
                 total += entry.size if entry.kind == FILE else 0
         return total
 
     def _roots(self) -> list[str]:
-        """Return the work areas that are there, and are no symlinks."""
+        """Return the existing work areas that are not symlinks."""
         roots = [self.root, *(f"{self._dest}/{mount.path}/{WORK_DIRECTORY}" for mount in self.mounts.all())]
         return [root for root in roots if self._is_directory(root)]
 
@@ -263,7 +263,7 @@ class WorkArea:
         return found
 
     def _drop_entry(self, directory: str, entry: Entry) -> None:
-        """Remove what a listing names, which is as it was looked at: a symlink itself, and a directory with all."""
+        """Remove an entry of a listing as it was checked: a symlink itself, a directory with all its content."""
         full = f"{directory}/{entry.path}"
         if entry.kind == DIRECTORY:
             self._remove_all(full)
@@ -272,7 +272,7 @@ class WorkArea:
             self._sftp.remove(full)
 
     def _remove_all(self, directory: str) -> None:
-        """Remove a directory that was looked at, to whatever depth."""
+        """Remove a directory that was checked, to any depth."""
         budget = Budget()
         pending, emptied = [directory], []
         while pending:
