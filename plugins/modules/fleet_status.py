@@ -110,7 +110,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.target import T
 
 
 def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> tuple[list[Target], dict[str, Found]]:
-    """Return the caching servers that can be looked at, and what is wrong with the others."""
+    """Return the caching servers that can be checked, and what is wrong with the others."""
     validator = ArgumentSpecValidator(options.ARGUMENTS)
     targets: dict[str, Target] = {}
     wrong: dict[str, Found] = {}
@@ -135,7 +135,7 @@ def _previous(path: str | None) -> t.Any:
 
 
 def _history(targets: t.Sequence[Target]) -> dict[str, Known]:
-    """Return what the history on this host tells of the runs of each caching server."""
+    """Return the runs of each caching server from the history on this host."""
     found: dict[str, Known] = {}
     for path in sorted({one.options.history for one in targets} - {""}):
         names = [one.name for one in targets if one.options.history == path]

@@ -120,7 +120,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.target import T
 
 
 def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Target]:
-    """Return the caching servers that can be looked at. What is wrong with another one is told by sync_assets."""
+    """Return the caching servers that can be checked. sync_assets reports what is wrong with the others."""
     validator = ArgumentSpecValidator(options.ARGUMENTS)
     names = collections.Counter(str(one.get("name") or one.get("host")) for one in given)
     sites = []
@@ -132,7 +132,7 @@ def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Target]:
             site = read_target(checked.validated_parameters, check_mode=True)
         except ValueError:
             continue
-        # Of two with one name, the result could not tell which is meant.
+        # With two of the same name, the result would be ambiguous.
         if not site.options.verify and names[site.name] == 1:
             sites.append(site)
     return sites

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the inventory says of sites and their clients, as the module boot_menu wants it."""
+"""The sites of the inventory and their clients, in the form of the module boot_menu."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Variables = t.Mapping[str, t.Any]
 
 
 def web_address(host: str, variables: Variables, port_variable: str) -> str:
-    """Return the ``http://`` address of a host: where the sync finds it, and the port that its web server has."""
+    """Return the ``http://`` address of a host: the sync's address for it, with the port of its web server."""
     address = str(variables.get("netboot_sync_address") or variables.get("ansible_host") or host)
     if ":" in address and not address.startswith("["):
         address = f"[{address}]"
@@ -45,7 +45,7 @@ def site(host: str, variables: Variables) -> dict[str, t.Any]:
 
 
 def machine(variables: Variables) -> dict[str, t.Any] | None:
-    """Return a caching server that itself boots over the network, from the netboot server alone; None for others."""
+    """Return a caching server that itself boots over the network, only from the netboot server; None for others."""
     mac = variables.get("netboot_boot_menu_mac")
     if not mac:
         return None

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.netboot.syncer.plugins.module_utils.reporting import size as size_in_words
 
 SERVED = ("published", "unchanged", "repaired", "left_over")
-MOST = 5  # images that are named; of more only the number
+MOST = 5  # images named; beyond that, only the number
 
 
 def line(name: str, result: t.Mapping[str, t.Any] | None, *, check: bool = False) -> str:

@@ -24,7 +24,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Server(t.NamedTuple):
-    """A caching server: its name in the inventory, and what the list says of it. What the list leaves out is empty."""
+    """A caching server: its name in the inventory, and its entry in the list. What the entry lacks is empty."""
 
     name: str
     address: str
@@ -34,14 +34,14 @@ class Server(t.NamedTuple):
 
 
 class Listed(t.NamedTuple):
-    """What a list holds: the caching servers, and a line for each entry that was left out."""
+    """The content of a list: the caching servers, and a line for each entry that was left out."""
 
     servers: tuple[Server, ...]
     troubles: tuple[str, ...]
 
 
 def parse(text: str | bytes) -> Listed:
-    """Read a list. Raises :class:`ValueError` if it is not valid; a single bad entry is left out, and told."""
+    """Read a list. Raises :class:`ValueError` if it is not valid; a single bad entry is left out, and reported."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -101,9 +101,9 @@ def _is_address(text: str) -> bool:
 
 
 def _named(servers: t.Sequence[Server]) -> tuple[Server, ...]:
-    """Give each a name that does not depend on the order: the site, and the address where a site has two."""
+    """Give each a name that does not depend on the order: the site, plus the address if a site has two."""
     bases = [_NOT_IN_A_NAME.sub("-", one.site).strip("-.") or one.address for one in servers]
-    # Names that differ in case alone would be one directory of host_vars on some disks.
+    # Names that differ only in case would be the same directory of host_vars on some disks.
     count = collections.Counter(base.lower() for base in bases)
     addresses = {one.address.lower() for one in servers}
     named = []
@@ -114,7 +114,7 @@ def _named(servers: t.Sequence[Server]) -> tuple[Server, ...]:
 
 
 def age_in_words(seconds: float) -> str:
-    """Return an age as a person says it."""
+    """Return an age as a person would say it."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{int(seconds // length)} {unit}"

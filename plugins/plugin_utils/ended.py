@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module's result says where the module never came to one, in words for people."""
+"""A module's result if the module never produced one, in words for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_NEWS = ("module_stdout", "module_stderr", "exception", "stdout", "stderr", "
 def told_in_words(result: dict[str, t.Any], *, host: str, machine: str) -> dict[str, t.Any]:
     """Return a module's result, with one line instead of Ansible's words if the module was killed on *machine*.
 
-    *host* is what the module worked for.
+    *host* is the host of the task.
     """
     if not result.get("failed") or str(result.get("module_stdout", "something")).strip():
         return result
@@ -30,7 +30,7 @@ def told_in_words(result: dict[str, t.Any], *, host: str, machine: str) -> dict[
 
 
 def _signal_of(status: t.Any) -> str | None:
-    """Return the name of the signal that an exit status tells of, as Python or as a shell has it."""
+    """Return the name of the signal in an exit status, in Python's or a shell's notation."""
     if not isinstance(status, int):
         return None
     number = -status if status < 0 else status - 128

@@ -20,7 +20,7 @@ WORDS = {
 }
 _WORST_FIRST = {"failed": 0, "unreachable": 1, "behind": 2, "left_for_later": 3, "in_line": 4}
 COLUMNS = ("site", "state", "published", "behind", "since", "free", "last run", "sent", "saved")
-_ALL = 30  # sites up to which each has a line
+_ALL = 30  # maximum number of sites with a line each
 _MOST = 40  # lines of those that are not in line
 
 
@@ -45,7 +45,7 @@ def size(count: int | None) -> str:
 
 
 def lines(status: Status) -> list[str]:
-    """Return the fleet as lines for a terminal. Of a large one, only what is not in line has a line of its own."""
+    """Return the fleet as lines for a terminal. In a large one, only sites that are not in line have their own line."""
     sites = sorted(
         status["sites"].items(),
         key=lambda one: (_WORST_FIRST.get(one[1]["state"], 0), -one[1]["behind_seconds"], one[0]),
@@ -106,7 +106,7 @@ def _arrival(images: t.Sequence[Status]) -> str:
 
 
 def _last_run(run: Status | None, generated: str) -> tuple[str, str, str]:
-    """Return how long ago the last run that came through was, what it sent, and what it saved."""
+    """Return how long ago the last successful run was, what it sent, and what it saved."""
     if run is None:
         return "-", "-", "-"
     ago = max(seconds_of(generated) - seconds_of(run["ended"]), 0)
@@ -117,7 +117,7 @@ def _last_run(run: Status | None, generated: str) -> tuple[str, str, str]:
 
 
 def metrics(status: Status) -> str:
-    """Return the fleet in OpenMetrics, such as node_exporter's textfile collector reads it."""
+    """Return the fleet in OpenMetrics, as read by node_exporter's textfile collector."""
     sites: Status = status["sites"]
     families = [
         _family(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state of a fleet as a message that somebody reads: what needs a look, and whether it is worth a message. Pure."""
+"""The state of a fleet as a message for people: what needs a look, and whether it is worth a message. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Finding(t.NamedTuple):
     """Something that needs a look.
 
     :ivar kind: a key of the headings.
-    :ivar about: the site, or the image, that it is about.
+    :ivar about: the site or the image.
     :ivar said: the line of the message.
     :ivar sites: the sites that have it.
     """
@@ -49,12 +49,12 @@ class Finding(t.NamedTuple):
 
     @property
     def key(self) -> str:
-        """What makes it the same as at an earlier look, whatever the numbers are by now."""
+        """Its identity across checks, whatever the numbers are by now."""
         return f"{self.kind} {self.about}"
 
 
 def findings(status: Status) -> list[Finding]:
-    """Return all that needs a look, what is worst first."""
+    """Return everything that needs a look, worst first."""
     found: list[Finding] = []
     withdrawn: dict[str, list[str]] = {}
     for name, site in sorted(status["sites"].items()):
@@ -99,7 +99,7 @@ def subject(status: Status) -> str:
 
 
 def text(status: Status) -> str:
-    """Return the message: its subject, what needs a look, and what the others are at."""
+    """Return the message: its subject, what needs a look, and the state of the others."""
     found = findings(status)
     lines = [f"{subject(status)}."]
     for kind, heading in _HEADINGS.items():
@@ -116,7 +116,8 @@ def text(status: Status) -> str:
 
 
 def due(when: str, found: t.Collection[str], told: t.Collection[str]) -> bool:
-    """Return whether a message is to be sent; ``found`` are the keys of what needs a look, ``told`` those told last."""
+    """Return whether to send a message; ``found`` are the keys of what needs a look, ``told`` those of the last
+    message."""
     return when == ALWAYS or (when == TROUBLE and bool(found)) or (when == CHANGED and set(found) != set(told))
 
 

@@ -1,22 +1,22 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a run end when one of its processes on the control node was killed.
+"""Makes a run end when one of its processes on the control node is killed.
 
-ansible-core runs each task of each host in a worker process, and leaves two cases to nobody:
+ansible-core runs each task of each host in a worker process, and leaves two cases unhandled:
 
-- A worker is killed, by the kernel that is out of memory, say. ``linear`` notices and ends the whole run; ``free``
-  waits for the result forever. What the worker started goes on working.
-- The main process is killed, or cancelled by something that kills its process group: workers have a session of their
-  own and go on working, for nobody.
+- A worker is killed, for example by the kernel when out of memory. ``linear`` notices and ends the whole run; ``free``
+  waits for the result forever. What the worker started keeps running.
+- The main process is killed, or cancelled by something that kills its process group: workers have their own session and
+  keep running, for nobody.
 
-So a thread of the main process looks at the workers twice a second. Where one has ended without a result, it ends what
-that worker started, and then hands in a failed result in its place: the play goes on, and that host has failed. And
-each worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then ends its process group.
+So a thread of the main process checks the workers twice a second. If one has ended without a result, it ends what that
+worker started, and then submits a failed result in its place: the play goes on, and that host has failed. And each
+worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then ends its process group.
 
-It begins where one of our action plugins is loaded, which the strategy does in the main process before it starts the
-first worker for it, and covers all tasks from then on, whatever their action. All that ansible-core does not promise is
-in this file. Where a part of it is missing, the run goes on and only loses the guard.
+It starts when one of our action plugins is loaded, which the strategy does in the main process before it starts the
+first worker for it, and covers all tasks from then on, whatever their action. Everything that ansible-core does not
+guarantee is in this file. If a part of it is missing, the run continues and only loses the guard.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ import typing as t
 
 from ansible.utils.display import Display
 
-LOOK = 0.5  # seconds between two looks
-LATE = 1.0  # seconds that a result may take from its worker, which has just ended, to the main process
-PATIENCE = 6.0  # seconds that what a worker started has to end by itself; a module needs up to 5 to give its lock back
+LOOK = 0.5  # seconds between two checks
+LATE = 1.0  # seconds for a result to get from a worker that has just ended to the main process
+PATIENCE = 6.0  # seconds for a worker's children to end by themselves; a module needs up to 5 to release its lock
 _PR_SET_PDEATHSIG = 1
 
 _Key = tuple[str, str]  # host, and unique id of the task
@@ -43,11 +43,11 @@ _started = False
 
 
 def begin() -> None:
-    """Guard this process, if it is the main process of a run; once, however often this is called."""
+    """Guard this process, if it is the main process of a run; only once, however often this is called."""
     global _started
     if _started or multiprocessing.parent_process() is not None:
         return
-    with contextlib.suppress(Exception):  # without the guard, the run is as ansible-core made it
+    with contextlib.suppress(Exception):  # without the guard, the run is plain ansible-core
         watch = _Watch()
         os.register_at_fork(after_in_child=_EndWith(os.getpid()))
         atexit.register(watch.close)
@@ -56,11 +56,11 @@ def begin() -> None:
 
 
 class _EndWith:
-    """Has each process that the main process forks end when the main process does."""
+    """Makes each process that the main process forks end when the main process does."""
 
     def __init__(self, main: int) -> None:
         self._main = main
-        self._prctl = ctypes.CDLL(None).prctl  # looked up here: a new process is no place to load anything
+        self._prctl = ctypes.CDLL(None).prctl  # looked up here: a new process must not load anything
 
     def __call__(self) -> None:
         if os.getppid() == self._main:  # and nothing that they fork in turn
@@ -70,7 +70,7 @@ class _EndWith:
 
 
 class _Worker:
-    """A worker process, with the task that it was started for. It keeps what Ansible drops when it forgets a worker."""
+    """A worker process, with its task. It keeps what Ansible drops when it forgets a worker."""
 
     def __init__(self, process: t.Any) -> None:
         self.process = process
@@ -80,7 +80,7 @@ class _Worker:
         self.dead_since: float | None = None
 
     def ended_badly(self) -> bool:
-        """Return whether it has ended, and not in good order."""
+        """Return whether it has ended abnormally."""
         return self._popen.poll() not in (None, 0)
 
     def was_killed(self) -> bool:
@@ -90,12 +90,12 @@ class _Worker:
 
     def end_what_it_started(self, number: int) -> None:
         """Send a signal to what is left of its process group."""
-        # What is gone needs none. What became another user takes none, and learns it from its standard output.
+        # Processes that are gone need none. Those of another user cannot get one, and notice by their standard output.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     def words(self) -> str:
-        """Return in one line what became of it."""
+        """Return in one line how it ended."""
         status = self._popen.poll()
         try:
             how = f"was killed ({signal.Signals(-status).name})"
@@ -108,7 +108,7 @@ class _Worker:
 
 
 class _Watch:
-    """Looks after the workers of whatever play runs now."""
+    """Watches the workers of the current play."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -117,7 +117,7 @@ class _Watch:
         self._handle = _results_handler()
 
     def run(self) -> None:
-        """Look until the process ends."""
+        """Watch until the process ends."""
         while not self._over.wait(LOOK):
             try:
                 self._look()
@@ -126,7 +126,7 @@ class _Watch:
                 return
 
     def close(self) -> None:
-        """At the end of the run: end what dead workers left, and tell of them. ``linear`` did not wait for us."""
+        """At the end of the run: end what dead workers left, and report them. ``linear`` did not wait for us."""
         self._over.set()
         with contextlib.suppress(Exception):
             self._note_workers()
@@ -147,7 +147,7 @@ class _Watch:
                 _hand_in(strategy, worker)
 
     def _note_workers(self) -> None:
-        """Note each worker whose result is waited for, and drop all others."""
+        """Track each worker whose result is awaited, and drop all others."""
         if self._strategy is None:
             return
         for process in list(self._strategy._workers):
@@ -159,7 +159,7 @@ class _Watch:
             del self._workers[key]
 
     def _has_ended(self, worker: _Worker) -> bool:
-        """Return whether all is over with a dead worker, and what it started."""
+        """Return whether a dead worker and everything it started are gone."""
         now = time.monotonic()
         if worker.dead_since is None:
             worker.dead_since = now
@@ -172,7 +172,7 @@ class _Watch:
 
 
 def _is_anything_left(group: int) -> bool:
-    """Return whether a process group has a member that still runs."""
+    """Return whether a process group has a member that is still running."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
@@ -183,14 +183,14 @@ def _is_anything_left(group: int) -> bool:
 
 
 def _results_handler() -> t.Any:
-    """Return what the thread runs that reads the workers' results. Raises where ansible-core has no such thing."""
+    """Return the function of the thread that reads the workers' results. Raises if ansible-core has no such thing."""
     from ansible.plugins.strategy import results_thread_main
 
     return results_thread_main
 
 
 def _current_strategy(handler: t.Any) -> t.Any:
-    """Return the strategy whose results are read now; None between two plays."""
+    """Return the strategy whose results are currently read; None between two plays."""
     for thread in threading.enumerate():
         if getattr(thread, "_target", None) is handler:
             return thread._args[0]  # type: ignore[attr-defined]
@@ -200,7 +200,7 @@ def _current_strategy(handler: t.Any) -> t.Any:
 def _hand_in(strategy: t.Any, worker: _Worker) -> None:
     """Fail the task of a dead worker, the way the worker itself would have."""
     message = worker.words()
-    if worker.process in strategy._workers:  # a later linear part of the run would end the run over it
+    if worker.process in strategy._workers:  # a later linear play would end the run because of it
         strategy._workers[strategy._workers.index(worker.process)] = None
     queue = strategy._final_q
     try:
@@ -216,7 +216,7 @@ def _hand_in(strategy: t.Any, worker: _Worker) -> None:
 
 
 def _hand_in_unified(queue: t.Any, worker: _Worker, message: str) -> None:
-    """Do the same from ansible-core 2.21 on, where results are no dictionaries any more."""
+    """Do the same from ansible-core 2.21 on, where results are no longer dictionaries."""
     from ansible._internal import _task
     from ansible.errors import AnsibleActionFail
 

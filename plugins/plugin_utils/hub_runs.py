@@ -1,13 +1,13 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far the runs for the caching servers of a play are, as those are told who are fed by one of them.
+"""The state of the runs for the caching servers of a play, for those that are fed by one of them.
 
 Each worker process keeps a small file in the directory for temporary files that all processes of one ansible-playbook
-share. It is locked (``flock``) as long as its run is at work, so it tells the truth of a worker that was killed, too.
+share. It is locked (``flock``) as long as its run is active, so it is right even for a worker that was killed.
 
-Nobody ever waits for a run that has not begun, but for a moment: so those that have a fork always come to an end, and
-however few forks there are, hubs and those behind them never wait for each other in a circle.
+Nobody waits more than a moment for a run that has not begun: so runs with a fork always end, and however few forks
+there are, hubs and those behind them never deadlock.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import json
 import os
 import typing as t
 
-STARTING = 30.0  # seconds for which a run that is still to begin is waited for
+STARTING = 30.0  # seconds to wait for a run that has not begun
 
 
 class Stage(enum.Enum):
-    """How far a run is."""
+    """The state of a run."""
 
     UNKNOWN = "nothing is known of it"
     AT_WORK = "it is at work"
@@ -32,14 +32,14 @@ class Stage(enum.Enum):
 
 
 class Seen(t.NamedTuple):
-    """What is known of a run: ``trouble`` is why it did not bring all, in one line."""
+    """What is known about a run: ``trouble`` is why it did not send everything, in one line."""
 
     stage: Stage
     trouble: str = ""
 
 
 def is_followed(seen: Seen, *, expected: bool, waited: float) -> bool:
-    """Return whether those that a hub feeds go on looking for what it gets. Pure.
+    """Return whether those that a hub feeds keep looking for what it gets. Pure.
 
     :param expected: whether a run for it belongs to this play.
     :param waited: for how many seconds they have.
@@ -64,9 +64,9 @@ class HubRuns:
 
     @contextlib.contextmanager
     def begun(self, host: str) -> t.Iterator[t.Callable[[str], None]]:
-        """Tell that the run for a host is at work as long as the block is; what it yields takes how it came out.
+        """Announce that the run for a host is active during the block; the yielded object takes its result.
 
-        Where nothing can be written, nobody learns of it, and the run goes on.
+        If nothing can be written, nobody learns of it, and the run continues.
         """
         told = ["it ended without a result"]
         with contextlib.ExitStack() as stack:
@@ -79,7 +79,7 @@ class HubRuns:
             yield lambda trouble: told.__setitem__(0, trouble)
 
     def look(self, host: str) -> Seen:
-        """Return how far the run for a host is."""
+        """Return the state of the run for a host."""
         try:
             with open(self._path(host), encoding="ascii") as file:
                 try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells a run that sends from a hub, and is on another machine, for how long the hub's own run is at work."""
+"""Tells a run that sends from a hub, on another machine, how long the hub's own run is active."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.following impor
 
 from .hub_runs import Seen, is_followed
 
-BEAT = 10.0  # seconds between two times that it is told
-LOOK = 0.5  # seconds between two looks at the hub's run
+BEAT = 10.0  # seconds between two signals
+LOOK = 0.5  # seconds between two checks of the hub's run
 
 
 class HubSignal:
-    """Writes to a file on the hub from the beginning to the end of a ``with`` block, in a thread of its own.
+    """Writes to a file on the hub during a ``with`` block, in its own thread.
 
-    Whatever goes wrong in here, the block does not notice: who hears nothing any more goes on without.
+    Errors in here do not affect the block: a run that hears nothing any more continues without.
 
-    :param look: returns how far the hub's run is.
-    :param write: has the file hold a text; it may raise, or take its time.
+    :param look: returns the state of the hub's run.
+    :param write: writes a text to the file; it may raise, or be slow.
     :param expected: whether a run for the hub belongs to this play.
     """
 
@@ -70,7 +70,7 @@ class HubSignal:
                 if time.monotonic() >= due:
                     break
             else:
-                # If that does not arrive, it is as if nothing was heard any more.
+                # If that does not arrive, the effect is the same as silence.
                 while not self._told(OVER) and not self._over.wait(LOOK):
                     pass
                 return

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of a known hosts file, with the keys of some hosts put in their place, and all else left as it is."""
+"""The text of a known hosts file, with the keys of some hosts replaced, and everything else left as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 
 
 def host_field(address: str, port: int | str | None = None) -> str:
-    """Return how known hosts files name a server: ``[address]:port`` where the port is not 22."""
+    """Return a server's name in known hosts files: ``[address]:port`` if the port is not 22."""
     address = address.lower()
     return address if port in (None, "") or int(port) == 22 else f"[{address}]:{int(port)}"
 
@@ -24,7 +24,7 @@ def replace(text: str, hosts: t.Mapping[str, t.Sequence[str]]) -> str:
     :arg hosts: for each name as :func:`host_field` gives it, its public keys as in a ``.pub`` file; none takes the host
         away. A line that names other hosts too keeps these. Lines that revoke a key, or name an authority, stay.
 
-    Where a host has these keys already, its lines stay where they are. Raises ValueError for what is no public key.
+    If a host already has these keys, its lines stay where they are. Raises ValueError for an invalid public key.
     """
     wanted = {name: [_key(line) for line in keys] for name, keys in hosts.items()}
     found: dict[str, set[tuple[str, str]]] = {name: set() for name in wanted}
@@ -80,7 +80,7 @@ def _without(
 
 
 def _names(pattern: str, name: str) -> bool:
-    """Return whether one pattern of a line is this very host, written plainly or hashed."""
+    """Return whether one pattern of a line is exactly this host, plain or hashed."""
     if not pattern.startswith("|1|"):
         return pattern.lower() == name
     try:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why Ansible could not log in to a machine, in one line with what to do: from what its connection said."""
+"""Why Ansible could not log in to a machine, in one line with the remedy: from the connection's output."""
 
 from __future__ import annotations
 
-# What OpenSSH says, and what helps. {address} and {forget} are filled in; the first that fits counts.
+# OpenSSH's words, and the remedy. {address} and {forget} are filled in; the first match counts.
 _REMEDIES = (
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
@@ -46,9 +46,9 @@ _OTHERWISE = "Try it by hand, until it works: ssh {user}{address}"
 
 
 def advice(said: str, *, address: str, port: int | str = 22, user: str = "") -> str:
-    """Return one line: what the connection said, if that tells more, and what to do.
+    """Return one line: the connection's words, if they say more, and the remedy.
 
-    :arg said: the message of a result that is unreachable, which may have a banner of many lines.
+    :arg said: the message of an unreachable result, which may include a long banner.
     """
     known = {
         "address": address,

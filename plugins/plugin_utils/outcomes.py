@@ -11,9 +11,9 @@ Variables = t.Mapping[str, t.Any]
 
 
 def result_of(host: str, variables: Variables) -> t.Mapping[str, t.Any] | None:
-    """Return what became of a caching server, from its variables; None if the play never came to it.
+    """Return the result of a caching server, from its variables; None if the play never got to it.
 
-    The role leaves C(netboot_sync_result), the survey C(netboot_sync_survey) where there was nothing to do, and the
+    The role leaves C(netboot_sync_result), the survey C(netboot_sync_survey) if there was nothing to do, and the
     preflight C(netboot_sync_sources).
     """
     found: t.Mapping[str, t.Any] | None = variables.get("netboot_sync_result")
@@ -24,13 +24,13 @@ def result_of(host: str, variables: Variables) -> t.Mapping[str, t.Any] | None:
     if trouble:
         return {"trouble": trouble}
     if "msg" in variables.get("ansible_failed_result", {}):
-        # The role ended before its module was called, such as over a variable that is invalid.
+        # The role ended before its module was called, for example because of an invalid variable.
         return {"msg": " ".join(str(variables["ansible_failed_result"]["msg"]).split())}
     return None
 
 
 def trouble_of(sources: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Return why caching servers cannot be synced, by their names, from what a look at each source found."""
+    """Return why caching servers cannot be synced, by their names, from the check of each source."""
     found = {}
     for look in sources.get("results", ()):
         if "msg" in look:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows now and then what a run says of itself, beside whatever waits for its end."""
+"""Prints the progress of a run now and then, in parallel with whatever waits for its end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import typing as t
 
 from ansible_collections.netboot.syncer.plugins.module_utils import reporting
 
-FIRST = 4.0  # seconds until the first look
-WORTH = 3.0  # seconds that something must have taken before it is worth a line
+FIRST = 4.0  # seconds until the first check
+WORTH = 3.0  # seconds before an activity is worth a line
 LONGEST = 60.0  # seconds between two lines in a long transfer, unless the user wants more
 LINES = 2.0  # per second, at most, of all hosts of a play together
 
@@ -21,21 +21,21 @@ LINES = 2.0  # per second, at most, of all hosts of a play together
 def pause(interval: float, seconds: float, hosts: int) -> float:
     """Return the seconds until the next line of a host.
 
-    At least ``interval``; longer in a transfer that has taken long already, of which a line says less and less; and
-    longer where many hosts of a play may say something.
+    At least ``interval``; longer in a long transfer, where lines say less and less; and longer if many hosts of a play
+    print lines.
     """
     return max(interval, min(seconds / 20, LONGEST), hosts / LINES)
 
 
 class ProgressLines:
-    """Shows lines from the beginning to the end of a ``with`` block, in a thread of its own.
+    """Prints lines during a ``with`` block, in its own thread.
 
-    Whatever goes wrong in here, the block does not notice.
+    Errors in here do not affect the block.
 
-    :param read: returns the state of the run as JSON; it may raise, or take its time.
+    :param read: returns the state of the run as JSON; it may raise, or be slow.
     :param show: shows a line to the user.
     :param interval: seconds between two lines, at least.
-    :param hosts: how many hosts of the play may say something.
+    :param hosts: how many hosts of the play may print lines.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ProgressLines:
                 wait = pause(self._interval, seconds, self._hosts)
 
     def _tell(self) -> float | None:
-        """Show a line, and return for how long that has been going on; None if there is nothing to tell yet."""
+        """Print a line, and return how long the activity has lasted; None if there is nothing to report yet."""
         try:
             state = json.loads(self._read())
             seconds = float(state["seconds"])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps Ansible from running a module on the netboot server, in words for people."""
+"""What prevents Ansible from running a module on the netboot server, in words for people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_connection(name: str, error: Exception) -> str:
 
 
 def no_module(result: t.Mapping[str, t.Any]) -> str:
-    """Return in one line why a module failed, with the remedy where it is that it never ran."""
+    """Return in one line why a module failed, with the remedy if it never ran."""
     said = " ".join(str(result.get("msg", "")).split())
     everything = " ".join(str(result.get(key, "")) for key in ("msg", "module_stdout", "module_stderr"))
     missing = _NO_PYTHON.search(everything)

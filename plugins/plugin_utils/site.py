@@ -1,14 +1,14 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the variables of a caching server say: how its source reaches it, and the options of the modules.
+"""The variables of a caching server: how its source reaches it, and the options of the modules.
 
 Pure. The variables have to be the caching server's own: inside a delegated task, ``ansible_host``, ``ansible_port`` and
 ``ansible_user`` are those of the delegate, and a value that was computed there leads to the wrong machine. See
-:mod:`sites` for how they are had.
+:mod:`sites` for how to get them.
 
-``-u`` and ``remote_user`` are no variables: they tell how Ansible logs in to the machine that it connects to, which is
-the source. AWX always passes ``-u``.
+``-u`` and ``remote_user`` are not variables: they are Ansible's login on the machine that it connects to, which is the
+source. AWX always passes ``-u``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONNECTION_NAMES = frozenset(name for names in _CONNECTION.values() for name in 
 
 
 def is_unset(value: t.Any) -> bool:
-    """Return whether a value stands for none: an AWX survey answers an empty text where nothing was filled in."""
+    """Return whether a value means "not set": an AWX survey answers an empty string if nothing was filled in."""
     return value is None or value == ""
 
 
@@ -42,7 +42,8 @@ def variable_names(prefix: str) -> dict[str, str]:
 
 
 def connection(variables: Variables) -> dict[str, t.Any]:
-    """Return ``host``, ``port`` and ``user`` as Ansible itself would connect to the host; those that are not said lack.
+    """Return ``host``, ``port`` and ``user`` as Ansible itself would connect to the host, without those that are not
+    set.
 
     :param variables: all of one host, evaluated, with its ``inventory_hostname``.
     """
@@ -56,7 +57,7 @@ def connection(variables: Variables) -> dict[str, t.Any]:
 
 
 def options(variables: Variables, prefix: str) -> dict[str, t.Any]:
-    """Return the options of sync_assets that the variables of a host make; those that are not said lack."""
+    """Return the options of sync_assets from the variables of a host, without those that are not set."""
     found = {"name": variables["inventory_hostname"], **connection(variables)}
     for option, variable in variable_names(prefix).items():
         value = variables.get(variable)
@@ -70,14 +71,14 @@ def options(variables: Variables, prefix: str) -> dict[str, t.Any]:
 
 
 def source_names(prefix: str) -> tuple[str, ...]:
-    """Return the names of the variables that say from where a host is synced."""
+    """Return the names of the variables that define a host's source."""
     return tuple(f"{prefix}{name}" for name in ("source", "source_address", "source_port", "source_user"))
 
 
 def newcomer(variables: Variables, prefix: str) -> dict[str, t.Any]:
-    """Return what add_host needs for a netboot server that the inventory lacks: name, port, user; empty if unsaid.
+    """Return what add_host needs for a netboot server that the inventory lacks: name, port, user; empty if not set.
 
-    Only for a host that has no source otherwise: the variables are about the netboot server, and about no hub.
+    Only for a host without another source: the variables are about the netboot server, not about a hub.
     """
     _source, address, *others = source_names(prefix)
     if is_unset(variables.get(address)):
@@ -126,7 +127,7 @@ IGNORED = {
     "ansible_sftp_extra_args": _SSH_CONFIG,
     "ansible_ssh_executable": _SSH_CONFIG,
 }
-# What counts instead, where it is set: then nothing has to be said.
+# What applies instead, if set: then no warning is needed.
 _INSTEAD = {_KEY: "private_key_file", _PASSWORD: "private_key_file", "host_key_checking": "host_key_checking"}
 # Options of ssh that do not decide which machine is reached, or as whom.
 _HARMLESS = {
@@ -154,9 +155,10 @@ _FLAGS = {"i": "identityfile", "C": "compression", "q": "loglevel", "v": "loglev
 
 
 def ignored(variables: Variables, given: t.Collection[str]) -> dict[str, str]:
-    """Return the variables of a host that say how Ansible reaches it and mean nothing here, each with what counts.
+    """Return the variables of a host that affect only Ansible's login and are ignored here, each with what applies
+    instead.
 
-    :param given: the options that are said for this host.
+    :param given: the options that are set for this host.
     """
     found = {}
     for name, counts in IGNORED.items():
@@ -172,7 +174,7 @@ def ignored(variables: Variables, given: t.Collection[str]) -> dict[str, str]:
 
 
 def _ssh_options(text: str) -> set[str]:
-    """Return the options of a command line of ssh that matter, in lower case; flags that have no name as they are."""
+    """Return the relevant options of an ssh command line, in lower case; flags without a name as they are."""
     try:
         words = collections.deque(shlex.split(text))
     except ValueError:
@@ -214,6 +216,6 @@ def _prefixed(text: str, prefix: str) -> str:
 
 
 def shortened(names: t.Sequence[str], most: int = 4) -> str:
-    """Return names in a row, and of many only the first."""
+    """Return a list of names, abbreviated if there are many."""
     more = len(names) - most
     return ", ".join(names) if more <= 1 else f"{', '.join(names[:most])} and {more} more"

@@ -5,7 +5,7 @@
 
 Ansible adds ``ansible_host``, ``ansible_port`` and ``ansible_user`` of the machine that a task connects to to the
 variables of the task (``PlayContext.update_vars``): inside a delegated task, a host that does not set its own has the
-delegate's. Here they come from the variable manager, which knows nothing of the connection of the task.
+delegate's. Here they come from the variable manager, which does not know the connection of the task.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _SET_HERE = {"name", "progress_file", "follow", "withdrawn", "started_by"}  # op
 
 
 class Fallback(t.NamedTuple):
-    """Where a caching server is served from when its source cannot be used; ``src`` is None for the tree by default."""
+    """The source of a caching server when its own cannot be used; ``src`` is None for the default tree."""
 
     source: str
     src: str | None
 
 
 class Site(t.NamedTuple):
-    """A host of the play: what syncs it.
+    """A host of the play: how it is synced.
 
     :ivar source: the inventory host to send from.
     :ivar options: those of sync_assets.
-    :ivar ignored: the variables that say how Ansible logs in to it, and do not count; each with what does.
-    :ivar newcomer: what variables say of the source where the inventory lacks it, for add_host; else empty.
-    :ivar fallback: the inventory host to send from where the source cannot be used, and the tree there if that is said.
-    :ivar lost: the source that cannot be used, as the preflight found, where the fallback has taken its place.
+    :ivar ignored: the variables that affect only Ansible's login to it, each with what applies instead.
+    :ivar newcomer: the source from variables if the inventory lacks it, for add_host; otherwise empty.
+    :ivar fallback: the inventory host to send from if the source cannot be used, and the tree there if that is set.
+    :ivar lost: the source that the preflight found unusable, if the fallback has taken its place.
     :ivar hub: whether the source is a caching server itself.
-    :ivar unheard: the netboot server that feeds the hub, where the preflight could not see what was withdrawn there.
+    :ivar unheard: the netboot server that feeds the hub, if the preflight could not see what was withdrawn there.
     """
 
     name: str
@@ -56,15 +56,15 @@ class Site(t.NamedTuple):
 
 
 class UnknownSite(Exception):
-    """The variables of a host cannot be worked out; the text is one line."""
+    """The variables of a host cannot be evaluated; the text is one line."""
 
 
 class Sites:
     """The hosts of a play as caching servers.
 
-    :param task: the task at hand; its own variables, and those of its role, count.
+    :param task: the current task; its own variables, and those of its role, count.
     :param variables: the ``task_vars`` of the action plugin.
-    :param prefix: what the names of the variables begin with.
+    :param prefix: the prefix of the variables.
     """
 
     def __init__(self, task: t.Any, variables: t.Mapping[str, t.Any], loader: t.Any, prefix: str = PREFIX) -> None:
@@ -112,13 +112,13 @@ class Sites:
     def _withdrawn(self, hub: str) -> tuple[dict[str, bool], str]:
         """Return what was withdrawn by name on the netboot server that feeds a hub, as the preflight found.
 
-        A hub has no record of it: there would be two, and what is put back at one would stay away by the other. Returns
-        the name of the netboot server as well, where it could not be looked at.
+        A hub has no record of it: with two records, what is put back in one would stay withdrawn by the other. Also
+        returns the name of the netboot server, if it could not be checked.
         """
         try:
             root, first = self.way_to(hub)[:2]
         except (CircularSources, ValueError):
-            return {}, ""  # the preflight tells it
+            return {}, ""  # the preflight reports it
         src = str(self.look(first).options.get("src") or default("src"))
         for look in self._variables.get("netboot_sync_sources", {}).get("results", ()):
             if look["item"]["source"] == root:
@@ -126,7 +126,7 @@ class Sites:
         return {}, ""
 
     def _src(self, source: str, given: str | None) -> str | None:
-        """Return the tree to send from. A hub passes on what is published there, and that is in one tree alone."""
+        """Return the tree to send from. A hub passes on what is published there, which is in one tree only."""
         return self._tree_of(source) if source in self.fleet else given
 
     def _fallback(self, name: str, source: str, given: str | None) -> Fallback | None:
@@ -134,13 +134,13 @@ class Sites:
 
     @property
     def _unusable(self) -> set[str]:
-        """The sources that cannot be used, as the look of the preflight found, if there was one."""
+        """The sources that the preflight found unusable, if it ran."""
         looks = self._variables.get("netboot_sync_sources", {}).get("results", ())
         return {str(look["item"]["source"]) for look in looks if "msg" in look}
 
     @property
     def fleet(self) -> frozenset[str]:
-        """All caching servers of the inventory, whatever the play is limited to."""
+        """All caching servers of the inventory, whatever the play's limit."""
         if self._fleet is None:
             pattern = self.evaluate(str(self._variables["inventory_hostname"]), [FLEET]).get(FLEET) or "caching_servers"
             hosts = self._hostvars._inventory.get_hosts(pattern, ignore_limits=True, ignore_restrictions=True)
@@ -173,17 +173,17 @@ class Sites:
         return site.source_trouble(source, known=bool(source) and source in self._hostvars, prefix=self.prefix)
 
     def evaluate(self, host: str, names: t.Iterable[str]) -> dict[str, t.Any]:
-        """Return the values of variables of a host; one that is not defined lacks. Raises :class:`UnknownSite`."""
+        """Return the values of variables of a host, without undefined ones. Raises :class:`UnknownSite`."""
         raw = self._raw(host)
         try:
-            # All at once: a templar for each would cost far more than what it does.
+            # All at once: a templar for each would cost far more than the evaluation.
             found = Templar(loader=self._loader, variables=raw).template({n: raw[n] for n in names if n in raw})
         except AnsibleError as error:
             raise UnknownSite(f"{host}: its variables make no sense: {' '.join(str(error).split())}") from error
         return {**t.cast("dict[str, t.Any]", found), "inventory_hostname": host}
 
     def _raw(self, host: str) -> dict[str, t.Any]:
-        """Return all variables of a host, not evaluated, as a task for it sees them that is not delegated."""
+        """Return all variables of a host, not evaluated, as a task for it sees them without delegation."""
         found: dict[str, t.Any] = self._hostvars._variable_manager.get_vars(
             play=self._task.play, host=self._hostvars._inventory.get_host(host), task=self._task
         )
@@ -192,15 +192,16 @@ class Sites:
             lost = self._variables.keys() - found.keys() - site.CONNECTION_NAMES
             found.update((name, self._variables[name]) for name in lost)
         if site.is_unset(found.get("ansible_host")):
-            # As in any task for that host: what users write counts on it.
+            # As in any task for that host: users rely on it.
             found["ansible_host"] = found.get("ansible_ssh_host") or host
         return found
 
 
 def split(given: t.Mapping[str, t.Any], own: t.Collection[str]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Return the arguments of a task that are a module's own, and those that are sync_assets' for each site.
+    """Return the arguments of a task that belong to the module, and those of sync_assets for each site.
 
-    The latter come from ``module_defaults`` of the group ``netboot.syncer.all``, say. Raises :class:`ValueError`.
+    The latter come from, for example, ``module_defaults`` of the group ``netboot.syncer.all``. Raises
+    :class:`ValueError`.
     """
     options = site.variable_names("")
     unknown = given.keys() - own - options.keys() - _SET_HERE - {"variables"}

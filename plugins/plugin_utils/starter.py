@@ -10,7 +10,7 @@ import os
 import secrets
 import typing as t
 
-_RUN = secrets.token_hex(6)  # made in the main process of a run, before its first worker
+_RUN = secrets.token_hex(6)  # created in the main process of a run, before its first worker
 
 
 def started_by(variables: t.Mapping[str, t.Any], source: str) -> dict[str, str]:
@@ -24,7 +24,7 @@ def started_by(variables: t.Mapping[str, t.Any], source: str) -> dict[str, str]:
 
 
 def _awx(variables: t.Mapping[str, t.Any], name: str) -> str:
-    """Return what AWX, or Tower before it, gives to each of its jobs."""
+    """Return what AWX, or Tower before it, passes to each of its jobs."""
     return str(variables.get(f"awx_{name}") or variables.get(f"tower_{name}") or "")
 
 

@@ -39,7 +39,7 @@ def parse_mounts(lines: t.Iterable[str], dest: str) -> list[Mount]:
         if point.startswith(f"{dest.rstrip('/')}/"):
             path = point[len(dest.rstrip("/")) + 1 :]
             options = {*fields[5].split(","), *fields[-1].split(",")}
-            found[path] = Mount(path, "ro" in options)  # a later one lies over an earlier one
+            found[path] = Mount(path, "ro" in options)  # a later one covers an earlier one
     return list(found.values())
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hidden directory below the tree on a caching server, where everything lies that is not whole yet.
+"""The hidden directory below the tree on a caching server, for everything that is not complete yet.
 
 A directory below the destination that is a separate file system has its own, since nothing can be renamed from one file
 system to another.
