@@ -29,7 +29,7 @@ MERMAID = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 
 
 def pages() -> list[Path]:
-    """The documents of the checkout that are pages of the site as they are, and what they show."""
+    """The documents of the checkout that become pages of the site unchanged, and what they embed."""
     found = [Path(name) for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")]
     found += [
         Path(name)
@@ -69,7 +69,7 @@ def states_page() -> str:
 
 
 def prose(comment: list[str]) -> list[str]:
-    """A comment as Markdown: lines that are indented are commands, and what is literal elsewhere is set as such."""
+    """A comment as Markdown: indented lines are commands, and literals elsewhere are marked as such."""
     lines: list[str] = []
     for line in comment:
         command = line.startswith("  ")
@@ -80,7 +80,7 @@ def prose(comment: list[str]) -> list[str]:
 
 
 def playbook(path: Path) -> list[str]:
-    """A playbook: its first comment, what its plays are called, its tags."""
+    """A playbook: its first comment, the names of its plays, its tags."""
     text = path.read_text(encoding="utf-8").removeprefix("---\n")
     head = [
         line.removeprefix("#").removeprefix(" ") for line in text.split("\n- ", 1)[0].splitlines() if line[:1] == "#"
@@ -117,7 +117,7 @@ def playbooks_page() -> str:
 
 
 def lay_out(stage: Path) -> None:
-    """Make the source of the site again."""
+    """Rebuild the source of the site."""
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(SITE, stage)
     for path in pages():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what Ansible wants said again of options: documentation, argument specs, defaults; ``--check`` compares."""
+"""Generate what Ansible wants repeated about options: documentation, argument specs, defaults; ``--check`` compares."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ GALAXY = Path("galaxy.yml")
 MAINTAINERS = Path("maintainers.yml")
 MADE = "# Made by ./dev generate out of plugins/module_utils/options.py."
 WIDTH = 120
-# What a module needs to know of the assets tree on the host that it runs on.
+# What a module needs to know about the assets tree on the host that it runs on.
 TREE = ("src", "marker_names", "pointers")
 AUTHOR = "Netboot Syncer contributors (@netboot-syncer)"
 MARKUP = re.compile(r"\b[CVOMI]\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 
 
 class Dumper(yaml.SafeDumper):
-    """Indents lists, as yamllint wants them."""
+    """Indents lists, as yamllint requires."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         """Never indentless."""
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
-        """Say again what is there twice: people read it."""
+        """Repeat duplicates instead of using aliases: people read it."""
         return True
 
 
@@ -58,7 +58,7 @@ def role_text(text: str) -> str:
 
 
 def spec_of(option: Option) -> dict[str, Any]:
-    """An option in the argument specs of the role. A path is one on the source, so nothing of it is expanded here."""
+    """An option in the argument specs of the role. A path is one on the source, so it is not expanded here."""
     found: dict[str, Any] = {"description": [role_text(text) for text in option.paragraphs], **option.spec()}
     found.pop("no_log", None)
     if option.type == "path":
@@ -90,7 +90,7 @@ def argument_specs() -> str:
 
 
 def defaults() -> str:
-    """The role's defaults/main.yml; a variable without a default is there as a comment."""
+    """The role's defaults/main.yml; a variable without a default appears as a comment."""
     lines = ["---", MADE, "# All that is to be known of each: ansible-doc -t role netboot.syncer.netboot_sync"]
     for option in variables():
         lines.append("")
@@ -107,7 +107,7 @@ def defaults() -> str:
 
 
 def fragment() -> str:
-    """The documentation fragment of the modules; tools read it without running it, so the text stands there."""
+    """The documentation fragment of the modules; tools read it without running it, so the text is literal."""
     header = "\n".join(Path(__file__).read_text(encoding="utf-8").splitlines()[:3])
     return (
         f'{header}\n{MADE}\n"""The documentation of the options that modules share."""\n\n'
@@ -124,14 +124,14 @@ def _attribute(name: str, options: Iterable[str]) -> str:
 
 
 def architecture() -> str:
-    """The overview for people who work on it, with the picture of the rooms."""
+    """The overview for developers, with the picture of the rooms."""
     begin, end = "<!-- rooms -->", "<!-- /rooms -->"
     before, _begin, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(begin)
     return f"{before}{begin}\n```mermaid\n{rooms.picture()}\n```\n{end}{rest.partition(end)[2]}"
 
 
 def galaxy() -> str:
-    """The description of the collection, with the links that the maintainers say."""
+    """The description of the collection, with the links from maintainers.yml."""
     begin, end = "# <links>", "# </links>"
     before, _begin, rest = GALAXY.read_text(encoding="utf-8").partition(begin)
     note, _line, rest = rest.partition("\n")
@@ -150,7 +150,7 @@ FILES = {
 
 
 def stale() -> list[Path]:
-    """The files that are not what they would be made as."""
+    """The files that differ from what would be generated."""
     return [path for path, make in FILES.items() if path.read_text(encoding="utf-8") != make()]
 
 

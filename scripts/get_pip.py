@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A get-pip for ansible-test, made of what Python brings.
+"""A get-pip for ansible-test, from what ships with Python.
 
 For some of its checks ansible-test makes virtual environments without pip, and downloads a bootstrap script for pip
 from a server of its own. That cannot be reached from everywhere, so this script takes its place: it does the same with
@@ -22,7 +22,8 @@ from pathlib import Path
 
 
 def place() -> None:
-    """Copy this file to ansible-test's cache, under the name for the pip that the installed ansible-test wants."""
+    """Copy this file to ansible-test's cache, under the name for the pip version that the installed ansible-test
+    wants."""
     # This is internal to ansible-test, and the only place that says which version it wants.
     from ansible_test._internal.host_configs import VirtualPythonConfig
     from ansible_test._internal.python_requirements import get_venv_packages

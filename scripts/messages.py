@@ -12,13 +12,13 @@ import yaml
 from ansible_collections.netboot.syncer.plugins.module_utils.options import BY_NAME
 
 MEANINGS = Path("docs/docsite/messages.toml")
-# Who raises one of these says in its first argument, or in `what` or `msg`, what a user reads.
+# The first argument of these, or `what` or `msg`, is what a user reads.
 _ERRORS = re.compile(r"(Error|Trouble|Refused|Lost|Held|Changed|Unreadable|Later|ActionFail|Full)$")
 _CALLS = {"fail_json"}
 _WARNINGS = {"warn", "warning"}
-# A reason that is returned is a sentence; what has fewer words is a part of one.
+# A returned reason is a sentence; anything with fewer words is a part of one.
 _LEAST_WORDS = 4
-# These are for other parts of the code, or carry an error of the system with its own words.
+# These are for other parts of the code, or carry a system error in its own words.
 NOT_TOLD = {"NotImplementedError", "SourceUnreadable"}
 HOLE = "…"
 INTRODUCTION = """\
@@ -32,7 +32,7 @@ The next run fixes what is left; nothing has to be cleaned up by hand unless thi
 
 
 def text_of(node: ast.AST | None) -> str | None:
-    """The text of an expression, or None if it is none that could be read here."""
+    """The text of an expression, or None if it cannot be read here."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -44,7 +44,7 @@ def text_of(node: ast.AST | None) -> str | None:
 
 
 def _filled_in(node: ast.expr) -> str:
-    """A hole, unless it is an option, which is called by its variable."""
+    """A hole, unless it is an option, which appears as its variable."""
     call = node.value if isinstance(node, ast.FormattedValue) else node
     if (
         isinstance(call, ast.Call)
@@ -57,7 +57,7 @@ def _filled_in(node: ast.expr) -> str:
 
 
 def texts_of(node: ast.AST | None) -> Iterator[str]:
-    """The texts that an expression may have: a choice has two."""
+    """The possible texts of an expression: a conditional has two."""
     if isinstance(node, ast.IfExp):
         yield from texts_of(node.body)
         yield from texts_of(node.orelse)
@@ -68,7 +68,7 @@ def texts_of(node: ast.AST | None) -> Iterator[str]:
 
 
 def normal(text: str) -> str:
-    """A message as it is compared: on one line, and one hole for holes that touch."""
+    """A message in the form for comparison: on one line, with adjacent holes merged."""
     return re.sub(rf"{HOLE}(\s*{HOLE})+", HOLE, " ".join(text.split())).strip()
 
 
@@ -87,13 +87,13 @@ def _in_python(path: Path) -> Iterator[tuple[str, str]]:
         what = keywords.get("msg") if name in _CALLS else (node.args[0] if node.args else keywords.get("what"))
         remedy = next(texts_of(keywords.get("remedy")), "")
         for text in texts_of(what):
-            # One that is put together from others alone is theirs.
+            # One that only combines others belongs to them.
             if re.search(r"\w", text.replace(HOLE, "")):
                 yield text, remedy
 
 
 def _reasons(node: ast.AST | None) -> Iterator[str]:
-    """Why something is held back, or a host is unusable: what a function returns, alone or beside something else."""
+    """Why something is held back, or a host is unusable: what a function returns, alone or with something else."""
     for one in node.elts if isinstance(node, ast.Tuple) else [node]:
         yield from (text for text in texts_of(one) if len(re.findall(r"\w+", text)) >= _LEAST_WORDS)
 
@@ -126,13 +126,13 @@ def told() -> dict[str, str]:
 
 
 def explained() -> dict[str, dict[str, str]]:
-    """What the page says, by section: a message and its meaning."""
+    """The content of the page, by section: a message and its meaning."""
     sections: dict[str, dict[str, str]] = tomllib.loads(MEANINGS.read_text(encoding="utf-8"))
     return sections
 
 
 def page() -> str:
-    """The page: every message, what its run tells to do, and what it means."""
+    """The page: every message, the remedy in its run, and what it means."""
     remedies = told()
     lines = [*INTRODUCTION.splitlines(), ""]
     for section, entries in explained().items():

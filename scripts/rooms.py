@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rooms of the code, and which of them import from which, read out of the source; a picture of it for people."""
+"""The rooms of the code and the imports between them, read from the source; and a picture of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLUGINS = Path("plugins")
 COLLECTION = "ansible_collections.netboot.syncer.plugins."
 SHARED = "module_utils"
 
-# From the faces down. A room imports from rooms below its own, and from no other.
+# From the interfaces down. A room imports only from rooms below its own.
 LAYERS = (
     ("action", "filter", "inventory", "doc_fragments", "modules"),
     ("plugin_utils",),
@@ -32,7 +32,7 @@ LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
 
 
 def imports() -> dict[str, set[str]]:
-    """Each room with those that it imports from."""
+    """Each room with the rooms that it imports from."""
     found: dict[str, set[str]] = {}
     for file in sorted(PLUGINS.rglob("*.py")):
         here = _room(file.with_suffix("").parts[1:])
@@ -41,7 +41,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def wrong() -> list[str]:
-    """The imports that lead up, and the rooms that have no layer."""
+    """The upward imports, and the rooms without a layer."""
     found = imports()
     lines = [f"{room}: it has no layer in scripts/rooms.py" for room in found if room not in LAYER]
     return lines + [
@@ -53,7 +53,7 @@ def wrong() -> list[str]:
 
 
 def picture() -> str:
-    """All rooms as a Mermaid graph; an import that follows from others is left out."""
+    """All rooms as a Mermaid graph; imports implied by others are left out."""
     found = imports()
     lines = ["graph TD"]
     for number, layer in enumerate(LAYERS):
@@ -68,7 +68,7 @@ def picture() -> str:
 
 
 def _follows(found: dict[str, set[str]], room: str, to: str) -> bool:
-    """Whether an import is also one over a third room."""
+    """Whether an import is also one through a third room."""
     waiting = [other for other in found[room] if other != to]
     seen: set[str] = set()
     while waiting:

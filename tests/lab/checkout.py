@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection of this checkout, for the machines of a laboratory, which see nothing else of it."""
+"""The collection of this checkout, for the machines of a laboratory, which see nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .fleet import CHECKOUT
 
 
 def install(into: Path) -> None:
-    """Copy what a run needs to a new directory; ``ansible-playbook playbooks/sync.yml`` works there as it does here."""
+    """Copy what a run needs to a new directory; ``ansible-playbook playbooks/sync.yml`` works there as here."""
     into.mkdir()
     for name in ("plugins", "roles", "playbooks", "meta"):
         shutil.copytree(CHECKOUT / name, into / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The booting machine: polls caching servers by HTTP and holds them to what their markers promise."""
+"""The booting machine: polls caching servers over HTTP and checks them against what their markers promise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .ledger import PIECE, Ledger, MarkerError, closure_of, fingerprint, visible
 from .web import AssetsWeb
 
 HTTP_TIMEOUT = 20.0  # seconds
-QUICK_LOOK = 0.25  # seconds between two looks at the parts of an image that is known to be complete
+QUICK_LOOK = 0.25  # seconds between two checks of the parts of an image that is known to be complete
 
 Kind = Literal["missing", "short", "different", "broken", "bad marker", "foreign", "in place", "withdrawn", "outside"]
 
@@ -69,7 +69,7 @@ class _Part:
 
 @dataclass
 class _Known:
-    """An image that was looked at as a whole: which answers it was, and when."""
+    """An image that was checked completely: which answers it had, and when."""
 
     marker_etag: str
     part_etags: dict[str, str]
@@ -85,20 +85,20 @@ class _Site:
     lock: threading.Lock = field(default_factory=threading.Lock)
     known: dict[str, _Known] = field(default_factory=dict)  # by marker
     bootable: set[str] = field(default_factory=set)
-    seen: dict[str, tuple[int, ...]] = field(default_factory=dict)  # the tree: path to what it was when last hashed
+    seen: dict[str, tuple[int, ...]] = field(default_factory=dict)  # the tree: path to its state when last hashed
     scanned: float = 0.0
 
 
 class BootClient:
-    """Polls all sites for all images that the netboot server ever had, each site in a thread of its own.
+    """Polls all sites for all images that the netboot server ever had, each site in its own thread.
 
     Where a marker answers, kernel, initrd and squashfs are fetched and hashed whole: when it appears, when one of the
-    answers changes (ETag), and every *full_every* seconds; in between, only the headers are looked at. A mismatch
-    counts only if the same marker was visible before and after: a caching server may withdraw one at any time.
-    The tree behind each server is looked through as well, for files that no marker speaks of.
+    answers changes (ETag), and every *full_every* seconds; in between, only the headers are checked. A mismatch counts
+    only if the same marker was visible before and after: a caching server may withdraw one at any time. The tree behind
+    each server is scanned as well, for files that no marker mentions.
 
     :arg sites: the web servers of the sites, by name.
-    :arg ledger: what they are held to.
+    :arg ledger: what they are checked against.
     :arg interval: seconds between two polls of a site.
     :arg on_event: called from the site's thread at each event.
     """
@@ -137,7 +137,7 @@ class BootClient:
         self._watches = [self._pool.submit(self._watch, site) for site in self._sites]
 
     def stop(self) -> None:
-        """End polling; whatever went wrong in it is raised here."""
+        """Stop polling; errors during polling are raised here."""
         self._stopping.set()
         if self._pool is not None:
             self._pool.shutdown()
@@ -157,7 +157,7 @@ class BootClient:
         self.stop()
 
     def check_now(self) -> None:
-        """Look at everything once, whole, in the calling thread: for the end of a test, or without start()."""
+        """Check everything once, completely, in the calling thread: for the end of a test, or without start()."""
         for site in self._sites:
             self._round(site, whole=True)
 
@@ -247,7 +247,7 @@ class BootClient:
         return None
 
     def _scan(self, site: _Site) -> None:
-        """Look through the tree itself for contents that the netboot server never held."""
+        """Scan the tree itself for contents that the netboot server never held."""
         found: dict[str, tuple[int, ...]] = {}
         for path, status in visible_files(site.web.root):
             found[path] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -302,6 +302,6 @@ class BootClient:
                 if keep or len(head) < 48:
                     head += piece if keep else piece[:48]
         except (OSError, http.client.HTTPException):
-            # it broke off: a file that got shorter while it was sent, or a server that went away
+            # interrupted: a file that got shorter while it was sent, or a server that went down
             site.connection.close()
         return _Part(etag=etag, digest=digest.hexdigest(), size=size, head=head, whole=size == total)

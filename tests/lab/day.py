@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet through a day whose hours do not have to pass: status.yml and the other playbooks by a clock that is moved.
+"""A day of a fleet without waiting for the hours to pass: status.yml and the other playbooks with a shifted clock.
 
 Ansible and all the Python that it starts on the netboot server have their clock moved. The netboot server's tree is on
 a file system that knows one time of a file alone, which can be set: so an image was uploaded when the test says it was.
@@ -33,7 +33,7 @@ def at(hour: float) -> float:
 
 
 def clock(hour: float) -> dict[str, str]:
-    """The environment of programs for which it is that hour, and time goes on from there."""
+    """The environment of programs whose clock starts at that hour."""
     return {"PYTHONPATH": str(Path(__file__).with_name("clock")), "NETBOOT_LAB_CLOCK": f"{at(hour) - time.time():.3f}"}
 
 
@@ -53,7 +53,7 @@ class Look:
 
     @property
     def behind(self) -> dict[str, float]:
-        """For how many hours each site has been behind, of those that are."""
+        """For how many hours each site that is behind has been behind."""
         sites = self.status["sites"].items()
         return {name: round(site["behind_seconds"] / 3600, 1) for name, site in sites if site["behind_images"]}
 
@@ -74,7 +74,7 @@ class Look:
 
 
 class Day:
-    """A fleet, and the hour that it is for its netboot server."""
+    """A fleet, and its netboot server's current hour."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -83,7 +83,7 @@ class Day:
         self.looks: list[Look] = []
 
     def dated(self, *paths: Path) -> None:
-        """Let files that have just come to the netboot server be of this hour."""
+        """Give files that have just arrived at the netboot server this hour's time."""
         for path in paths:
             os.utime(path, (at(self.hour), at(self.hour)))
 
@@ -105,7 +105,7 @@ class Day:
         return self.fleet.start_playbook(playbook, *args, output=subprocess.DEVNULL, env=clock(self.hour))
 
     def look(self, hour: float) -> Look:
-        """Let it be an hour, and run status.yml."""
+        """Set the hour, and run status.yml."""
         self.hour = hour
         self.run("status.yml", "-e", f"netboot_status_directory={self.directory}")
         status, page, text = (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole fleet on loopback: the netboot server's tree, caching servers, their lines, the inventory of it."""
+"""A whole fleet on loopback: the netboot server's tree, caching servers, their lines, and the inventory."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class SiteSpec:
-    """A site as it is ordered. Addresses and ports that are left out are chosen by the fleet.
+    """The specification of a site. The fleet chooses addresses and ports that are left out.
 
     :ivar rate: bit/s of its line in each direction; with a rate, a latency or ``line=True`` there is a
         :class:`~tests.lab.line.Line` before it.
     :ivar latency: seconds in each direction.
     :ivar variables: host variables for the inventory.
-    :ivar key_options: what stands before the key in authorized_keys, ``{assets}`` for the site's assets tree.
-    :ivar traced: whether the system calls of its server are written down, in ``trace`` of its directory.
+    :ivar key_options: the options before the key in authorized_keys, ``{assets}`` for the site's assets tree.
+    :ivar traced: whether the system calls of its server are recorded, in ``trace`` of its directory.
     :ivar sftp_only: see :class:`~tests.lab.sshd.CachingServer`, as for *hide* and *scripts*.
     """
 
@@ -60,7 +60,7 @@ class SiteSpec:
 
 @dataclass(frozen=True)
 class Site:
-    """A site as it stands: its OpenSSH server, its web server and the line to it, if it has one."""
+    """A running site: its OpenSSH server, its web server and the line to it, if it has one."""
 
     spec: SiteSpec
     server: CachingServer
@@ -93,7 +93,7 @@ class PlaybookRun:
 
 
 class Fleet:
-    """A fleet in *directory*; what is there already is used again.
+    """A fleet in *directory*; existing content is reused.
 
     :arg specs: the sites.
     :arg variables: variables of the group ``caching_servers``.
@@ -185,14 +185,14 @@ class Fleet:
         self.down()
 
     def write_known_hosts(self) -> None:
-        """Write the host keys that the servers have now; call it again after a new host key that is to be known."""
+        """Write the servers' current host keys; call it again after a host key change that should be known."""
         lines = [
             site.server.known_hosts_line(address=site.ssh.address, port=site.ssh.port) for site in self.sites.values()
         ]
         self.known_hosts.write_text("".join(lines), encoding="utf-8")
 
     def send_from(self, netboot: CachingServer, **variables: object) -> None:
-        """Write an inventory in which the netboot server is another machine, with more *variables* of it."""
+        """Write an inventory in which the netboot server is another machine, with additional *variables* for it."""
         with self.known_hosts.open("a", encoding="utf-8") as file:
             file.write(netboot.known_hosts_line())
         inventory = yaml.safe_load(self.inventory.read_text(encoding="utf-8"))
@@ -237,7 +237,7 @@ class Fleet:
     ) -> Supervised:
         """Start ``ansible-playbook playbooks/<playbook>`` with this inventory, from the checkout; or an absolute path.
 
-        Its whole process tree ends with ``stop()``; when it has ended by itself, :meth:`results` has what it came to.
+        Its whole process tree ends with ``stop()``; when it has ended by itself, :meth:`results` has the results.
         *output* as for subprocess (None: the caller's own); *env* is added to the environment.
         """
         beside = Path(sys.executable).with_name("ansible-playbook")
@@ -260,7 +260,7 @@ class Fleet:
     def run_playbook(
         self, playbook: str, *args: str, timeout: float = 300, env: Mapping[str, str] | None = None
     ) -> PlaybookRun:
-        """Run a playbook to its end and keep what it says. Raises LabError if it takes longer than *timeout* s."""
+        """Run a playbook to its end and keep its output. Raises LabError if it takes longer than *timeout* s."""
         log = self.directory / "ansible-playbook.log"
         with log.open("wb") as output:
             status = self.start_playbook(playbook, *args, output=output, env=env).wait(timeout)
@@ -273,6 +273,6 @@ class Fleet:
         return dict(json.loads(self._results.read_text(encoding="utf-8")))
 
     def client(self, *, on_event: Callable[[Event], None] | None = None, full_every: float = 30.0) -> BootClient:
-        """A booting machine that knows all sites; it is to be started (``with``)."""
+        """A booting machine that knows all sites; start it using ``with``."""
         webs = {site.name: site.web for site in self.sites.values()}
         return BootClient(webs, self.ledger, on_event=on_event, full_every=full_every)

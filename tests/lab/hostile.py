@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching server that was taken over: it speaks the real protocols, and sends what no honest one does, forever.
+"""A compromised caching server: it speaks the real protocols, and sends what no honest one does, forever.
 
-For ever means :data:`ENOUGH` bytes: no test waits for a clock, and none fills the memory of the machine.
+Forever means :data:`ENOUGH` bytes: no test waits for a clock, and none fills the machine's memory.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def status(code: int) -> Answer:
 
 
 class Channel:
-    """One channel of the client's, with ways to send more than it has room for. ``spent`` counts all that was sent."""
+    """One channel of the client, with ways to send more than it has room for. ``spent`` counts all that was sent."""
 
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
@@ -80,7 +80,7 @@ class Channel:
         self.send(struct.pack(">IB", len(content) + 1, kind) + content)
 
     def flood(self, content: bytes, *, errors: bool = False) -> None:
-        """Send it again and again, whatever the client has room for."""
+        """Send it over and over, whatever the client has room for."""
         transport = self._channel.get_transport()
         while transport.is_active():
             message = paramiko.Message()
@@ -102,7 +102,7 @@ class Channel:
 
 
 class _Door(paramiko.ServerInterface):
-    """Lets everybody in, and hands what is asked for to the server."""
+    """Lets everybody in, and passes requests to the server."""
 
     def __init__(self, server: HostileServer) -> None:
         self._server = server
@@ -126,9 +126,9 @@ class _Door(paramiko.ServerInterface):
 
 
 class HostileServer:
-    """An SSH server on loopback. ``sftp`` has answers to kinds of questions, ``shell`` what a command gets to hear.
+    """An SSH server on loopback. ``sftp`` has answers to kinds of requests, ``shell`` the output of commands.
 
-    With *greeting*, it is no SSH server: it sends that, again and again.
+    With *greeting*, it is not an SSH server: it sends that, over and over.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class HostileServer:
         if self._shell is not None:
             self._shell(channel, command)
         with contextlib.suppress(EOFError):
-            channel.receive(1_000_000)  # until it says no more, or the answer to its request would come too late
+            channel.receive(1_000_000)  # until it sends no more, or the answer to its request would come too late
         channel.close()
 
     def serve_sftp(self, channel: Channel) -> None:

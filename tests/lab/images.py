@@ -24,14 +24,14 @@ from .process import LabError, find_program
 MAGIC = b"hsqs"
 MACHINE_PLACES = ("/usr/bin", "/usr/lib", "/usr/share", sys.prefix)
 LARGEST_FILE = 32 * 1024 * 1024  # bytes; larger ones are left out, or a few programs would make up the whole image
-USUAL_RATIO = 0.37  # of compressed to raw size of a machine's programs
+USUAL_RATIO = 0.37  # ratio of compressed to raw size of a machine's programs
 
 
 @functools.cache
 def compressor_options() -> tuple[str, ...]:
-    """What mksquashfs is to compress with: zstd as today's distributions do, or gzip where it was built without.
+    """The compression of mksquashfs: zstd as in today's distributions, or gzip if it was built without.
 
-    The low level is for speed (15 times faster than the default); blocks come out alike for a delta.
+    The low level is for speed (15 times faster than the default); for deltas, the blocks are equivalent.
     """
     with tempfile.TemporaryDirectory(prefix="netboot-lab-") as directory:
         empty = Path(directory) / "empty"
@@ -70,7 +70,7 @@ def bytes_used(head: bytes) -> int:
 
 
 def tiny_image(target: Path, text: str) -> Path:
-    """Make an image of one page (4 KiB), in some milliseconds. Another *text* makes another image of the same size."""
+    """Make an image of one page (4 KiB), in a few milliseconds. Another *text* makes another image of the same size."""
     with tempfile.TemporaryDirectory(prefix="netboot-lab-") as directory:
         (Path(directory) / "issue").write_text(text, encoding="utf-8")
         return build_image(target, Path(directory))
@@ -142,7 +142,7 @@ def _machine_files() -> Iterator[tuple[Path, int]]:
 
 
 def upgrade_rootfs(root: Path, *, build: int) -> None:
-    """Make the next build of a root file system: some configuration files change, a small package comes in."""
+    """Make the next build of a root file system: some configuration files change, a small package is added."""
     _write_configuration(root, build=build)
     package = Path(email.__file__).parent  # some hundred KB of real files, wherever Python is
     ignored = shutil.ignore_patterns("__pycache__")

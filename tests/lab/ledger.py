@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the netboot server held at any time: the measure for what caching servers may show."""
+"""What the netboot server held at any time: the reference for what caching servers may show."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PIECE = 1024 * 1024  # bytes
 
 
 class MarkerError(ValueError):
-    """A marker says nothing that a client could boot from."""
+    """A marker that does not state anything bootable."""
 
 
 def visible_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """All files and symlinks below *root* that have no hidden name on their way: relative path and lstat."""
+    """All files and symlinks below *root* without a hidden name in their path: relative path and lstat."""
     for directory, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         linked = [name for name in folders if os.path.islink(os.path.join(directory, name))]
@@ -38,7 +38,7 @@ def visible_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def fingerprint(path: Path) -> str | None:
-    """SHA-256 of a file as it is when it is opened, or where a symlink points to. None if it is not there."""
+    """SHA-256 of a file as of opening it, or of a symlink's target. None if it is not there."""
     try:
         if path.is_symlink():
             return f"symlink to {os.readlink(path)}"
@@ -69,8 +69,8 @@ class Ledger:
 
     Call it after each change of the tree and before the change can be seen elsewhere.
 
-    :arg name: what a name is to the caching server. One that folds names answers to every spelling that an image ever
-        had, with what its present spelling promises.
+    :arg name: how the caching server sees a name. One that folds names answers to every spelling that an image ever
+        had, with what its current spelling promises.
     """
 
     def __init__(self, root: Path, *, name: Callable[[str], str] = str) -> None:
@@ -83,7 +83,7 @@ class Ledger:
         self._closures: dict[tuple[str, str], list[dict[str, str]]] = {}
         self._squashfs: dict[str, str] = {}
         self._present: dict[str, tuple[str, int, int, int, int]] = {}  # what the last snapshot found
-        self._changed: dict[str, float] = {}  # when a snapshot found a path new, other than before or gone
+        self._changed: dict[str, float] = {}  # when a snapshot found a path new, changed or gone
 
     def snapshot(self) -> None:
         """Add what the tree holds now."""
@@ -121,7 +121,7 @@ class Ledger:
         """The squashfs that a file is the marker of; None if it is no marker."""
         for suffix in MARKER_SUFFIXES:
             squashfs = marker.removesuffix(suffix) + ".squashfs"
-            # a marker that came before its squashfs is known by its name alone
+            # a marker that arrived before its squashfs is recognised only by its name
             if marker.endswith(suffix) and (self._name(squashfs) in self._held or suffix == "-kernel.json"):
                 return squashfs
         return None

@@ -21,17 +21,17 @@ Direction = Literal["up", "down"]
 _Result = TypeVar("_Result")
 
 START_TIMEOUT = 5.0  # seconds
-CHUNK_TIME = 0.01  # seconds of the line that one piece takes: small enough to share the line fairly
-LATE = 0.03  # seconds: a piece that comes later than this found the line idle; one that comes earlier makes up for it
+CHUNK_TIME = 0.01  # seconds of the line per piece: small enough to share the line fairly
+LATE = 0.03  # seconds: a piece later than this found the line idle; an earlier one makes up for it
 CHUNK_MIN, CHUNK_MAX = 1448, 65536  # bytes
-SOCKET_BUFFER = 128 * 1024  # bytes; the kernel's own choice of several MB would take in a small image at once
+SOCKET_BUFFER = 128 * 1024  # bytes; the kernel's own choice of several MB would swallow a small image at once
 
 
 class _OneWay:
     """One direction of the line: all connections share its rate, its counter and its planned cut.
 
-    The rate is kept by a clock of its own (the time at which the line is free again), not by counting tokens: what
-    one late wake-up loses, the next piece makes up for, and an idle line saves nothing up.
+    The rate is enforced by a clock (the time at which the line is free again), not by counting tokens: the next piece
+    makes up for a late wake-up, and an idle line accumulates nothing.
     """
 
     def __init__(self, rate: float | None) -> None:
@@ -47,7 +47,7 @@ class _OneWay:
         return int(min(CHUNK_MAX, max(CHUNK_MIN, self.rate / 8 * CHUNK_TIME)))
 
     async def pass_through(self, count: int) -> None:
-        """Wait until *count* bytes have gone over the line."""
+        """Wait until *count* bytes have crossed the line."""
         if self.rate is None:
             return
         now = time.monotonic()
@@ -59,12 +59,13 @@ class _OneWay:
 
 
 class Line:
-    """A TCP proxy between the netboot server and one caching server, in a thread of its own.
+    """A TCP proxy between the netboot server and one caching server, in its own thread.
 
-    ``up`` is the way from the client (the netboot server) to the target (the caching server), ``down`` the way back.
+    ``up`` is the direction from the client (the netboot server) to the target (the caching server), ``down`` the
+    reverse.
 
     :arg target: address and port of the caching server.
-    :arg rate: bit/s in each direction, shared by all connections; None: as fast as it goes.
+    :arg rate: bit/s in each direction, shared by all connections; None: unlimited.
     :arg latency: seconds in each direction.
     :arg address: loopback address to listen on, by default one of its own; *port*: by default a free one.
     """
@@ -145,7 +146,7 @@ class Line:
         self._call(self._cut())
 
     def stall(self) -> None:
-        """Forward nothing more, but keep connections open and take new ones, until restore()."""
+        """Stop forwarding, but keep connections open and accept new ones, until restore()."""
         self._call(self._stall())
 
     def restore(self) -> None:
@@ -226,15 +227,15 @@ class Line:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._forward(reader, far_writer, self._ways["up"]))
                 both.create_task(self._forward(far_reader, writer, self._ways["down"]))
-            end = asyncio.StreamWriter.close  # both sides said that they were through
+            end = asyncio.StreamWriter.close  # both sides said that they were done
         except* (OSError, asyncio.CancelledError):
-            pass  # one side broke the connection, or the line was cut: both sides learn it by a reset
+            pass  # one side dropped the connection, or the line was cut: both sides see a reset
         finally:
             for each in writers:
                 end(each)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: _OneWay) -> None:
-        """Bring everything from *reader* to *writer*, then close the half connection."""
+        """Copy everything from *reader* to *writer*, then close the half connection."""
         # what is in transit: (time of arrival, bytes)
         travelling: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
         async with asyncio.TaskGroup() as both:
@@ -270,7 +271,7 @@ class Line:
 
 
 def _close_by_reset(connection: socket.socket) -> None:
-    """Let the close of a connection be a TCP reset, without a word more: what a broken line ends in."""
+    """Make the close of a connection a TCP reset, as with a broken line."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

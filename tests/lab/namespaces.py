@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts in network namespaces: each with its own network, root file system, disk of a chosen size and line.
+"""Hosts in network namespaces: each with its own network, root file system, disk of a chosen size, and line.
 
-Needs root. Everything happens inside namespaces that :func:`isolate` makes first: a network that holds nothing but
-loopback, mounts that nobody else sees, and a process tree that ends with its first process. So no packet can leave,
-and nothing is left behind, however a run ends.
+Needs root. Everything happens inside namespaces that :func:`isolate` creates first: a network with only loopback,
+private mounts, and a process tree that ends with its first process. So no packet can leave, and nothing is left behind,
+however a run ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ START_TIMEOUT = 10.0  # seconds
 
 
 def faketime_library() -> str:
-    """The library that moves the clock of a program (Debian has it below the machine's own library directory)."""
+    """The library that shifts the clock of a program (Debian has it below the machine's own library directory)."""
     for pattern in (
         "lib/*/faketime/libfaketime.so.1",
         "lib64/faketime/libfaketime.so.1",
@@ -44,7 +44,7 @@ def faketime_library() -> str:
 
 
 def command(*words: str) -> str:
-    """Run a program to its end and return its output. Raises LabError with what it said."""
+    """Run a program to its end and return its output. Raises LabError with its output."""
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LabError(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip() or done.returncode}")
@@ -52,16 +52,16 @@ def command(*words: str) -> str:
 
 
 def network_id(of: str = "self") -> int:
-    """The number of a network namespace: of a process, of a name, or (``thread-self``) of the calling thread."""
+    """The id of a network namespace: of a process, of a name, or (``thread-self``) of the calling thread."""
     path = NAMES / of if (NAMES / of).exists() else Path("/proc", of, "ns", "net")
     return path.stat().st_ino
 
 
 def isolate(module: str, arguments: Sequence[str]) -> None:
-    """Replace this process by ``python -m MODULE ARGUMENTS`` in namespaces of its own; returns in there.
+    """Replace this process by ``python -m MODULE ARGUMENTS`` in its own namespaces; returns in there.
 
-    Called again in there (it sees so by the environment), it makes sure that it is there, and goes on as a child of a
-    first process that does nothing but reap.
+    Called again in there (which it detects from the environment), it verifies that, and continues as a child of a first
+    process that only reaps.
     """
     if OUTER_NETWORK not in os.environ:
         os.environ[OUTER_NETWORK] = str(network_id())
@@ -80,7 +80,7 @@ def isolate(module: str, arguments: Sequence[str]) -> None:
 
 
 def assert_isolated() -> None:
-    """Raise LabError unless this is a network that was made for a lab, without any way out."""
+    """Raise LabError unless this is a lab's network, without any way out."""
     outer = os.environ.get(OUTER_NETWORK)
     # some kernels put tunnel devices into every new network; they are down, and lead nowhere
     links = [link["ifname"] for link in json.loads(command("ip", "-j", "link", "show")) if "UP" in link["flags"]]
@@ -89,7 +89,7 @@ def assert_isolated() -> None:
 
 
 def _become_first_process() -> None:
-    """Stay as process 1 that reaps what loses its parent; a child goes on. Its end ends all that is left."""
+    """Stay as process 1 that reaps orphans; a child continues. Its end ends everything that is left."""
     if os.getpid() != 1:
         raise LabError("this is not the lab's own process tree")
     child = os.fork()
@@ -108,7 +108,8 @@ def _become_first_process() -> None:
 
 
 def own_directory(*kept: Path) -> Path:
-    """Mount an empty file system in memory, for all that a lab writes; none of the *kept* paths is hidden by it."""
+    """Mount an empty file system in memory, for everything that a lab writes, without hiding any of the *kept*
+    paths."""
     for place in (Path("/mnt"), Path("/media"), Path("/srv"), Path("/opt")):
         if place.is_dir() and not any(path.resolve().is_relative_to(place) for path in kept):
             command("mount", "-t", "tmpfs", "-o", "mode=755", "lab", str(place))
@@ -123,7 +124,7 @@ def add_network(name: str) -> None:
 
 
 def enter_network(name: str) -> None:
-    """Move the calling thread, and what it starts from now on, to another network; make sure that it is there."""
+    """Move the calling thread, and what it starts from now on, to another network; verify that it is there."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open(NAMES / name, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -171,7 +172,7 @@ class Line:
         command("ip", "-n", network, "link", "set", device, "down")
 
     def stall(self) -> None:
-        """Let nothing through any more, while both ends see a line that is up: no packet fits into the bucket."""
+        """Let nothing through, while both ends see a line that is up: no packet fits into the bucket."""
         for network, device in self.ends:
             narrow = ["tbf", "rate", "8bit", "burst", "10b", "limit", "10b"]
             command("tc", "-n", network, "qdisc", "replace", "dev", device, "root", *narrow)
@@ -183,7 +184,7 @@ class Line:
         self.set_rate(self.rate)
 
     def carried(self) -> int:
-        """Bytes that went over it so far, both directions, headers included. Only from a thread in the near network."""
+        """Bytes that crossed it so far, both directions, headers included. Only from a thread in the near network."""
         device = self.ends[0][1]
         for row in Path("/proc/thread-self/net/dev").read_text(encoding="ascii").splitlines():
             name, _unused, figures = row.partition(":")
@@ -194,7 +195,7 @@ class Line:
 
 
 class Host:
-    """A machine of its own: this machine's files under an overlay, a disk of *size* bytes on /srv/netboot.
+    """A separate machine: this machine's files under an overlay, a disk of *size* bytes on /srv/netboot.
 
     Programs run under chroot in its network, each with its whole process tree under :class:`Supervised`.
 
@@ -223,7 +224,7 @@ class Host:
             self._bring_along(place)
         (self.root / "srv" / "netboot").mkdir(parents=True, exist_ok=True)
         (self.root / "run" / "sshd").mkdir(mode=0o755)
-        # what root's shell does on this machine at a login is no part of a lab's host
+        # what root's shell does on this machine at a login must not affect a lab's host
         for name in (".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshenv", ".cshrc"):
             (self.root / "root" / name).unlink(missing_ok=True)
         command("mount", "--bind", str(self.disk), str(self.root / "srv" / "netboot"))
@@ -237,12 +238,12 @@ class Host:
             command("mount", "-o", "remount,bind,ro", str(within))
 
     def used(self) -> int:
-        """Bytes that are taken on its disk."""
+        """Bytes used on its disk."""
         found = os.statvfs(self.disk)
         return (found.f_blocks - found.f_bfree) * found.f_frsize
 
     def leave_free(self, count: int) -> None:
-        """Let only *count* bytes be free on its disk from now on, as if somebody else had filled the rest."""
+        """Leave only *count* bytes free on its disk from now on, as if something else had filled the rest."""
         for _attempt in range(10):
             # it can take more at the moment
             with contextlib.suppress(LabError):
@@ -255,7 +256,7 @@ class Host:
         command("mount", "-o", f"remount,size={self.size}", str(self.disk))
 
     def start(self, name: str, *words: str, environment: Mapping[str, str] | None = None) -> Supervised:
-        """Start a program that goes on running; its output is appended to ``<name>.log``."""
+        """Start a long-running program; its output is appended to ``<name>.log``."""
         into = ["nsenter", f"--net={NAMES / self.network}", "chroot", str(self.root)]
         with (self.directory / f"{name}.log").open("ab") as log:
             self._programs[name] = Supervised(
@@ -264,7 +265,7 @@ class Host:
         return self._programs[name]
 
     def stop(self, name: str) -> None:
-        """End a program and all that came out of it, by SIGKILL."""
+        """End a program and all its descendants, by SIGKILL."""
         program = self._programs.pop(name, None)
         if program is not None:
             program.stop()
@@ -279,7 +280,7 @@ class Host:
         return self._programs[name].pids() if name in self._programs else []
 
     def log(self, name: str) -> str:
-        """What a program said so far."""
+        """The output of a program so far."""
         path = self.directory / f"{name}.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
@@ -287,7 +288,7 @@ class Host:
         """Start OpenSSH on port 22 and wait until it listens.
 
         With *clock*, the daemon, its sessions and their commands get the time from libfaketime, and :meth:`set_clock`
-        moves it under them while they run.
+        shifts it while they run.
         """
         settings = self.root / "run" / "lab-ssh"
         settings.mkdir(mode=0o755, exist_ok=True)
@@ -347,7 +348,7 @@ class Host:
     def start_nginx(self, address: str, *, serve: str, log: bool = False, rate: str = "0") -> None:
         """Start nginx on port 80 for the directory *serve* of this host; hidden names are not served.
 
-        With *log*, :meth:`served` has what was asked for; *rate* (``1m``) is what a client gets in a second.
+        With *log*, :meth:`served` has the requests; *rate* (``1m``) is what a client gets per second.
         """
         access = "log_format lab '$request_uri $status $body_bytes_sent'; access_log /run/nginx-access.log lab"
         text = f"""daemon off; user root; worker_processes 1; pid /run/nginx.pid; error_log stderr error;
@@ -369,6 +370,6 @@ http {{
             time.sleep(0.01)
 
     def served(self) -> list[tuple[str, int, int]]:
-        """What nginx was asked for: path, status, and bytes that were sent."""
+        """The requests to nginx: path, status, and bytes sent."""
         found = (self.root / "run" / "nginx-access.log").read_text(encoding="utf-8", errors="replace")
         return [(path, int(status), int(sent)) for path, status, sent in map(str.split, found.splitlines())]

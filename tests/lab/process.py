@@ -20,11 +20,11 @@ STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class LabError(Exception):
-    """The lab could not do what it was asked for; the text says what, where and what to do."""
+    """The lab could not do what it was told; the text says what, where and what to do."""
 
 
 def find_program(name: str, package: str) -> str:
-    """Absolute path of program *name*, also where only root has it in PATH. Raises LabError naming *package*."""
+    """Absolute path of program *name*, even if only root has it in PATH. Raises LabError naming *package*."""
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), STANDARD_PATH]))
     if found is None:
         raise LabError(f"{name} is not installed on this machine: install the package {package}")
@@ -76,7 +76,7 @@ class Supervised:
         return status
 
     def stop(self) -> None:
-        """End the command and everything that it started. Returns when nothing of it is left."""
+        """End the command and everything that it started. Returns when all of it is gone."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait(supervise.KILL_TIMEOUT + 5)

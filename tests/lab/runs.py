@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of sync_assets for one site of a fleet: in the test's own process, or as the module in one of its own."""
+"""Runs of sync_assets for one site of a fleet: in the test's own process, or as the module in a separate one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SITE = "cache"
 IMAGE = "prod/21-04-09-gnome-master-f1d734e"
 NEXT = "prod/21-04-10-gnome-master-9c41d0b"
 MODULE = "ansible_collections.netboot.syncer.plugins.modules.sync_assets"
-PATIENCE = 60.0  # seconds that anything here may take before a test is told that it will not happen
+PATIENCE = 60.0  # seconds before a test gives up waiting for anything here
 
 _ADDRESS_FIELDS = {field.name for field in dataclasses.fields(Address)}
 _SELECTION_FIELDS = {"include", "exclude", "only"}
@@ -62,10 +62,10 @@ def prepare(fleet: Fleet, site: str = SITE, **changes: Any) -> SyncRun:
     options = {
         "src": str(fleet.tree.root),
         "dest": str(fleet.sites[site].assets),
-        "grace": 0,  # or what is to go would go in a later run
+        "grace": 0,  # or removals would be left to a later run
         "retries": 0,
         "retry_delay": 1,
-        "lock_timeout": 10,  # a run that has just ended gives its lock back a moment later
+        "lock_timeout": 10,  # a run that has just ended releases its lock a moment later
         **changes,
     }
     return SyncRun(address_of(fleet, site, **address), Options(rules=rules, **options), source, progress=progress)
@@ -79,7 +79,7 @@ def sync(fleet: Fleet, site: str = SITE, **changes: Any) -> SyncRun:
 
 
 def complaint(run: SyncRun, host: str) -> str:
-    """Start a run that is to fail, and return the one line that a user reads. Raises LabError if there is none."""
+    """Start a run that should fail, and return the one line that a user reads. Raises LabError if there is none."""
     try:
         run.run()
         lines = [f"{host}: {line}" for line in run.failures]
@@ -93,7 +93,7 @@ def complaint(run: SyncRun, host: str) -> str:
 def run_module(
     fleet: Fleet, site: str = SITE, *, output: int | None = None, under: Sequence[str] = (), **parameters: Any
 ) -> Supervised:
-    """Start the module in a process of its own, as Ansible does; *parameters* are its options.
+    """Start the module in its own process, as Ansible does; *parameters* are its options.
 
     *under* is the command before the command, such as strace with its options. It writes to the descriptor *output*, or
     else to ``module.log`` in the fleet's directory.
@@ -124,7 +124,7 @@ def is_delivered(fleet: Fleet, image: Image, site: str = SITE) -> bool:
 
 
 def let_go_last(image: Image, others: Sequence[Image]) -> None:
-    """Give images times by which one goes after the others: newer ones go first, and a second may pass between two."""
+    """Give images times that fix their order: newer ones go first, and a second may pass between two."""
     now = int(time.time())
     for one, when in [(image, now - 3600), *((other, now) for other in others)]:
         for path in (one.squashfs, one.marker):
@@ -147,7 +147,7 @@ def listing(root: Path) -> dict[str, tuple[int, ...]]:
 
 
 def add_large_image(tree: AssetsTree, name: str, *, size: int) -> Image:
-    """Add an image of a bit more than *size* bytes that no transport can make smaller."""
+    """Add an image of slightly more than *size* bytes that no transport can compress."""
     image = tree.add_image(name, content="large")
     with image.squashfs.open("ab") as file:
         file.write(os.urandom(size))
@@ -155,7 +155,7 @@ def add_large_image(tree: AssetsTree, name: str, *, size: int) -> Image:
 
 
 def wait_until(true: Callable[[], bool], what: str) -> None:
-    """Wait until something is so. Raises LabError with *what* if it does not come to that."""
+    """Wait for a condition. Raises LabError with *what* if it does not become true."""
     deadline = time.monotonic() + PATIENCE
     while not true():
         if time.monotonic() > deadline:
@@ -165,7 +165,7 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
 
 @contextlib.contextmanager
 def meanwhile(when: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
-    """Do something once while the block runs, as soon as *when* holds. Raises LabError if that never came."""
+    """Do something once while the block runs, as soon as *when* is true. Raises LabError if it never was."""
     ended = threading.Event()
 
     def watch() -> bool:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of ansible-playbook of which something is killed: what works for them, on the controller and on each server.
+"""Runs of ansible-playbook with a killed process: what runs for them, on the controller and on each server.
 
-A process is known by its environment: what the controller starts has a mark in it, and what an OpenSSH server starts
-says at which address and port the client came in.
+A process is recognised by its environment: what the controller starts is marked, and what an OpenSSH server starts has
+the address and port of the connection.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OUTLIVE = '"$@"; echo "ended: $?"; exec sleep 600'
 
 
 class Run:
-    """A run of ansible-playbook with a fleet's inventory, in a session of its own, that may leave something behind.
+    """A run of ansible-playbook with a fleet's inventory, in its own session, that may leave something behind.
 
     :arg servers: further OpenSSH servers that take part, such as a netboot server elsewhere.
     """
@@ -57,12 +57,12 @@ class Run:
 
     @property
     def output(self) -> str:
-        """All that it has printed so far."""
+        """Its output so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def main(self) -> int:
-        """The process id of ansible-playbook itself; 0 where it does not run."""
+        """The process id of ansible-playbook itself; 0 if it is not running."""
         shells = [pid for pid in self._shell.pids() if _OUTLIVE in _words(pid)]
         # a child of the shell looks like the shell until it has become another program
         shell = next((pid for pid in shells if _parent(pid) not in shells), 0)
@@ -81,7 +81,7 @@ class Run:
         return int(status) if ended and status.strip() else None
 
     def at_work(self) -> list[str]:
-        """The command lines of all that works for it, but for the servers and what keeps a connection for others."""
+        """The command lines of everything that runs for it, except the servers and shared connections."""
         found = []
         for name in os.listdir("/proc"):
             try:
@@ -95,11 +95,11 @@ class Run:
         return found
 
     def modules(self) -> list[int]:
-        """The process ids of the modules, on whatever machine: each is a Python that is no part of Ansible itself."""
+        """The process ids of the modules, on whatever machine: each is a Python that is not part of Ansible itself."""
         return [int(pid) for pid, _colon, words in (one.partition(":") for one in self.at_work()) if _is_module(words)]
 
     def stop(self) -> None:
-        """End it, and all that came out of it."""
+        """End it, with all its descendants."""
         self._shell.stop()
 
     def __enter__(self) -> Run:

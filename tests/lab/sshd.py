@@ -30,11 +30,11 @@ from .process import STANDARD_PATH, LabError, Supervised, find_program
 START_TIMEOUT = 10.0  # seconds
 _numbers = itertools.count(11)
 _given: set[tuple[str, int]] = set()
-_chance = random.SystemRandom()  # what seeds the usual generator for repeatable tests must not make ports repeat
+_chance = random.SystemRandom()  # a seed for repeatable tests must not make ports repeat
 
 
 def next_address() -> str:
-    """A loopback address that no other server of this process has, nor, as a rule, one of another process."""
+    """A loopback address that no other server of this process has, nor usually one of another process."""
     number = next(_numbers)
     return f"127.{1 + os.getpid() % 250}.{number // 200}.{number % 200}"
 
@@ -47,7 +47,7 @@ def family_of(address: str) -> socket.AddressFamily:
 def free_port(address: str) -> int:
     """A TCP port on *address* that is free now, below the range that the kernel gives to outgoing connections.
 
-    None is given twice by one process: who asked first may not listen yet.
+    None is returned twice by one process: the first caller may not be listening yet.
     """
     for _attempt in range(200):
         port = _chance.randrange(20000, 32000)
@@ -73,7 +73,7 @@ class ClientKey:
 
     @classmethod
     def create(cls, path: Path) -> ClientKey:
-        """Make an ed25519 pair without passphrase at *path*, or take the one that is there."""
+        """Create an ed25519 pair without a passphrase at *path*, or use the existing one."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             options = ["-q", "-t", "ed25519", "-N", "", "-C", "netboot-lab", "-f", str(path)]
@@ -88,13 +88,13 @@ class CachingServer:
     Its directory holds ``assets/`` (what it serves), ``ssh/`` (configuration, host key, authorized keys, log) and
     ``home/``: sessions do not see the calling user's own home, so neither ``~/.bashrc`` nor ``~/.ssh`` plays a part.
 
-    :arg directory: made if missing; what is there is taken again, so a server can come back with its state.
+    :arg directory: created if missing; existing content is reused, so a server can come back with its state.
     :arg authorized: public keys that may log in.
     :arg address: loopback address, by default one of its own; *port*: by default a free one.
-    :arg sftp_only: offers nothing but SFTP, as a hosting company may do (``ForceCommand internal-sftp``).
+    :arg sftp_only: offers only SFTP, as a hosting company may do (``ForceCommand internal-sftp``).
     :arg hide: names of commands that sessions do not find, e.g. ``{"rsync"}``.
     :arg scripts: commands that sessions find instead of the real ones: name to text of a script.
-    :arg trace: where strace writes the system calls that change its file system, if they are to be known.
+    :arg trace: where strace writes the system calls that change its file system, if wanted.
     :arg max_startups: OpenSSH's ``MaxStartups``; the default here never refuses.
     :arg max_sessions: OpenSSH's ``MaxSessions``, for each login.
     """
@@ -149,7 +149,7 @@ class CachingServer:
         return self._host_key.public
 
     def known_hosts_line(self, *, address: str | None = None, port: int | None = None) -> str:
-        """A line for a known_hosts file; *address* and *port* where clients come by another way (a Line)."""
+        """A line for a known_hosts file; *address* and *port* if clients connect through something else (a Line)."""
         return f"[{address or self.address}]:{port or self.port} {self.host_key}\n"
 
     def session_pids(self) -> list[int]:
@@ -178,7 +178,7 @@ class CachingServer:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """End the server, all sessions and all that they run. Returns when nothing is left."""
+        """Stop the server, all sessions and all that they run. Returns when nothing is left."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -189,7 +189,7 @@ class CachingServer:
         self.start()
 
     def kill_sessions(self) -> None:
-        """End all sessions by SIGKILL, commands included; the server goes on and takes new ones."""
+        """End all sessions by SIGKILL, commands included; the server keeps running and accepts new ones."""
         for pid in self.session_pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -204,7 +204,7 @@ class CachingServer:
         self.stop()
 
     def authorize(self, keys: Collection[str]) -> None:
-        """Set the public keys that may log in; holds for the next login."""
+        """Set the public keys that may log in; effective from the next login."""
         (self._ssh / "authorized_keys").write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
 
     def new_host_key(self) -> None:
@@ -216,7 +216,7 @@ class CachingServer:
             self.restart()
 
     def run(self, *command: str, key: ClientKey, timeout: float = 30) -> subprocess.CompletedProcess[str]:
-        """Run *command* in a session over a real ssh client, as it stands: no shell of this side sees it."""
+        """Run *command* unchanged in a session over a real ssh client: no shell on this side sees it."""
         with tempfile.TemporaryDirectory(prefix="netboot-lab-") as directory:
             known_hosts = Path(directory) / "known_hosts"
             known_hosts.write_text(self.known_hosts_line(), encoding="utf-8")
@@ -270,7 +270,7 @@ class CachingServer:
         (self._ssh / "sshd_config").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _command_directory(self) -> Path:
-        """A directory with a link to every command of the machine, less the hidden ones, plus the scripts."""
+        """A directory with a link to every command of the machine, without the hidden ones, plus the scripts."""
         directory = self.directory / "bin"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
@@ -302,7 +302,7 @@ def _root_is_locked() -> bool:
 @functools.cache
 def _sshd_version() -> tuple[int, int]:
     """Major and minor version of the machine's OpenSSH server; (0, 0) if it does not tell."""
-    # older servers take -V for an unknown option, and print their version before the usage
+    # older servers treat -V as an unknown option, and print their version before the usage
     shown = subprocess.run([find_program("sshd", "openssh-server"), "-V"], capture_output=True, text=True, check=False)
     found = re.search(r"OpenSSH_(\d+)\.(\d+)", shown.stderr + shown.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)

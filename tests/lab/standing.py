@@ -1,14 +1,14 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet that stays up in a process of its own, for those who can only run commands: the molecule scenarios.
+"""A fleet that stays up in its own process, for users that can only run commands: the molecule scenarios.
 
 ``python -m tests.lab.standing up DIRECTORY ...`` returns when all servers are up, ``... down DIRECTORY`` when they have
-ended. The netboot server is a host with an OpenSSH server as well, and ``DIRECTORY/hosts.yml`` tells Ansible how to
-reach them all.
+ended. The netboot server is a host with an OpenSSH server as well, and ``DIRECTORY/hosts.yml`` is the inventory for all
+of them.
 
-The process that holds the fleet holds a lock on a file in the directory from its first moment to its last. The process
-id in that file is believed only as long as the lock is held, so ``down`` never ends a process that is not the fleet's.
+The fleet's process holds a lock on a file in the directory for its whole life. The process id in that file is trusted
+only while the lock is held, so ``down`` never ends a process that is not the fleet's.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from .sshd import CachingServer
 LOCK = "fleet.lock"
 LOG = "fleet.log"
 PATIENCE = 30.0  # seconds to wait for a fleet to come up, or to end
-LONGEST = 8 * 3600  # seconds that a fleet stays up at most, where nobody ends it
+LONGEST = 8 * 3600  # maximum seconds that a fleet stays up if nobody ends it
 
 
 def up(directory: Path, *, netboot_server: str, caching_servers: Sequence[str], sftp_only: Sequence[str] = ()) -> None:
-    """Bring a fleet up in a new *directory*, and return when it is. Raises LabError if that fails; nothing runs then.
+    """Bring up a fleet in a new *directory*, and return when it is up. Raises LabError if that fails; then nothing is
+    running.
 
     :arg netboot_server: its inventory name; *caching_servers*: theirs; *sftp_only*: those that offer nothing else.
     """

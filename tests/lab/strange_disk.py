@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mounts a file system that is unlike the netboot server's: it folds names, keeps coarse times, has no modes, hangs.
 
-It is a real file system in the kernel's eyes (FUSE), which passes everything through to an ordinary directory, its
-quirks aside. Needs root, ``/dev/fuse`` and libfuse (Debian's package fuse3); :func:`missing` says what is not there.
+It is a real file system for the kernel (FUSE), which passes everything through to an ordinary directory, except for its
+quirks. Needs root, ``/dev/fuse`` and libfuse (Debian's package fuse3); :func:`missing` says what is missing.
 
     with StrangeDisk(site.assets, EXFAT) as disk:
         ...
@@ -34,7 +34,7 @@ START_TIMEOUT = 20.0  # seconds
 
 @dataclasses.dataclass(frozen=True)
 class Quirks:
-    """What a file system does otherwise.
+    """The quirks of a file system.
 
     :ivar folds: names that differ in case, or in the form of Unicode alone, are one name.
     :ivar respells: a rename over such a name leaves the new spelling (exFAT); otherwise the old one stays (ext4, FAT).
@@ -70,7 +70,7 @@ def folded(name: str) -> str:
 
 
 def missing() -> str:
-    """What this machine lacks for it, in words; empty if it has all."""
+    """What this machine lacks for it, in words; empty if nothing."""
     if os.geteuid() != 0:
         return "needs root: it mounts a file system"
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
@@ -122,9 +122,9 @@ class StrangeDisk:
             self._process = None
 
     def hang(self, names: str) -> None:
-        """Let whoever reads from a file of such a *name* (a pattern) wait from now on, as on a disk that hangs.
+        """Make reads from files with such a *name* (a pattern) wait from now on, as on a disk that hangs.
 
-        As with a real one, not even SIGKILL ends a process that waits so, before :meth:`release`.
+        As with a real one, not even SIGKILL ends such a process before :meth:`release`.
         """
         self._tell(f"hang {names}")
 
@@ -133,7 +133,7 @@ class StrangeDisk:
         self._tell("release")
 
     def stale(self, count: int) -> None:
-        """Let the next *count* writes of some size fail as one to a file that went meanwhile on a server of NFS."""
+        """Make the next *count* writes of some size fail like a write to a file that vanished on an NFS server."""
         self._tell(f"stale {count}")
 
     def waiting(self) -> int:

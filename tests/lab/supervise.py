@@ -1,13 +1,13 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs one command and, when told to stop, ends every process that came out of it.
+"""Runs one command and, when told to stop, ends all its descendants.
 
 Used as a program: ``python supervise.py COMMAND [ARGUMENT...]``. It stops when its standard input ends, which also
-happens when the process that started it is killed; so nothing that a test started outlives the test. An OpenSSH
-server alone does not give that: its sessions live on when the listener is killed, and commands of a session may
-leave its process group. This process is therefore the *subreaper* of all that it started (prctl(2)): what loses its
-parent becomes its child, and is found in /proc.
+happens when the process that started it is killed; so nothing that a test started outlives the test. An OpenSSH server
+alone does not ensure that: its sessions survive when the listener is killed, and commands of a session may leave its
+process group. This process is therefore the *subreaper* of all that it started (prctl(2)): orphans become its children,
+and are found in /proc.
 
 Standard library only, and no import from this package: it starts in a few milliseconds.
 """
@@ -77,7 +77,7 @@ def kill_descendants(root: int) -> None:
 
 def main(command: list[str]) -> int:
     """Run *command* until it ends or standard input does. Returns its exit status, or 0 when it was stopped."""
-    # a stop by signal takes the same way as the end of standard input
+    # a stop by signal takes the same path as the end of standard input
     stop_read, stop_write = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: os.write(stop_write, b"s"))

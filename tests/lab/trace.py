@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a server did to its file system, as strace saw it: the order of writes, flushes, renames and removals."""
+"""What a server did to its file system, as seen by strace: the order of writes, flushes, renames and removals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALLS = (
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<call>\w+)\((?P<arguments>.*)\) += (?P<result>\d+)(?:<(?P<opened>.*)>)?$")
 _UNFINISHED = re.compile(r"(?P<pid>\d+) +(?P<begin>\w+\(.*) <unfinished \.\.\.>$")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. \w+ resumed>(?P<end>.*)$")
-# A name, with the directory that it is relative to where the call gives one: 1</directory>, "name"
+# A name, with the directory that it is relative to if the call has one: 1</directory>, "name"
 _NAME = re.compile(r'(?:(?:\d+|AT_FDCWD)<(?P<directory>[^>]*)>, )?"(?P<name>(?:[^"\\]|\\.)*)"')
 _DESCRIPTOR = re.compile(r"\d+<(?P<path>/[^>]*)>")
 # Calls such as rename name no directory; the process was in the one that its last openat shows
@@ -42,12 +42,12 @@ class Event:
 
 
 def strace(output: Path) -> list[str]:
-    """The command before the command that is to be watched, with all that it starts."""
+    """The prefix of the command to watch, with all that it starts."""
     return [find_program("strace", "strace"), "-f", "-qq", "-y", "-s", "0", "-e", f"trace={CALLS}", "-o", str(output)]
 
 
 def events(trace: Path, below: Path) -> list[Event]:
-    """All changes below a directory, in their order. Calls that failed are left out."""
+    """All changes below a directory, in order, without failed calls."""
     found = []
     begun: dict[str, str] = {}
     directories: dict[str, str] = {}

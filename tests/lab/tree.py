@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds an assets tree as the netboot server holds it, and spoils it as life does."""
+"""Builds an assets tree as on the netboot server, and breaks it in realistic ways."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class AssetsTree:
 
         :arg kernel: the version that the marker names; None: a marker without one.
         :arg marker: whether the marker is there too.
-        :arg content: a squashfs that is built already (moved in), or a text for a tiny image; by default the name.
+        :arg content: an existing squashfs (moved in), or a text for a tiny image; by default the name.
         """
         image = self.image(name, marker_suffix=marker_suffix)
         image.squashfs.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,8 @@ class AssetsTree:
         return image
 
     def truncate_image(self, name: str, *, keep: float = 0.5) -> None:
-        """Leave an image the share *keep* of the bytes that its superblock states, as an upload that broke off."""
+        """Truncate an image to the share *keep* of the bytes that its superblock states, as an interrupted upload
+        does."""
         path = self.image(name).squashfs
         os.truncate(path, int(images.bytes_used(path.read_bytes()[:48]) * keep))
 
@@ -105,7 +106,7 @@ def flip_byte(path: Path, *, offset: int | None = None) -> None:
 def nested(root: Path, name: str, levels: int) -> Iterator[None]:
     """Make directories in directories while the block runs, with a file in the last.
 
-    It is done by descriptors, as no path leads to the deepest ones.
+    It uses descriptors, as no path can reach the deepest ones.
     """
     at = os.open(root, os.O_RDONLY)
     for _each in range(levels):

@@ -37,7 +37,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or stop(), ends a request: no matter."""
+        """A client that went away, or stop(), ends a request; ignore it."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._promised = found.st_size
         self.send_header("Content-Length", str(self._promised))
         self.send_header("Last-Modified", self.date_time_string(found.st_mtime))
-        # the inode and its change time too: a damaged or replaced file of the same size and time must show
+        # inode and ctime too: a damaged or replaced file of the same size and time must be noticed
         self.send_header("ETag", f'"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"')
         self.end_headers()
         return file
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class AssetsWeb:
-    """Serves the directory *root* by HTTP on a loopback address, hidden names excepted, in a thread of its own."""
+    """Serves the directory *root* over HTTP on a loopback address, except hidden names, in its own thread."""
 
     def __init__(self, root: Path, *, address: str, port: int | None = None) -> None:
         self.root = root
@@ -106,7 +106,7 @@ class AssetsWeb:
         return f"http://{self.address}:{self.port}"
 
     def start(self) -> None:
-        """Start to serve. Raises OSError if the address is taken."""
+        """Start serving. Raises OSError if the address is taken."""
         if self._server is None:
             self._server = _Server((self.address, self.port), self.root)
             self._thread = threading.Thread(
@@ -115,7 +115,7 @@ class AssetsWeb:
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop to serve and close all connections."""
+        """Stop serving and close all connections."""
         if self._server is None or self._thread is None:
             return
         self._server.shutdown()

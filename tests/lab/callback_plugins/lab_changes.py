@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes which tasks changed something where, and the diffs that they show, to a file.
+"""Writes to a file which tasks changed something where, and their diffs.
 
-What the default callback prints does not tell it: the diffs of a loop come without a host, after those of others.
+The default callback's output does not show it: the diffs of a loop come without a host, after those of others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ description:
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carries no types
-    """Writes each change as it comes, a loop's for each of its items."""
+    """Writes each change as it happens, in a loop for each of its items."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -48,10 +48,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
             file.write(json.dumps(change) + "\n")
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
-        """A task is through; of a loop, each item was told before."""
+        """A task has finished; in a loop, each item was reported before."""
         if not (result.task.loop and "results" in result.result):
             self._note(result, result.result)
 
     def v2_runner_item_on_ok(self, result: CallbackTaskResult) -> None:
-        """An item of a loop is through."""
+        """An item of a loop has finished."""
         self._note(result, result.result, str(self._get_item_label(result.result)))

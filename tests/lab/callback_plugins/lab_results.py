@@ -42,11 +42,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core carrie
             self.results[result.host.get_name()] = dict(result.result)
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
-        """A host is through."""
+        """A host has finished."""
         self._collect(result)
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:  # noqa: ARG002
-        """A host failed; what it did all the same is in the result."""
+        """A host failed; what it did before is in the result."""
         self._collect(result)
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:  # noqa: ARG002
