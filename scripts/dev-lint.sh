@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash disable=SC2154  # $root comes from ./dev
 #
-# Sourced by ./dev: all checks, a line for each, and what they say only where they fail.
+# Sourced by ./dev: all checks, a line for each, with output only if they fail.
 
 lint() {
   set_up git shellcheck
@@ -16,7 +16,7 @@ lint() {
     ruff check --quiet --fix --exit-zero .
   fi
 
-  # By far the longest, so it runs beside the others.
+  # By far the slowest, so it runs in parallel with the others.
   local started=$SECONDS status=0
   check_sanity "" >.cache/lint/sanity.log 2>&1 &
   local sanity=$!
@@ -29,7 +29,7 @@ lint() {
   check requirements check_requirements
   check generated env PYTHONPATH=.collections python -m scripts.generate --check
   check ansible-lint ansible-lint -q --offline --nocolor
-  # It would leave a log in the home directory.
+  # Otherwise it would leave a log in the home directory.
   check documentation env HOME="$root/.cache/lint" antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
   check antsibull-nox check_nox license-check extra-checks
   check package check_package
@@ -69,14 +69,14 @@ our_files() {
   done
 }
 
-# The plugins under the name by which they are imported, the rest as it lies.
+# The plugins under the name by which they are imported, the rest as it is.
 check_types() {
   mypy .collections/ansible_collections/netboot/syncer/plugins scripts tests molecule
 }
 
 # check_nox SESSION...: in one environment for all sessions, whose versions are pinned.
 check_nox() (
-  # The tools would leave logs in the home directory.
+  # Otherwise the tools would leave logs in the home directory.
   HOME=$root/.cache/nox PATH=$root/.cache/nox/venv/bin:$PATH nox --no-venv --envdir "$root/.cache/nox/sessions" --session "$@"
 )
 
@@ -91,16 +91,16 @@ check_shell() {
   shellcheck -x "${scripts[@]}"
 }
 
-# The lock holds for any package index: it names none.
+# The lock works with any package index: it names none.
 check_requirements() {
   ! grep -nE '://|index-url|find-links' requirements/*.txt
 }
 
-# What the package holds is all that a user has: it must install, and its playbooks must find what they use in it.
+# The package is all that a user has: it must install, and its playbooks must find in it what they use.
 check_package() (
   rm -rf .cache/package
   mkdir -p .cache/package || return 1
-  # With a configuration and a path of its own, or the checkout's collection would be found.
+  # With its own configuration and path, or the checkout's collection would be found.
   : >.cache/package/ansible.cfg
   export ANSIBLE_CONFIG=$root/.cache/package/ansible.cfg ANSIBLE_COLLECTIONS_PATH=$root/.cache/package/collections
   ansible-galaxy collection build --output-path .cache/package . || return 1
@@ -111,9 +111,9 @@ check_package() (
   done
 )
 
-# ansible-test wants its collection at a path of this form, and does not follow symlinks to it: so a copy, kept for what
-# ansible-test caches in it. Only for one Python, by default the one that runs it: of others it may find shims that do not run.
-# check_sanity [VERSION [ARGS]]
+# ansible-test requires its collection at a path of this form, and does not follow symlinks to it: so a copy, kept for
+# ansible-test's caches. Only for one Python, by default the one that runs it: for others it may find shims that do not
+# run. check_sanity [VERSION [ARGS]]
 check_sanity() {
   local version=${1:-}
   [[ -n $version ]] || version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -122,9 +122,9 @@ check_sanity() {
   mkdir -p "$copy"
   find "$copy" -mindepth 1 -maxdepth 1 ! -name tests ! -name .git -exec rm -rf -- {} + || return 1
   find "$copy/tests" -mindepth 1 -maxdepth 1 ! -name output -exec rm -rf -- {} + 2>/dev/null || true
-  # Without .collections, which is for the checkout alone and a symlink to a directory, as the symlinks test forbids.
+  # Without .collections, which is only for the checkout, and a symlink to a directory, which the symlinks test forbids.
   our_files | grep -zv '^\.collections/' | tar --null --files-from=- --create --file=- | tar --extract --file=- --directory="$copy" || return 1
   python scripts/get_pip.py --place || return 1
-  # Its own repository, or ansible-test asks the outer one, which ignores all that is here.
+  # Its own repository, or ansible-test asks the outer one, which ignores everything here.
   (cd "$copy" && git init --quiet . && ansible-test sanity --color no --python "$version" "$@")
 }

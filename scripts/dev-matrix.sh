@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash disable=SC2030,SC2031,SC2154  # PATH is for one check each; $root comes from ./dev
 #
-# Sourced by ./dev: each ansible-core that is supported, on each Python that it supports and that this machine has.
+# Sourced by ./dev: each supported ansible-core, on each Python that it supports and that this machine has.
 
-# The oldest on its oldest Python, and the newest on its newest, come first: --ends runs these two alone.
+# The oldest on its oldest Python, and the newest on its newest, come first: --ends runs only these two.
 matrix_pairs=('2.19 3.11' '2.21 3.13' '2.19 3.12' '2.19 3.13' '2.20 3.12' '2.20 3.13' '2.21 3.12')
 # The Pythons that a netboot server may have.
 matrix_targets=(3.9 3.10 3.11 3.12 3.13)
@@ -74,7 +74,7 @@ matrix_one() {
     fi
     printf '%s\n' "$wanted" >"$place/stamp"
   fi
-  # One after the other: ansible-test keeps environments for each Python, and makes them only once.
+  # One after the other: ansible-test keeps environments for each Python, and creates them only once.
   check "$1-py$2-sanity" sanity_of "$place" "$2"
   check "$1-py$2-units" units_of "$place"
   check "$1-py$2-syntax" syntax_of "$place"
@@ -85,19 +85,19 @@ sanity_of() (
   check_sanity "$2"
 )
 
-# Its own pytest, with the checkout's settings but for what other commands alone have, such as tests that run in parallel.
+# Its own pytest, with the checkout's settings except those of other commands, such as running tests in parallel.
 units_of() (
   export PATH=$1/bin:$PATH
   python -m pytest -q -p no:cacheprovider tests/unit
 )
 
-# The package, as somebody installs it, and its playbooks.
+# The package, as a user installs it, and its playbooks.
 syntax_of() (
   export PATH=$1/bin:$PATH
   check_package
 )
 
-# What runs on the netboot server, on each Python that it may have: ansible-test imports it there, and compiles it.
+# The code that runs on the netboot server, on each Python that it may have: ansible-test imports and compiles it.
 check_targets() {
   local version python found=() place=$root/.cache/matrix/targets
   mkdir -p "$place"

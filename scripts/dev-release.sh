@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash disable=SC2154  # $root comes from ./dev
 #
-# Sourced by ./dev: a release, made and checked in a copy of what is committed. Nothing of the checkout changes.
+# Sourced by ./dev: a release, built and checked in a copy of what is committed. The checkout does not change.
 
 # release [VERSION]: the package of a version in .cache/release/VERSION, and what is left to do by hand.
 release() {
@@ -41,12 +41,12 @@ release_changelog() (
   # antsibull-changelog asks git which files there are.
   git init --quiet . && git add --all . || return 1
   antsibull-changelog lint && antsibull-changelog release --version "$2" || return 1
-  # The package is built of what lies here: no repository in it.
+  # The package is built from this directory: no repository in it.
   rm -rf .git
   if compgen -G 'changelogs/fragments/*.yml'; then return 1; fi
 )
 
-# release_importer PLACE PACKAGE: as Galaxy looks at it; a warning fails as well.
+# release_importer PLACE PACKAGE: Galaxy's own checks; a warning fails as well.
 release_importer() (
   cd -- "$1" || return 1
   local tools=$root/.cache/release/venv/bin said=$1/importer.log status=0
@@ -62,12 +62,12 @@ release_importer() (
 release_lint() (
   local unpacked=$1/unpacked/ansible_collections/netboot/syncer said=$1/lint.log status=0
   mkdir -p "$unpacked" && tar -xzf "$2" -C "$unpacked" && cd -- "$unpacked" || return 1
-  # A configuration of its own: the package's leaves out what only Galaxy cannot look at, and the checkout's is not in it.
+  # Its own configuration: the package's excludes what only Galaxy cannot check, and the checkout's is not in it.
   printf -- '---\nprofile: production\n' >"$1/ansible-lint.yml"
   ANSIBLE_CONFIG=$1/ansible.cfg ANSIBLE_COLLECTIONS_PATH=$1/unpacked \
     ansible-lint -q --offline --nocolor --strict --config-file "$1/ansible-lint.yml" --project-dir . >"$said" 2>&1 || status=$?
   cat "$said"
-  # Where it fails to find an imported playbook, it says so, and ends well.
+  # If it fails to find an imported playbook, it says so, but succeeds.
   if ((status)) || grep -qE '^(WARNING|ERROR|CRITICAL)' "$said"; then return 1; fi
 )
 

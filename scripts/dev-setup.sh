@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash disable=SC2154  # $root comes from ./dev
 #
-# Sourced by ./dev, with $root set and as the current directory: what the machine must have, and the environment in .venv.
+# Sourced by ./dev, with $root set and as the current directory: the machine's requirements, and the environment in
+# .venv.
 
 # One resolution for all Pythons; names, versions and hashes only, so that it holds for any package index.
 # shellcheck disable=SC2034  # used by ./dev
@@ -22,27 +23,27 @@ set_up() {
   local lock_fd
   mkdir -p .cache
   exec {lock_fd}>.cache/setup.lock
-  # Two terminals may start at once; the second waits for the first one's set-up. (No flock: no lock, no harm if alone.)
+  # Two terminals may start at once; the second waits for the first one's setup. (No flock: no lock, no harm if alone.)
   if command -v flock >/dev/null; then flock "$lock_fd"; fi
   prepare_machine "$@"
-  # uv brings certificates of its own; a package index inside a company may have one that only this machine's list knows.
+  # uv ships its own certificates; a company's package index may have one that only this machine trusts.
   if [[ -e /etc/ssl/certs/ca-certificates.crt || -e /etc/pki/tls/certs/ca-bundle.crt ]]; then export UV_SYSTEM_CERTS=1; fi
   prepare_environment
   exec {lock_fd}>&-
 }
 
-# welcome COMMAND...: the machine has these commands too, if that can be; tests that want one that it lacks are left out.
+# welcome COMMAND...: the machine has these commands too, if possible; tests that need a missing one are skipped.
 welcome() {
   (prepare_machine "$@") || say "Going on without: tests that want this are left out, and the summary names them (SKIPPED)."
 }
 
-# The same surroundings for every command, whatever the user's shell is set to.
+# The same environment for every command, whatever the user's shell settings.
 prepare_shell() {
   if [[ ! -d ${HOME:-} || ! -w $HOME ]]; then
     mkdir -p .cache/home
     export HOME=$root/.cache/home
   fi
-  # sshd and tc live in sbin, which an ordinary user's PATH does not always have.
+  # sshd and tc are in sbin, which an ordinary user's PATH does not always include.
   export PATH=$root/.venv/bin:/usr/sbin:/sbin:$PATH
   export LC_ALL=C.UTF-8
   export ANSIBLE_CONFIG=$root/ansible.cfg
@@ -133,13 +134,13 @@ prepare_machine() {
     cat .cache/packages.log >&2
     die "$manager could not install ${packages[*]}; its words are above"
   fi
-  # The tests start OpenSSH servers of their own on loopback. The package's service would open port 22 to everybody.
+  # The tests start their own OpenSSH servers on loopback. The package's service would open port 22 to everybody.
   if [[ " ${packages[*]} " == *" openssh-server "* && -d /run/systemd/system ]]; then
     "${become[@]}" systemctl disable --now ssh.service ssh.socket sshd.service >>.cache/packages.log 2>&1 || true
     say "The SSH service that comes with openssh-server is turned off: nothing here needs it."
   fi
 
-  # The fault laboratory starts web servers of its own, in networks of its own; the package's service opens port 80.
+  # The fault laboratory starts its own web servers, in its own networks; the package's service opens port 80.
   if [[ " ${packages[*]} " == *" nginx"* && -d /run/systemd/system ]]; then
     "${become[@]}" systemctl disable --now nginx.service >>.cache/packages.log 2>&1 || true
     say "The web service that comes with nginx is turned off: nothing here needs it."
@@ -157,7 +158,7 @@ prepare_machine() {
 install_packages() {
   if [[ $manager == apt-get ]]; then
     local apt=("${become[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120)
-    # Lists that are too old name packages that are gone: once more with new ones.
+    # Outdated lists name packages that are gone: retry with new ones.
     "${apt[@]}" "${install[@]}" "${packages[@]}" ||
       { "${apt[@]}" update && "${apt[@]}" "${install[@]}" "${packages[@]}"; }
   else
@@ -178,7 +179,7 @@ missing_of() {
 # Uses prepare_machine's $manager and $update.
 python_packages() {
   local name version
-  # Nothing is known of the packages yet.
+  # Nothing is known about the packages yet.
   if [[ -n $update ]]; then
     printf '%s\n' python3 python3-venv
     return
@@ -191,7 +192,7 @@ python_packages() {
     fi
     if [[ $version =~ ^3\.1[1-4]\. ]]; then
       printf '%s\n' "$name"
-      # Debian and its like keep venv in a package of its own.
+      # Debian and its like have venv in a separate package.
       if [[ $manager == apt-get ]]; then printf '%s\n' "$name-venv"; fi
       return
     fi
@@ -260,7 +261,7 @@ prepare_environment() {
   "$python" -m venv .venv || die "$python could not make .venv; its words are above"
   .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt ||
     die "pip could not install uv from requirements/uv.txt; is a package index reachable?"
-  # Compiled here and now: where Python may write no bytecode, or only root may, each start of Ansible would do it again.
+  # Compile now: if Python may not write bytecode, or only root may, each start of Ansible would do it again.
   .venv/bin/uv pip sync -q --compile-bytecode --python .venv/bin/python --require-hashes requirements/dev.txt ||
     die "uv could not install requirements/dev.txt; is a package index reachable?"
   stamp .venv/bin/python >.venv/stamp
