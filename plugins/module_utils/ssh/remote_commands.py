@@ -19,9 +19,9 @@ from . import itself, rsync_version
 from .base import BaseSession
 from .conversation import Conversation, frame
 
-# Says what is there. With a forced command (internal-sftp, say), nothing of this runs.
-# What the lock needs is tried out: BusyBox's flock has no -w, and its timeout was another one before 1.30. A pipe
-# serves for that, since nobody else can hold its lock.
+# Reports what is available. With a forced command (such as internal-sftp), none of this runs. The lock's needs are
+# tested: BusyBox's flock has no -w, and its timeout was different before 1.30. A pipe is used for that, since nobody
+# else can hold its lock.
 _PROBE = (
     r"""
 for name in rsync sha256sum xargs dd cat tar sed; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
@@ -43,11 +43,11 @@ fi
     + itself.SCRIPT
 )
 
-# Where a file is long, how far it has come is told every other second: the position in it, which the kernel tells for
-# a descriptor that both share; without /proc, only that it goes on. When nobody hears that any more, all of the script
-# ends: sshd leaves what runs alone when a connection ends, and a process that hangs would stay forever.
-# The watcher has a process to wait for that holds none of the pipes, or the end of the script would wait for it; nor
-# does it hold the file, or its space would not be free when the file is removed.
+# For a long file, progress is reported every other second: the position in it, which the kernel knows for a descriptor
+# that both share; without /proc, only that it is still running. When nobody listens any more, the whole script ends:
+# sshd leaves running processes alone when a connection ends, and a hanging process would stay forever. The watcher has
+# a process to wait for that holds none of the pipes, or the end of the script would wait for it; nor does it hold the
+# file, or its space would not be freed when the file is removed.
 _WATCH = r"""
 tell() { printf '%s %s\n' "$mark" "$*" 2>/dev/null || kill -9 0; }
 look() {
@@ -69,8 +69,8 @@ look_away() { kill "$1"; wait "$1" 2>/dev/null; }
 """
 
 # OpenSSL uses the processor's instructions for SHA-256, where it has them, and is then five times as fast as coreutils
-# (290 MB: 0.2 s, 1.2 s). Where it is not there, or says anything else, sha256sum has the word.
-# Each file comes as two words: whether it is long enough to be watched, and its name.
+# (290 MB: 0.2 s, 1.2 s). If it is missing, or prints anything else, sha256sum is used. Each file comes as two words:
+# whether it is long enough to be watched, and its name.
 _HASH_ONE = r"""
 mark=$1; long=$2
 { [ -f "$3" ] && exec 3<"$3"; } 2>/dev/null || { printf '%s missing\n' "$mark"; exit 0; }
@@ -97,7 +97,7 @@ exit "$status"
 """
 )
 
-# Made for a delta that was cut: what arrived, followed by the predecessor, is the best basis to go on from.
+# For an interrupted delta: what arrived, followed by the predecessor, is the best basis to resume from.
 _JOIN = (
     _WATCH
     + r"""set -C
@@ -110,7 +110,7 @@ exit "$status"
 """
 )
 
-# Writes its input to a file that is not there yet, behind a piece of it if there is one, and tells how far that came.
+# Writes its input to a new file, after a piece of it if there is one, and reports the progress.
 _RECEIVE = (
     _WATCH
     + r"""set -C
@@ -126,8 +126,8 @@ exit "$status"
 """
 )
 
-# Takes an archive of small files into an empty directory of ours, unpacks it there, has all of it written to disk at
-# once, and hashes each. Without names, sync is for all file systems; so is that of BusyBox, whatever it is told.
+# Unpacks an archive of small files into an empty directory of ours, flushes all of it to disk at once, and hashes each.
+# Without names, sync flushes all file systems; so does BusyBox's, whatever its arguments.
 _UNPACK = (
     _WATCH
     + r"""LC_ALL=C; export LC_ALL
@@ -146,11 +146,11 @@ tar -xof archive && rm -f archive && { sync -f . 2>/dev/null || sync; } && sha25
 """
 )
 
-# Holds the lock until its input ends or falls silent for $2 seconds; answers each byte, so that both ends know.
-# $4 is a directory that SFTP has just made: where the shell does not find it, the two see different file systems.
-# The lock is looked at before it is opened, and is opened neither through a symlink nor where it would be waited for,
-# and never written. (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that
-# first. flock ends with 1 and without a word when the time is up, and only then; $3 is that time.)
+# Holds the lock until its input ends or goes silent for $2 seconds; answers each byte, so that both ends know. $4 is a
+# directory that SFTP has just created: if the shell does not find it, the two see different file systems. The lock is
+# checked before it is opened, and is opened neither through a symlink nor if that could block, and never written.
+# (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that first. flock ends
+# with 1 and without a word when the time is up, and only then; $3 is that time.)
 HOLD_LOCK = r"""umask 022
 if [ -n "$4" ]; then rmdir -- "$4" 2>/dev/null || { say elsewhere; exit 1; }; fi
 if [ -L "$1" ]; then say strange; exit 1; fi
@@ -168,7 +168,7 @@ esac
 while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do say held; done
 """
 
-# Tells of each directory whether it can be written.
+# Reports for each directory whether it is writable.
 _WRITABLE = r"""xargs -0 -n 1 sh -c '
 if [ -w "$2" ] && [ -x "$2" ]; then printf "%s yes\n" "$1"; else printf "%s no\n" "$1"; fi' netboot-sync "$mark"
 """

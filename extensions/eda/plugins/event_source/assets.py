@@ -126,7 +126,7 @@ class Watch:
         return {"images": sorted({ready[marker] for marker in new}), "markers": new, "removed": gone}
 
     def _ready(self) -> dict[str, str]:
-        """Return the markers whose squashfs is complete, each with it."""
+        """Return the markers with a complete squashfs, each with the squashfs."""
         found = {}
         for path in self.tree.files:
             stem, suffix = os.path.splitext(path)
@@ -157,7 +157,7 @@ class Watch:
 
 
 class Inotify:
-    """Says that something changed in directories. Raises :class:`OSError` if it cannot be had."""
+    """Reports that something changed in directories. Raises :class:`OSError` if it is not available."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -188,7 +188,7 @@ class Inotify:
 
 
 def is_on_network(path: str) -> bool:
-    """Return whether a path is in a file system that other machines change without a word."""
+    """Return whether a path is in a file system that other machines can change without an event."""
     best, kind = "", ""
     real = os.path.realpath(path)
     with contextlib.suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
