@@ -27,7 +27,8 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show where clients find the tree ansible.builtin.debug:
+- name: Show where clients find the tree
+  ansible.builtin.debug:
     msg: "{{ 'netboot' | netboot.syncer.boot_server_url(hostvars) }}"
 """
 
