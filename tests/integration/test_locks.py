@@ -95,7 +95,7 @@ def test_abandoned_lease_is_taken_over_but_not_early(
     os.kill(holder.pids()[0], 9)
     holder.wait(60)
     monkeypatch.setattr(lock, "LEASE", 3600)
-    assert "another run works" in complaint(prepare(fleet, lock_timeout=1), fleet.sites[SITE].ssh.address)
+    assert "another run is working" in complaint(prepare(fleet, lock_timeout=1), fleet.sites[SITE].ssh.address)
     monkeypatch.setattr(lock, "LEASE", 3)
     run = sync(fleet, lock_timeout=60)
     assert run.attempts == 1
