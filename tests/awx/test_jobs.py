@@ -114,9 +114,9 @@ def test_withdraw_of_the_survey(stage: Stage) -> None:
     assert not any((site.assets / f"{NEXT}-kernel.json").exists() for site in stage.fleet.sites.values())
 
 
-@pytest.mark.parametrize("specs", [[SiteSpec("a", rate=8e6)]], indirect=True)
+@pytest.mark.parametrize("specs", [[SiteSpec("a", rate=2e6)]], indirect=True)
 def test_progress_is_shown_while_the_job_runs(stage: Stage) -> None:
-    add_large_image(stage.fleet.tree, NEXT, size=4_000_000)
+    add_large_image(stage.fleet.tree, NEXT, size=5_000_000)  # 20 s, so that a busy machine looks at it in between
     stage.everywhere["netboot_sync_progress"] = 1
     job = stage.run()
     assert job.status == "successful", job.output
