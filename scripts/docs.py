@@ -116,6 +116,11 @@ def playbooks_page() -> str:
     return "\n".join(lines)
 
 
+def in_the_site(text: str) -> str:
+    """Return a document with its links to the site's own pages as they are there: at its root."""
+    return text.replace(f"]({SITE}/", "](")
+
+
 def lay_out(stage: Path) -> None:
     """Rebuild the source of the site."""
     shutil.rmtree(stage, ignore_errors=True)
@@ -123,7 +128,7 @@ def lay_out(stage: Path) -> None:
     for path in pages():
         (stage / path).parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".md":
-            text = path.read_text(encoding="utf-8")
+            text = in_the_site(path.read_text(encoding="utf-8"))
             (stage / path).write_text(MERMAID.sub(dot, text), encoding="utf-8")
         else:
             shutil.copy(path, stage / path)

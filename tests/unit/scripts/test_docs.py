@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_every_playbook_is_in_the_reference_with_what_it_does() -> None:
     page = docs.playbooks_page()
     for path in Path("playbooks").glob("*.yml"):
         assert (f"## {path.stem}\n" in page) == (path.name not in docs.INTERNAL)
+
+
+def test_links_of_documents_lead_somewhere_in_the_site() -> None:
+    there = {path.relative_to(docs.SITE) for path in docs.SITE.rglob("*.md")} | set(docs.pages())
+    made = {Path("troubleshooting.md"), Path("reference/states.md"), Path("reference/playbooks.md")}
+    for path in docs.pages():
+        if path.suffix != ".md" or path.parent != Path():
+            continue
+        links = re.findall(r"\]\(([^)#:]+\.md)[)#]", docs.in_the_site(path.read_text(encoding="utf-8")))
+        assert not [link for link in links if Path(link) not in there | made], path
 
 
 def test_the_comment_of_a_playbook_is_set_as_what_it_is() -> None:
