@@ -17,7 +17,7 @@ from tests.lab.process import STANDARD_PATH
 EXAMPLES = CHECKOUT / "roles" / "netboot_boot_menu" / "files" / "dhcp"
 UNPACKED = CHECKOUT / ".cache" / "dhcp"  # packages, see prepare_dhcp of ./dev
 WITHIN = Path("/opt/dhcp")  # where a host of the lab has them
-DNSMASQ = ("dnsmasq", "--keep-in-foreground", "--port=0", "--user=root", "--log-facility=-")
+DNSMASQ = ("--keep-in-foreground", "--port=0", "--user=root", "--log-facility=-")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ SERVERS: Mapping[str, Dhcp] = {
             ("--test", "-C"),
             lambda file: (
                 *("--conf-file=" + file, "--interface=lan", "--bind-interfaces", "--no-ping", "--dhcp-authoritative"),
-                *("--log-dhcp", "--dhcp-leasefile=/run/leases", *DNSMASQ[1:]),
+                *("--log-dhcp", "--dhcp-leasefile=/run/leases", *DNSMASQ),
             ),
         ),
         Dhcp(

@@ -118,9 +118,11 @@ class BootLab:
         tftp.mkdir(parents=True)
         for name in ("undionly.kpxe", "ipxe.efi"):
             shutil.copy(f"/usr/lib/ipxe/{name}", tftp / name)
-        self.server.start("tftp", *dhcp.DNSMASQ, "--conf-file=/dev/null", "--enable-tftp", "--tftp-root=/srv/tftp")
+        self.server.start(
+            "tftp", "dnsmasq", *dhcp.DNSMASQ, "--conf-file=/dev/null", "--enable-tftp", "--tftp-root=/srv/tftp"
+        )
         advertise = ("--interface=lan", "--bind-interfaces", "--enable-ra", "--dhcp-range=fd00:113::,ra-only")
-        self.router.start("advertising", *dhcp.DNSMASQ, "--conf-file=/dev/null", *advertise)
+        self.router.start("advertising", "dnsmasq", *dhcp.DNSMASQ, "--conf-file=/dev/null", *advertise)
         if dhcp.UNPACKED.exists():
             shutil.copytree(dhcp.UNPACKED, self.router.root / dhcp.WITHIN.relative_to("/"), symlinks=True)
         (self.router.root / "run" / "dhcpd.leases").touch()

@@ -25,10 +25,10 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.target import O
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.sftp import SFTP_NO_SUCH_FILE
 
 from tests.lab import runs
+from tests.lab.hostile import OpenDoor
 from tests.lab.sshd import ClientKey
 from tests.lab.tree import AssetsTree
 
@@ -69,19 +69,6 @@ class Liar(paramiko.SFTPServerInterface):
         return found
 
 
-class Door(paramiko.ServerInterface):
-    """Lets everybody in."""
-
-    def check_auth_publickey(self, _username: str, _key: paramiko.PKey) -> int:
-        return AUTH_SUCCESSFUL
-
-    def get_allowed_auths(self, _username: str) -> str:
-        return "publickey"
-
-    def check_channel_request(self, _kind: str, _number: int) -> int:
-        return OPEN_SUCCEEDED
-
-
 @pytest.fixture(scope="module")
 def liar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Address, Path]]:
     directory = tmp_path_factory.mktemp("liar")
@@ -102,7 +89,7 @@ def liar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Address, Pa
             transports.append(transport)
             transport.add_server_key(key)
             transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Liar)
-            transport.start_server(server=Door())
+            transport.start_server(server=OpenDoor())
 
     server = threading.Thread(target=serve)
     server.start()

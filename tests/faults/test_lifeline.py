@@ -11,6 +11,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.bandwidth import parse_limit
@@ -100,22 +101,34 @@ ENDS = pytest.mark.parametrize(
 )
 
 
+def abandon(
+    fleet: Fleet, end: Callable[[Supervised, int], None], *, carried_by: int | None = None, **parameters: Any
+) -> None:
+    """Start the module, and end it in the middle of a transfer, on a line that crawls from then on.
+
+    :arg carried_by: how many processes have to carry the bytes before that.
+    """
+    reader, writer = os.pipe()
+    module = run_module(fleet, output=writer, **parameters)
+    os.close(writer)
+    try:
+        wait_until(lambda: begun(fleet), "bytes on the line")
+        if carried_by is not None:
+            assert len(carriers(fleet)) == carried_by
+        crawl(fleet)
+        end(module, reader)
+        wait_until(lambda: not module.running, "the module's end")
+        wait_until(lambda: not carriers(fleet), "the end of what carried the bytes")
+    finally:
+        module.stop()
+
+
 @pytest.mark.parametrize("transport", ["rsync", "sftp"])
 @ENDS
 def test_nothing_is_left_of_an_abandoned_run(
     slow: Fleet, transport: str, end: Callable[[Supervised, int], None]
 ) -> None:
-    reader, writer = os.pipe()
-    module = run_module(slow, output=writer, transport=transport)
-    os.close(writer)
-    try:
-        wait_until(lambda: begun(slow), "bytes on the line")
-        crawl(slow)
-        end(module, reader)
-        wait_until(lambda: not module.running, "the module's end")
-        wait_until(lambda: not carriers(slow), "the end of what carried the bytes")
-    finally:
-        module.stop()
+    abandon(slow, end, transport=transport)
     assert not is_delivered(slow, slow.tree.image(IMAGE))
     crawl(slow, None)
     sync(slow, transport=transport, lock_timeout=60)
@@ -125,18 +138,8 @@ def test_nothing_is_left_of_an_abandoned_run(
 @ENDS
 def test_nothing_is_left_of_the_relay_that_keeps_a_limit(slow: Fleet, end: Callable[[Supervised, int], None]) -> None:
     """Neither the relay nor ssh, though the line is so slow that what they hold takes long to send."""
-    reader, writer = os.pipe()
-    module = run_module(slow, output=writer, bandwidth_limit="4Mbit")
-    os.close(writer)
-    try:
-        wait_until(lambda: begun(slow), "bytes on the line")
-        assert len(carriers(slow)) == 6  # the relay, its ssh; two logins, and over one of them SFTP and the lock
-        crawl(slow)
-        end(module, reader)
-        wait_until(lambda: not module.running, "the module's end")
-        wait_until(lambda: not carriers(slow), "the end of what carried the bytes")
-    finally:
-        module.stop()
+    # the relay, its ssh; two logins, and over one of them SFTP and the lock
+    abandon(slow, end, carried_by=6, bandwidth_limit="4Mbit")
 
 
 def test_nothing_is_left_of_rsync(slow: Fleet) -> None:

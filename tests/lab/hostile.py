@@ -101,11 +101,8 @@ class Channel:
         self._channel.close()
 
 
-class _Door(paramiko.ServerInterface):
-    """Lets everybody in, and passes requests to the server."""
-
-    def __init__(self, server: HostileServer) -> None:
-        self._server = server
+class OpenDoor(paramiko.ServerInterface):
+    """Lets everybody in."""
 
     def check_auth_publickey(self, _username: str, _key: paramiko.PKey) -> int:
         return AUTH_SUCCESSFUL
@@ -115,6 +112,13 @@ class _Door(paramiko.ServerInterface):
 
     def check_channel_request(self, _kind: str, _number: int) -> int:
         return OPEN_SUCCEEDED
+
+
+class _Door(OpenDoor):
+    """Passes requests to the server."""
+
+    def __init__(self, server: HostileServer) -> None:
+        self._server = server
 
     def check_channel_subsystem_request(self, channel: paramiko.Channel, _name: str) -> bool:
         self._server.begin(self._server.serve_sftp, Channel(channel))
