@@ -13,13 +13,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
-import tempfile
 import time
 import uuid
 
 from ..errors import SyncError
 from ..options import called
+from ..own_directory import make_own, own_directory
 from .bandwidth import fair_shares
 
 REFRESH = 0.4  # seconds between two checks of the others
@@ -31,11 +30,6 @@ SPARE = 1.1  # headroom for a transfer on a slow line, so that it shows when it 
 USED_UP = 0.95  # of its share: a transfer that uses this much could use more
 LEAST = 0.02  # of the cap: the minimum demand of a sender
 _NEW = ".new-"
-
-
-def own_directory() -> str:
-    """Return the shared directory of this user's transfers on this host."""
-    return os.path.join(tempfile.gettempdir(), f"netboot-syncer-{os.geteuid()}")
 
 
 class Uplink:
@@ -77,10 +71,7 @@ class Uplink:
     def _register(self) -> None:
         name = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         try:
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            found = os.lstat(self._directory)
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-                raise self._trouble("it is not ours alone")
+            make_own(self._directory)
             new = os.path.join(self._directory, _NEW + name)
             self._path = os.path.join(self._directory, name)
             self._file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

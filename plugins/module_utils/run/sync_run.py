@@ -107,6 +107,12 @@ class SyncRun:
 
     def run(self) -> None:
         """Run to the end. Raises :class:`SyncError` if nothing more can be done for this caching server."""
+        try:
+            self._run()
+        finally:
+            self.source.forget_digests()  # for a later run, the disk may have something else
+
+    def _run(self) -> None:
         while True:
             at_work = self._following.at_work()
             # A hub's run may still be repairing files there, so bytes are compared when it is over.

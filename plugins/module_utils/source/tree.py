@@ -21,6 +21,7 @@ from ..assets.marker import MAX_SIZE
 from ..assets.withdrawal import read_record, record_path
 from ..errors import AssetsTrouble, SourceChanged, SourceUnreadable, SyncError, source_remedy, source_trouble
 from ..options import called
+from .shared_digest import SharedDigest
 
 BLOCK = 1024 * 1024  # bytes read at once
 _LARGEST_TIME = 2**32 - 1  # SFTP version 3 has 32 bits for a time
@@ -256,7 +257,9 @@ class SourceTree:
         """Start hashing a file in parallel with something else, such as its transfer; :meth:`digest` then waits for the
         rest."""
         if entry.identity not in self._digests:
-            self._digests[entry.identity] = _Hashing(self.blocks(entry))
+            self._digests[entry.identity] = _Hashing(
+                lambda: self._hash(entry), SharedDigest(entry.identity, entry.size)
+            )
 
     def digest(self, entry: Entry) -> str:
         """Return the SHA-256 of a file; it is read once in a run. Raises :class:`SourceChanged`."""
@@ -266,6 +269,16 @@ class SourceTree:
         except SourceChanged:
             del self._digests[entry.identity]
             raise
+
+    def forget_digests(self) -> None:
+        """Hash each file again if it is asked for once more."""
+        self._digests.clear()
+
+    def _hash(self, entry: Entry) -> str:
+        total = hashlib.sha256()
+        for block in self.blocks(entry):
+            total.update(block)
+        return total.hexdigest()
 
     def digest_of_start(self, entry: Entry, size: int) -> str:
         """Return the SHA-256 of the first ``size`` bytes of a file. Raises :class:`SourceChanged`."""
@@ -371,19 +384,19 @@ def _look(full: str) -> tuple[os.stat_result, str]:
 
 
 class _Hashing:
-    """A SHA-256 that is computed in a thread, which does not outlive the process."""
+    """A SHA-256 that is computed in a thread, which does not outlive the process; once for all runs at the time."""
 
-    def __init__(self, blocks: t.Iterable[bytes]) -> None:
-        self._blocks = blocks
-        self._total = hashlib.sha256()
+    def __init__(self, compute: t.Callable[[], str], shared: SharedDigest) -> None:
+        self._compute = compute
+        self._shared = shared
+        self._found = ""
         self._error: SourceChanged | None = None
         self._thread = threading.Thread(target=self._run, name="hashing", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            for block in self._blocks:
-                self._total.update(block)
+            self._found = self._shared.get(self._compute)
         except SourceChanged as error:
             self._error = error
 
@@ -391,4 +404,4 @@ class _Hashing:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._total.hexdigest()
+        return self._found

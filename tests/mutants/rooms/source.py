@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..mutant import Mutant
 
+SHARED = "tests/unit/plugins/module_utils/source/test_shared_digest.py"
 SOURCE = "tests/unit/plugins/module_utils/source/test_tree.py"
 CHANGING = "tests/integration/test_changing_source.py"
 
@@ -41,5 +42,11 @@ MUTANTS = (
         old="if all(entry.kind == DIRECTORY for entry in self.tree.values()):",
         new="if False:",
         test=f"{SOURCE}::test_an_empty_tree_is_no_tree",
+    ),
+    Mutant(
+        "the hash of a file from an ended run is believed",
+        old="if not _locked(file, fcntl.LOCK_EX):",
+        new="if not _locked(file, fcntl.LOCK_EX) or os.fstat(file).st_size:",
+        test=f"{SHARED}::test_a_later_run_hashes_anew",
     ),
 )
