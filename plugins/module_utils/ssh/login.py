@@ -157,15 +157,15 @@ class Login:
     def _await(self) -> None:
         """Wait until its socket is there."""
         deadline = self._begun + _PATIENCE * self._address.connect_timeout
-        pause = 0.002
         while not os.path.exists(self._socket):
             if self.ended():
                 self._listener.join(1)
                 raise troubles.refusal(self.said, self._address, self._settings)
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline:
                 raise troubles.silence(self.said, self._address, self._settings)
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.05)
+            # In proportion to what it took so far: a fast login loses little, and a slow one costs no processor time.
+            time.sleep(min(max((now - self._begun) / 16, 0.001), 0.05))
 
     def ended(self, patience: float = 0.0) -> bool:
         """Return whether the login is over, as far as known without asking; wait this many seconds for that."""
