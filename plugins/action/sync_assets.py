@@ -146,7 +146,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 display.warning(line)
         if found.unheard:
             display.warning(
-                f"{host}: what was withdrawn by name on {found.unheard} is not known, since it cannot be used; what"
+                f"{host}: what was withdrawn by name on the netboot server is not known, since {found.unheard}; what"
                 f" {found.source} has published is sent"
             )
         if found.lost:

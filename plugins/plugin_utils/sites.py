@@ -41,7 +41,7 @@ class Site(t.NamedTuple):
     :ivar fallback: the inventory host to send from if the source cannot be used, and the tree there if that is set.
     :ivar lost: the source that the preflight found unusable, if the fallback has taken its place.
     :ivar hub: whether the source is a caching server itself.
-    :ivar unheard: the netboot server that feeds the hub, if the preflight could not see what was withdrawn there.
+    :ivar unheard: why it is not known what was withdrawn on the netboot server that feeds the hub; empty if it is.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Sites:
         """Return what was withdrawn by name on the netboot server that feeds a hub, as the preflight found.
 
         A hub has no record of it: with two records, what is put back in one would stay withdrawn by the other. Also
-        returns the name of the netboot server, if it could not be checked.
+        returns why that is not known, if it is not.
         """
         try:
             root, first = self.way_to(hub)[:2]
@@ -122,8 +122,8 @@ class Sites:
         src = str(self.look(first).options.get("src") or default("src"))
         for look in self._variables.get("netboot_sync_sources", {}).get("results", ()):
             if look["item"]["source"] == root:
-                return look.get("withdrawn", {}).get(src, {}), root if "msg" in look else ""
-        return {}, ""
+                return look.get("withdrawn", {}).get(src, {}), f"{root} cannot be used" if "msg" in look else ""
+        return {}, f"no preflight of this play has asked {root}"
 
     def _src(self, source: str, given: str | None) -> str | None:
         """Return the tree to send from. A hub passes on what is published there, which is in one tree only."""

@@ -100,3 +100,19 @@ def test_a_hub_that_still_has_it_gives_it_to_nobody(fleet: Fleet, image: Image, 
     assert run.status == 0, run.output
     assert showing(fleet) == ["hub"]
     assert not (leaf / image.path).exists()
+
+
+@pytest.mark.timeout(600)
+def test_a_play_without_the_preflight_says_what_it_does_not_know(fleet: Fleet, image: Image, tmp_path: Path) -> None:
+    play = {"hosts": "leaf,hub", "gather_facts": False, "strategy": "free", "roles": ["netboot.syncer.netboot_sync"]}
+    file = tmp_path / "own.yml"
+    file.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    run = fleet.run_playbook(str(file))
+    assert run.status == 0, run.output
+    said = " ".join(run.output.split())
+    assert (
+        "leaf: what was withdrawn by name on the netboot server is not known, since no preflight of this play has asked"
+        " localhost; what hub has published is sent"
+    ) in said
+    assert "hub: what was withdrawn" not in said
+    assert is_delivered(fleet, image, "leaf")
