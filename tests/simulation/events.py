@@ -42,7 +42,14 @@ class Enter:
     places: Places
 
 
-Process = Generator[Use | Wait | Enter, None, None]
+@dataclass(frozen=True)
+class Until:
+    """Nothing, until a gate is open."""
+
+    gate: Gate
+
+
+Process = Generator[Use | Wait | Enter | Until, None, None]
 
 
 class Shared:
@@ -110,6 +117,14 @@ class Places:
         self.waiting: deque[Process] = deque()
 
 
+class Gate:
+    """Something that has happened or not; who waits for it goes on as soon as it has."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.waiting: list[Process] = []
+
+
 class Simulation:
     """Runs processes until the last has ended; *now* is in seconds."""
 
@@ -122,6 +137,13 @@ class Simulation:
     def start(self, process: Process) -> None:
         """Let a process begin."""
         self._events_push(self.now, process)
+
+    def open(self, gate: Gate) -> None:
+        """Let all who wait for it go on, now and from now on."""
+        gate.open = True
+        for process in gate.waiting:
+            self._events_push(self.now, process)
+        gate.waiting.clear()
 
     def run(self) -> None:
         """Let time pass until nothing happens any more."""
@@ -149,6 +171,11 @@ class Simulation:
         elif isinstance(wanted, Use):
             wanted.of.add(process, wanted, self.now, next(self._numbers))
             self._expect(wanted.of)
+        elif isinstance(wanted, Until):
+            if wanted.gate.open:
+                self._events_push(self.now, process)
+            else:
+                wanted.gate.waiting.append(process)
         elif wanted.places.free:
             wanted.places.free -= 1
             self._admit(process, wanted.places)

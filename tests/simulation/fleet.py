@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .events import Enter, Places, Process, Shared, Simulation, Use, Wait
+from .events import Enter, Gate, Places, Process, Shared, Simulation, Until, Use, Wait
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,22 @@ class _Source:
         self.far = self.cpu if far else None
 
 
+@dataclass(frozen=True)
+class _Site:
+    """A site over a line of *rate* bit/s; it begins after one gate, and opens another when it has the image."""
+
+    source: _Source
+    rate: float
+    after: Gate | None = None
+    ready: Gate | None = None
+
+
+@dataclass(frozen=True)
+class _Hub:
+    source: _Source
+    ready: Gate  # open as soon as it has the image
+
+
 class Fleet:
     """Simulates runs for sites whose lines have these rates, in bit/s."""
 
@@ -93,7 +110,7 @@ class Fleet:
         places = int(machine.memory / (c.controller_memory + c.source_memory))
         source = _Source(machine, places, far=one_machine)
         simulation = Simulation()
-        self._run(simulation, [(source, rate) for rate in self.lines], controlled=source)
+        self._run(simulation, [_Site(source, rate) for rate in self.lines], controlled=source)
         simulation.run()
         return self._done([source], source)
 
@@ -107,54 +124,81 @@ class Fleet:
             cpus.append(own)
             self._run(
                 simulation,
-                [(source, rate) for rate in self.lines[number :: len(controllers)]],
+                [_Site(source, rate) for rate in self.lines[number :: len(controllers)]],
                 controlled=own,
             )
         simulation.run()
         return self._done(cpus, source)
 
-    def hubs(self, machine: Machine, controllers: Sequence[Machine], hubs: Sequence[Machine]) -> Outcome:
-        """A run for the hubs, and when it is over the next one, in which each hub feeds its share of the sites."""
+    def hubs(self, machine: Machine, hubs: Sequence[Machine]) -> Outcome:
+        """One run, in which each hub feeds its share of the sites as soon as it has the image itself."""
+        c = self.costs
+        # Ansible and the sending of the hubs' images share that machine's memory; few hubs are sent to.
+        source = _Source(machine, int(machine.memory / c.controller_memory))
+        simulation = Simulation()
+        fed = self._fed(hubs)
+        own = [_Site(source, one.source.line.capacity * 8, ready=one.ready) for one in fed]
+        self._run(simulation, [*own, *self._leaves(fed)], controlled=source)
+        simulation.run()
+        return self._done([source], source)
+
+    def hubs_and_slices(self, machine: Machine, controllers: Sequence[Machine], hubs: Sequence[Machine]) -> Outcome:
+        """A run for the hubs, and when it is over one for the sites, in slices that know of no other slice's hubs."""
         source = _Source(machine, int(machine.memory / self.costs.source_memory))
         simulation = Simulation()
         own = [_Source(one, int(one.memory / self.costs.controller_memory)) for one in controllers]
-        self._run(simulation, [(source, one.uplink) for one in hubs], controlled=own[0])
+        fed = self._fed(hubs)
+        to_hubs = [_Site(source, one.source.line.capacity * 8, ready=one.ready) for one in fed]
+        self._run(simulation, to_hubs, controlled=own[0])
         simulation.run()
-        fed = [_Source(one, int(one.memory / self.costs.source_memory)) for one in hubs]
-        leaves = [(fed[number % len(fed)], rate) for number, rate in enumerate(self.lines[len(hubs) :])]
+        leaves = self._leaves(fed)
         for number, one in enumerate(own):
             self._run(simulation, leaves[number :: len(own)], controlled=one)
         simulation.run()
         return self._done(own, source)
 
-    def _run(self, simulation: Simulation, sites: Sequence[tuple[_Source, float]], *, controlled: _Source) -> None:
+    def _fed(self, hubs: Sequence[Machine]) -> list[_Hub]:
+        return [_Hub(_Source(one, int(one.memory / self.costs.source_memory)), Gate()) for one in hubs]
+
+    def _leaves(self, hubs: Sequence[_Hub]) -> list[_Site]:
+        """Return the sites that are no hubs, each fed by one of them."""
+        turns = itertools.cycle(hubs)
+        return [
+            _Site(hub.source, rate, after=hub.ready) for rate, hub in zip(self.lines[len(hubs) :], turns, strict=False)
+        ]
+
+    def _run(self, simulation: Simulation, sites: Sequence[_Site], *, controlled: _Source) -> None:
         """Start a run of Ansible: it begins one site after the other, in its one process."""
         c = self.costs
 
         def ansible() -> Process:
             yield Use(controlled.ansible, c.begin, 1.0)
-            for source, rate in sites:
+            for site in sites:
                 yield Use(controlled.ansible, c.dispatch, 1.0)
-                simulation.start(self._site(simulation, source, rate, controlled))
+                simulation.start(self._site(simulation, site, controlled))
 
         simulation.start(ansible())
 
-    def _site(self, simulation: Simulation, source: _Source, rate: float, controlled: _Source) -> Process:
-        c = self.costs
+    def _site(self, simulation: Simulation, site: _Site, controlled: _Source) -> Process:
+        c, source = self.costs, site.source
         yield Enter(controlled.places)
         if source is not controlled:
             yield Enter(source.places)
         self._busy += 1
         self.outcome.at_once = max(self.outcome.at_once, self._busy)
+        if site.after is not None:
+            yield Until(site.after)
         yield Use(source.cpu, c.near + c.near_byte * self.size, 1.0)
         if source.far is not None:
             yield Use(source.far, c.far + c.far_byte * self.size, 1.0)
         else:
             yield Wait(c.far + c.far_byte * self.size)
         yield Wait(c.answers)
-        yield Use(source.line, self.size * c.overhead, rate / 8)
+        yield Use(source.line, self.size * c.overhead, site.rate / 8)
         self.outcome.seconds.append(simulation.now)
         self._busy -= 1
+        if site.ready is not None:
+            simulation.open(site.ready)
 
     def _done(self, controllers: Sequence[_Source], source: _Source) -> Outcome:
         found = self.outcome

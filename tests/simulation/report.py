@@ -25,8 +25,8 @@ SLICES, HUBS = 10, 100
 ARRANGEMENTS: dict[str, Callable[[Fleet], Outcome]] = {
     "flat": lambda fleet: fleet.flat(SERVER),
     f"{SLICES} slices": lambda fleet: fleet.slices(SERVER, [CONTROLLER] * SLICES),
-    f"{HUBS} hubs": lambda fleet: fleet.hubs(SERVER, [SERVER], [HUB] * HUBS),
-    f"{HUBS} hubs, {SLICES} slices": lambda fleet: fleet.hubs(SERVER, [CONTROLLER] * SLICES, [HUB] * HUBS),
+    f"{HUBS} hubs": lambda fleet: fleet.hubs(SERVER, [HUB] * HUBS),
+    f"{HUBS} hubs, {SLICES} slices": lambda fleet: fleet.hubs_and_slices(SERVER, [CONTROLLER] * SLICES, [HUB] * HUBS),
 }
 PAGE = CHECKOUT / "docs" / "past-one-machine.md"
 BEGIN, END = "<!-- simulated -->", "<!-- /simulated -->"

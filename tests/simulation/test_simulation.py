@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation import real, report
 from tests.simulation.__main__ import MEASURED
-from tests.simulation.events import Enter, Places, Process, Shared, Simulation, Use, Wait
+from tests.simulation.events import Enter, Gate, Places, Process, Shared, Simulation, Until, Use, Wait
 from tests.simulation.fleet import Costs, Fleet, Machine, lines
 
 FREE = Costs(
@@ -98,10 +98,41 @@ def test_few_places_let_others_wait() -> None:
 
 def test_of_a_fleet_with_hubs_only_the_hubs_come_to_the_netboot_server() -> None:
     machine = Machine(1, 1e9, 8e6)
-    outcome = Fleet(FREE, [8e6] * 12, MEGABYTE).hubs(machine, [machine], [machine] * 2)
+    outcome = Fleet(FREE, [8e6] * 12, MEGABYTE).hubs(machine, [machine] * 2)
     assert outcome.uplink_bytes == pytest.approx(2 * MEGABYTE)
     # Both hubs share the line; then each feeds five sites over its own.
     assert outcome.seconds == pytest.approx([2, 2, *[7] * 10])
+
+
+def test_a_slow_hub_holds_up_only_those_behind_it() -> None:
+    fast, slow = Machine(1, 1e9, 80e6), Machine(1, 1e9, 8e6)
+    outcome = Fleet(FREE, [800e6] * 12, MEGABYTE).hubs(Machine(1, 1e9, 800e6), [fast, slow])
+    assert outcome.seconds == pytest.approx([0.1, *[0.6] * 5, 1, *[6] * 5])
+
+
+def test_slices_take_what_the_hubs_have_from_an_earlier_run() -> None:
+    machine = Machine(1, 1e9, 8e6)
+    outcome = Fleet(FREE, [8e6] * 12, MEGABYTE).hubs_and_slices(machine, [machine] * 2, [machine] * 2)
+    assert outcome.uplink_bytes == pytest.approx(2 * MEGABYTE)
+    assert outcome.seconds == pytest.approx([2, 2, *[7] * 10])
+
+
+def test_a_gate_lets_through_who_waited_and_who_comes_later() -> None:
+    gate, simulation, found = Gate(), Simulation(), []
+
+    def process(before: float) -> Process:
+        yield Wait(before)
+        yield Until(gate)
+        found.append(simulation.now)
+
+    def opener() -> Process:
+        yield Wait(2)
+        simulation.open(gate)
+
+    for one in (process(1), process(3), opener()):
+        simulation.start(one)
+    simulation.run()
+    assert found == [2, 3]
 
 
 def test_slices_share_one_netboot_server() -> None:
