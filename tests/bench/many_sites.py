@@ -18,8 +18,9 @@ from tests.lab.tree import AssetsTree
 from .bench import BASE_NAME, OLD, Bench, cpu, median, of_peer, seconds
 from .cost import Cost
 from .lab import BenchLab, Visible
+from .least import Empty, Logins, Recap, Streams
 from .memory import random_image
-from .peers import Collection, Empty, Peer, Seed, Synchronize
+from .peers import Collection, Peer, Seed, Synchronize
 from .places import MIB
 from .results import Result, in_bytes, in_seconds
 
@@ -38,7 +39,7 @@ def fan_out(bench: Bench) -> Iterator[Result]:
     found: dict[str, dict[int, Cost]] = {}
     for count in counts:
         bench.say(f"  {count} caching servers")
-        for peer in [*bench.peers(), Empty()]:
+        for peer in [*bench.peers(), Empty(), Streams()]:
             sites = lab.use(count)
             found.setdefault(peer.name, {})[count] = peer.run(lab, tree, sites, timeout=600)
     lab.release()
@@ -56,15 +57,17 @@ def fan_out(bench: Bench) -> Iterator[Result]:
             target=1.2 if other == "seed" and not bench.short else None,
             figures=figures,
         )
-    yield Result(
-        "5",
-        "a task of Ansible that does nothing, for each further caching server: CPU of the netboot server, to the seed's"
-        " rsync with all its bytes",
-        slopes["empty module"] / slopes["seed"] if slopes["seed"] > 0 else None,
-        in_seconds(slopes["empty module"]),
-        in_seconds(slopes["seed"]),
-        figures=figures,
-    )
+    for what, name in (
+        ("the least, a task of Ansible that does nothing", Empty.name),
+        ("the least, ssh that carries the same bytes", Streams.name),
+    ):
+        yield Result(
+            "5",
+            f"{what}, for each further caching server: CPU of the netboot server, to the seed's rsync",
+            slopes[name] / slopes["seed"] if slopes["seed"] > 0 else None,
+            in_seconds(slopes[name]),
+            in_seconds(slopes["seed"]),
+        )
 
 
 def stalled_sites(bench: Bench) -> Iterator[Result]:
@@ -193,6 +196,17 @@ def nothing_to_do(bench: Bench) -> Iterator[Result]:
                 in_seconds(median(theirs, of)),
                 target=None if bench.short else IDLE[sites_count == many, what],
                 figures=found[f"{sites_count} sites"],
+            )
+        least = [peer.run(lab, tree, sites, timeout=600) for peer in (Recap(), Logins())]
+        for what, of in (("wall", seconds), ("CPU of both ends", cpu)):
+            yield Result(
+                "7",
+                f"the least, {sites_count} caching servers: Ansible names each in its recap, and one login to each:"
+                f" {what}, to that loop",
+                sum(of(cost) for cost in least) / median(theirs, of),
+                " + ".join(in_seconds(of(cost)) for cost in least),
+                in_seconds(median(theirs, of)),
+                figures={peer: cost.figures() for peer, cost in zip(("recap", "logins"), least, strict=True)},
             )
     yield Result(
         "7",

@@ -44,17 +44,6 @@ SYNCHRONIZE = """---
           - "--exclude=.*"
 """
 
-EMPTY = """---
-- name: A module that does nothing, on the netboot server, for each caching server
-  hosts: caching_servers
-  strategy: free
-  gather_facts: false
-  tasks:
-    - name: Do nothing
-      ansible.builtin.ping:
-      delegate_to: localhost
-"""
-
 
 class Peer:
     """A way to bring *tree* to *sites*; *name* is for files and tables."""
@@ -136,14 +125,18 @@ class Seed(Peer):
         """See Peer. *dry*: only look (``-n``)."""
         dry = "-n " if options.get("dry") else ""
         source = shlex.quote(lab.within(tree.root))
-        rows = ["#!/bin/sh", "pids="]
-        for site in sites:
-            command = f'rsync {dry}-avh --exclude=".*" -e "ssh -i {KEY}" {source}/ root@{site.address}:{DEST}/'
-            rows.append(f'{command} & pids="$pids $!"')
-        rows.append("status=0; for pid in $pids; do wait $pid || status=$?; done; exit $status")
-        script = lab.server.disk / "peer" / "seed.sh"
-        script.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        return ["sh", lab.within(script)], {}
+        rsync = f'rsync {dry}-avh --exclude=".*" -e "ssh -i {KEY}" {source}/'
+        return in_background(lab, self.name, [f"{rsync} root@{site.address}:{DEST}/" for site in sites])
+
+
+def in_background(lab: BenchLab, name: str, commands: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return a shell's command that runs all at once, and fails if one does; and its environment."""
+    rows = ["#!/bin/sh", "pids="]
+    rows += [f'{command} & pids="$pids $!"' for command in commands]
+    rows.append("status=0; for pid in $pids; do wait $pid || status=$?; done; exit $status")
+    script = lab.server.disk / "peer" / f"{name.replace(' ', '-')}.sh"
+    script.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return ["sh", lab.within(script)], {}
 
 
 class Playbook(Peer):
@@ -173,13 +166,6 @@ class Synchronize(Playbook):
     name = "synchronize"
     text = SYNCHRONIZE
     environment: ClassVar[Mapping[str, str]] = {"ANSIBLE_COLLECTIONS_PATH": "/srv/netboot/peer"}
-
-
-class Empty(Playbook):
-    """What Ansible itself takes for a task of each caching server, before its module does anything."""
-
-    name = "empty module"
-    text = EMPTY
 
 
 class ExplicitBasis(Peer):

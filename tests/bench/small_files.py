@@ -32,13 +32,13 @@ def small_files(bench: Bench) -> Iterator[Result]:
     """9: small files over a line of 40 ms, by the module without Ansible; beside rsync -a."""
     counts = (50,) if bench.short else (300, 10_000)
     for count in counts:
-        idle: dict[str, list[float]] = {"module": [], "rsync": []}
+        idle: dict[str, list[float]] = {"module": [], "rsync": [], "login": []}
         found: dict[str, list[float]] = {"module": [], "rsync": []}
         for _turn in range(1 if bench.short else 3):
             with tempfile.TemporaryDirectory(dir=bench.work) as directory:
                 _measure(Path(directory), count, idle, found)
         ours, theirs = statistics.median(found["module"]), statistics.median(found["rsync"])
-        without = statistics.median(idle["module"])
+        without, login = statistics.median(idle["module"]), statistics.median(idle["login"])
         figures = {"idle": idle, "with_files": found}
         what = f"{count} files of {SIZE} bytes over {2000 * LATENCY:.0f} ms"
         yield Result(
@@ -57,6 +57,10 @@ def small_files(bench: Bench) -> Iterator[Result]:
             in_seconds(theirs),
             target=None if bench.short else 2.0 if count < 1000 else 3.0,
         )
+        for part, ours in (("the module with nothing to do", without), ("one login by ssh, and nothing else", login)):
+            yield Result(
+                "9", f"{what}: {part}, to rsync -a with the files", ours / theirs, in_seconds(ours), in_seconds(theirs)
+            )
 
 
 def _measure(directory: Path, count: int, idle: dict[str, list[float]], found: dict[str, list[float]]) -> None:
@@ -69,6 +73,7 @@ def _measure(directory: Path, count: int, idle: dict[str, list[float]], found: d
             run()
         for name, run in ways.items():
             idle[name].append(_seconds(run))
+        idle["login"].append(_seconds(lambda: _login(fleet)))
         for number in range(count):
             file = fleet.tree.root / "boot" / f"{number // IN_A_DIRECTORY:03}" / f"{number:05}.cfg"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -99,10 +104,21 @@ def _module(fleet: Fleet) -> None:
 
 def _rsync(fleet: Fleet, into: Path) -> None:
     at = fleet.sites[SITE]
-    ssh = ["ssh", "-Fnone", "-i", str(fleet.key.private), "-o", f"UserKnownHostsFile={fleet.known_hosts}"]
-    ssh += ["-p", str(at.ssh.port)]
     to = f"{at.server.user}@{at.ssh.address}:{into}/"
-    command = ["rsync", "-a", "--exclude=.*", "-e", shlex.join(ssh), f"{fleet.tree.root}/", to]
+    _run("rsync", ["rsync", "-a", "--exclude=.*", "-e", shlex.join(_ssh(fleet)), f"{fleet.tree.root}/", to])
+
+
+def _login(fleet: Fleet) -> None:
+    at = fleet.sites[SITE]
+    _run("ssh", [*_ssh(fleet), f"{at.server.user}@{at.ssh.address}", "true"])
+
+
+def _ssh(fleet: Fleet) -> list[str]:
+    ssh = ["ssh", "-Fnone", "-i", str(fleet.key.private), "-o", f"UserKnownHostsFile={fleet.known_hosts}"]
+    return [*ssh, "-p", str(fleet.sites[SITE].ssh.port)]
+
+
+def _run(name: str, command: list[str]) -> None:
     done = subprocess.run(command, timeout=TIMEOUT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise LabError(f"rsync failed: {done.stderr[-500:]}")
+        raise LabError(f"{name} failed: {done.stderr[-500:]}")
