@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -70,6 +71,14 @@ class Site:
         for pid in self.sessions():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A caching server under another name of the inventory."""
+
+    name: str
+    address: str
 
 
 class BenchLab:

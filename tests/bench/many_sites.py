@@ -9,7 +9,8 @@ import os
 import re
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 from tests.lab import images as lab_images
 from tests.lab.process import LabError
@@ -17,7 +18,7 @@ from tests.lab.tree import AssetsTree
 
 from .bench import BASE_NAME, OLD, Bench, cpu, median, of_peer, seconds
 from .cost import Cost
-from .lab import BenchLab, Visible
+from .lab import BenchLab, Named, Site, Visible
 from .least import Empty, Logins, Recap, Streams
 from .memory import random_image
 from .peers import Collection, Peer, Seed, Synchronize
@@ -27,6 +28,8 @@ from .results import Result, in_bytes, in_seconds
 FLAVOURS = ("gnome", "kde", "xfce", "lxde")
 # What doing nothing may cost at most, to a loop of rsync -n: by many caching servers or few, and by what is counted
 IDLE = {(False, "wall"): 1.0, (True, "wall"): 0.8, (False, "CPU of both ends"): 0.6, (True, "CPU of both ends"): 0.5}
+NAMES = 5  # for each of the many caching servers, to make a thousand of 200
+MOST_MEMORY = 250e6  # bytes
 KERNELS = ("5.10.0-1", "5.10.0-2", "5.10.0-3", "5.10.0-4")
 
 
@@ -217,4 +220,39 @@ def nothing_to_do(bench: Bench) -> Iterator[Result]:
         target=None if bench.short else 1.2,
         figures=found,
     )
+    yield from _thousand(bench, tree, sites, each_of_few=walls[few], few=few, count=count)
     lab.release()
+
+
+def _thousand(
+    bench: Bench, tree: AssetsTree, sites: Sequence[Site], *, each_of_few: float, few: int, count: int
+) -> Iterator[Result]:
+    """As many as no machine can be: each caching server under several names, as far as nothing is to be written."""
+    names = [Named(f"{site.name}-{name}", site.address) for name in range(NAMES) for site in sites]
+    named = cast("list[Site]", names)  # an inventory needs no more of them
+    bench.say(f"  {len(named)} caching servers")
+    ours = Collection().run(bench.lab, tree, named, timeout=900)
+    memory = Collection().run(bench.lab, tree, named, timeout=900, memory=True).memory
+    figures = {"collection": ours.figures(), "peak_pss_bytes": dict(memory)}
+    what = f"nothing to do, {len(named)} caching servers ({len(sites)}, each under {NAMES} names), {count} images"
+    yield Result(
+        "7",
+        f"{what}: wall for each, to each of {few}",
+        ours.seconds / len(named) / each_of_few,
+        f"{ours.seconds / len(named) * 1000:.0f} ms",
+        f"{each_of_few * 1000:.0f} ms",
+        target=None if bench.short else 1.0,
+        figures=figures,
+    )
+    for who, kind in (
+        ("the one process that looks at all of them", "server"),
+        ("Ansible with its workers", "controller"),
+    ):
+        yield Result(
+            "7",
+            f"{what}: peak memory of {who}, to 250 MB",
+            memory[kind] / MOST_MEMORY,
+            in_bytes(memory[kind]),
+            in_bytes(MOST_MEMORY),
+            target=1.0 if kind == "server" and not bench.short else None,
+        )
