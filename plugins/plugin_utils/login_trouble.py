@@ -10,8 +10,8 @@ _REMEDIES = (
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         "its host key is not the one that is known: it was reinstalled, or somebody intercepts the connection. "
-        "Compare the new key with what its console shows (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there); then here: "
-        "ssh-keygen -R '{forget}', and log in once with ssh",
+        "Compare the new key with what its console shows (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there); "
+        "then here: ssh-keygen -R '{forget}', and log in once with ssh",
     ),
     (
         "Host key verification failed",
