@@ -128,7 +128,7 @@ def play(lab: BootLab, case: Case, *, uefi: bool) -> dict[str, Any]:
 def telling(console: str) -> list[str]:
     """The lines of a console that tell who was asked and what came of it, each of a series of equal ones once."""
     lines = [line.strip() for line in console.splitlines() if re.search(TELLING, line)]
-    lines = [re.sub(r"(\s+\d+%)+\s+", " ", line) for line in lines]  # how far a slow download is
+    lines = [re.sub(r"( +\d+%\x08+ *\x08*)+", "", line) for line in lines]  # how far a slow download is
     return [line for number, line in enumerate(lines) if number == 0 or line != lines[number - 1]]
 
 
