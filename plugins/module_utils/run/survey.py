@@ -25,7 +25,7 @@ from .sync_run import SyncRun
 from .target import Target
 
 THREADS = 32
-PATIENCE = 20.0  # seconds, until half of the caching servers have answered
+PATIENCE = 20.0  # seconds without an answer from anybody, until half of the caching servers are known
 GRACE = 1.0  # seconds; the other half gets as long again as the first, and this
 
 
@@ -51,6 +51,7 @@ class Survey:
         self._plans: dict[_Shared, KnownPlans] = {}
         self._seen = threading.Condition()
         self._looked = 0
+        self._heard = 0.0  # when the last of them answered
         self._runs: dict[str, SyncRun] = {}
 
     def run(self) -> dict[str, SyncRun]:
@@ -76,15 +77,17 @@ class Survey:
 
     def _wait(self) -> None:
         started = time.monotonic()
-        end = started + PATIENCE
-        half = False
+        end: float | None = None  # as soon as half of them are known
         with self._seen:
-            while self._looked < len(self._sites) and time.monotonic() < end:
-                self._seen.wait(end - time.monotonic())
-                if not half and self._looked * 2 >= len(self._sites):
-                    half = True
-                    now = time.monotonic()
+            while self._looked < len(self._sites):
+                now = time.monotonic()
+                if end is None and self._looked * 2 >= len(self._sites):
                     end = now + (now - started) + GRACE
+                # However many there are: as long as they answer, the survey costs less than their runs would.
+                left = (max(started, self._heard) + PATIENCE if end is None else end) - now
+                if left <= 0:
+                    return
+                self._seen.wait(left)
 
     def _work(self) -> None:
         while True:
@@ -111,6 +114,7 @@ class Survey:
             connect = over_ssh(site.address, site.options, source, Progress(), session=session)
             run = SyncRun(site.address, site.options, source, known=self._plans[_shared(site)], connect=connect)
             run.look()
+            self._heard = time.monotonic()
         except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it
             return None
         return run if run.idle else None
