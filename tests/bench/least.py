@@ -81,7 +81,8 @@ class Streams(Peer):
         self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
     ) -> tuple[list[str], dict[str, str]]:
         """See Peer. The faster cipher of the two, as in a sync."""
-        there, here = ("; sha256sum {there}", "sha256sum {here} & ") if options.get("hashed") else ("", "")
+        digest = "openssl dgst -sha256"  # several times as fast as sha256sum
+        there, here = (f"; {digest} {{there}}", f"{digest} {{here}} & ") if options.get("hashed") else ("", "")
         loops = []
         for number, site in enumerate(sites):
             socket = lab.within(lab.server.disk / "peer" / f"streams-{number}")

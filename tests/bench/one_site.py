@@ -67,7 +67,7 @@ def first_copy_fast(bench: Bench) -> Iterator[Result]:
         yield result(f"one image: {word}", "collection", "seed", of, further=False, kept=True)
         yield result(f"one image, the module without Ansible: {word}", "module", "seed", of, further=False, kept=False)
         yield result(f"each further image: {word}", "collection", "seed", of, further=True, kept=True)
-        least = f"each further image, the least, ssh that carries the bytes and sha256sum at both ends: {word}"
+        least = f"each further image, the least, ssh with the bytes and openssl with a hash at both ends: {word}"
         yield result(least, Streams.name, "seed", of, further=True, kept=False)
         if lab.has_synchronize:
             yield result(f"one image: {word}", "collection", "synchronize", of, further=False, kept=False)
