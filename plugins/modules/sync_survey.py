@@ -116,6 +116,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements, results
 from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.run.survey import Survey
+from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Target, read_target
 
 
@@ -156,17 +157,18 @@ def main() -> None:
         module.fail_json(msg=trouble)
     started = time.monotonic()
     sites = _read_sites(module.params["sites"] or ())
-    try:
-        with Lifeline():
-            runs = Survey(sites).run()
-    except Abandoned:
-        module.fail_json(msg="the survey was told to end, or nobody waits for it")
-    found = {}
-    for name, run in runs.items():
+
+    def without_unchanged(run: SyncRun) -> dict[str, t.Any]:
         result = results.result(run, time.monotonic() - started, check_mode=module.check_mode)
         for part in ("images", "files"):
             result[part] = [one for one in result[part] if one["state"] != "unchanged"]
-        found[name] = result
+        return result
+
+    try:
+        with Lifeline():
+            found = Survey(sites, without_unchanged).run()
+    except Abandoned:
+        module.fail_json(msg="the survey was told to end, or nobody waits for it")
     if not module.check_mode:
         chosen = {
             site.name: {"history": site.options.history, "withdraw": site.options.withdraw, "verify": False}

@@ -37,25 +37,32 @@ def _shared(site: Target) -> _Shared:
     return site.options.src, site.options.withdrawn
 
 
-class Survey:
+Kept = t.TypeVar("Kept")
+
+
+class Survey(t.Generic[Kept]):
     """Checks caching servers, a number of them at a time.
+
+    ``keep`` makes of the run of one that has nothing to do what is to be known of it; the run has the whole listing of
+    the caching server, which for all of them would be far too much.
 
     One that is slow or does not answer must not hold up the others: the survey ends soon after most are known, and says
     nothing about the rest. Names must be unique.
     """
 
-    def __init__(self, sites: t.Sequence[Target]) -> None:
+    def __init__(self, sites: t.Sequence[Target], keep: t.Callable[[SyncRun], Kept]) -> None:
         self._sites = list(sites)
+        self._keep = keep
         self._waiting = list(reversed(self._sites))
         self._sources: dict[_Shared, SourceTree] = {}
         self._plans: dict[_Shared, KnownPlans] = {}
         self._seen = threading.Condition()
         self._looked = 0
         self._heard = 0.0  # when the last of them answered
-        self._runs: dict[str, SyncRun] = {}
+        self._kept: dict[str, Kept] = {}
 
-    def run(self) -> dict[str, SyncRun]:
-        """Return the runs of the caching servers that have nothing to do, by name."""
+    def run(self) -> dict[str, Kept]:
+        """Return what is kept of the caching servers that have nothing to do, by name."""
         for shared in {_shared(site) for site in self._sites}:
             self._list_source(shared)
         for number in range(min(THREADS, len(self._sites))):
@@ -63,7 +70,7 @@ class Survey:
         self._wait()
         with self._seen:
             self._waiting.clear()
-            return {site.name: self._runs[site.name] for site in self._sites if site.name in self._runs}
+            return {site.name: self._kept[site.name] for site in self._sites if site.name in self._kept}
 
     def _list_source(self, shared: _Shared) -> None:
         src, withdrawn = shared
@@ -96,10 +103,12 @@ class Survey:
                     return
                 site = self._waiting.pop()
             run = self._look(site)
+            kept = [self._keep(run)] if run is not None else []
+            del run  # or it would stay until this thread has looked at the next
             with self._seen:
                 self._looked += 1
-                if run is not None:
-                    self._runs[site.name] = run
+                for one in kept:
+                    self._kept[site.name] = one
                 self._seen.notify()
 
     def _look(self, site: Target) -> SyncRun | None:
