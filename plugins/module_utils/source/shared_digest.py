@@ -5,8 +5,8 @@
 
 Each file has a small one in a private directory, named by its identity, which changes whenever the content does. The
 run that comes first locks it exclusively, and writes the digest there; the others wait for a shared lock, and keep that
-until they end. Whoever finds it without any lock hashes anew: so no digest outlives the runs that use it, and a later
-run, such as one that verifies everything, reads what the disk has then.
+until they end. Whoever finds it without any lock, or older than :data:`FRESH`, hashes anew: a later run, such as one
+that verifies everything, reads what the disk has then.
 
 There is no coordinator; if anything is wrong, a run hashes on its own.
 """

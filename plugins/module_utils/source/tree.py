@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 import stat
@@ -257,9 +258,8 @@ class SourceTree:
         """Start hashing a file in parallel with something else, such as its transfer; :meth:`digest` then waits for the
         rest."""
         if entry.identity not in self._digests:
-            self._digests[entry.identity] = _Hashing(
-                lambda: self._hash(entry), SharedDigest(entry.identity, entry.size)
-            )
+            shared = SharedDigest(entry.identity, entry.size)
+            self._digests[entry.identity] = _Hashing(functools.partial(self._shared_hash, entry, shared))
 
     def digest(self, entry: Entry) -> str:
         """Return the SHA-256 of a file; it is read once in a run. Raises :class:`SourceChanged`."""
@@ -273,6 +273,11 @@ class SourceTree:
     def forget_digests(self) -> None:
         """Hash each file again if it is asked for once more."""
         self._digests.clear()
+
+    def _shared_hash(self, entry: Entry, shared: SharedDigest) -> str:
+        found = shared.get(lambda: self._hash(entry))
+        self.confirm(entry)  # another run may have hashed it before it changed
+        return found
 
     def _hash(self, entry: Entry) -> str:
         total = hashlib.sha256()
@@ -384,11 +389,10 @@ def _look(full: str) -> tuple[os.stat_result, str]:
 
 
 class _Hashing:
-    """A SHA-256 that is computed in a thread, which does not outlive the process; once for all runs at the time."""
+    """A SHA-256 that is computed in a thread, which does not outlive the process."""
 
-    def __init__(self, compute: t.Callable[[], str], shared: SharedDigest) -> None:
-        self._compute = compute
-        self._shared = shared
+    def __init__(self, compute: t.Callable[[], str]) -> None:
+        self._compute = compute  # kept, since what it shares with other runs goes with it
         self._found = ""
         self._error: SourceChanged | None = None
         self._thread = threading.Thread(target=self._run, name="hashing", daemon=True)
@@ -396,7 +400,7 @@ class _Hashing:
 
     def _run(self) -> None:
         try:
-            self._found = self._shared.get(self._compute)
+            self._found = self._compute()
         except SourceChanged as error:
             self._error = error
 

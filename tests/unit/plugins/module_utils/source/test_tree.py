@@ -26,6 +26,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory im
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SourceChanged, SourceUnreadable, SyncError
 from ansible_collections.netboot.syncer.plugins.module_utils.planning.planner import make_plan
 from ansible_collections.netboot.syncer.plugins.module_utils.planning.promises import There
+from ansible_collections.netboot.syncer.plugins.module_utils.source.shared_digest import SMALLEST
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
 
 from tests.lab.tree import flip_byte
@@ -164,6 +165,23 @@ def test_a_tree_in_which_nothing_can_be_read_is_a_failure(root: Path) -> None:
 def test_no_tree(tmp_path: Path) -> None:
     with pytest.raises(SyncError, match="the assets tree is not there"):
         SourceTree(str(tmp_path / "nothing")).scan()
+
+
+def test_a_file_that_another_run_hashed_before_it_changed(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs listed it as it was, and one of them has hashed it; for the other, it is still a change."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "shared"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "shared").mkdir()
+    (root / "file").write_bytes(b"x" * SMALLEST)
+    first, second = SourceTree(str(root)), SourceTree(str(root))
+    entries = [source.scan()["file"] for source in (first, second)]
+    first.digest(entries[0])
+    with (root / "file").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(SourceChanged):
+        second.digest(entries[1])
 
 
 def unreadable(source: SourceTree, entry: Entry) -> list[Callable[[], object]]:
