@@ -102,16 +102,14 @@ class Survey(t.Generic[Kept]):
                 if not self._waiting:
                     return
                 site = self._waiting.pop()
-            run = self._look(site)
-            kept = [self._keep(run)] if run is not None else []
-            del run  # or it would stay until this thread has looked at the next
+            kept = self._look(site)
             with self._seen:
                 self._looked += 1
-                for one in kept:
-                    self._kept[site.name] = one
+                if kept is not None:
+                    self._kept[site.name] = kept
                 self._seen.notify()
 
-    def _look(self, site: Target) -> SyncRun | None:
+    def _look(self, site: Target) -> Kept | None:
         source = self._sources.get(_shared(site))
         if source is None:
             return None
@@ -126,4 +124,4 @@ class Survey(t.Generic[Kept]):
             self._heard = time.monotonic()
         except Exception:  # noqa: BLE001  # whatever it is: the module meets it as well, and tells it
             return None
-        return run if run.idle else None
+        return self._keep(run) if run.idle else None
