@@ -94,6 +94,11 @@ class _Hub:
     ready: Gate  # open as soon as it has the image
 
 
+def _sites_of(hubs: Sequence[_Hub], source: _Source) -> list[_Site]:
+    """Return the hubs as sites that a host sends to, each over the line on which it sends itself."""
+    return [_Site(source, one.source.line.capacity * 8, ready=one.ready) for one in hubs]
+
+
 class Fleet:
     """Simulates runs for sites whose lines have these rates, in bit/s."""
 
@@ -137,8 +142,7 @@ class Fleet:
         source = _Source(machine, int(machine.memory / c.controller_memory))
         simulation = Simulation()
         fed = self._fed(hubs)
-        own = [_Site(source, one.source.line.capacity * 8, ready=one.ready) for one in fed]
-        self._run(simulation, [*own, *self._leaves(fed)], controlled=source)
+        self._run(simulation, [*_sites_of(fed, source), *self._leaves(fed)], controlled=source)
         simulation.run()
         return self._done([source], source)
 
@@ -148,8 +152,7 @@ class Fleet:
         simulation = Simulation()
         own = [_Source(one, int(one.memory / self.costs.controller_memory)) for one in controllers]
         fed = self._fed(hubs)
-        to_hubs = [_Site(source, one.source.line.capacity * 8, ready=one.ready) for one in fed]
-        self._run(simulation, to_hubs, controlled=own[0])
+        self._run(simulation, _sites_of(fed, source), controlled=own[0])
         simulation.run()
         leaves = self._leaves(fed)
         for number, one in enumerate(own):
