@@ -100,8 +100,8 @@ MUTANTS = (
     ),
     Mutant(
         "the survey takes a site that is behind for one in line",
-        old="return run if run.idle else None",
-        new="return run",
+        old="return self._keep(run) if run.idle else None",
+        new="return self._keep(run)",
         test="tests/integration/test_survey.py::test_who_is_behind_is_called_alone",
     ),
     Mutant(
