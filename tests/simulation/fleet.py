@@ -22,6 +22,7 @@ class Costs:
     :ivar near: CPU seconds for each site on the host that sends.
     :ivar far: CPU seconds for each site at the site.
     :ivar near_byte: CPU seconds for each byte on the host that sends; ``far_byte`` at the site.
+    :ivar held: CPU seconds at both ends for each second that a transfer is held to a limit.
     :ivar answers: seconds for each site in which no processor works.
     :ivar overhead: bytes on a line for each byte of an image.
     :ivar controller_memory: bytes for each site that is at work, where Ansible runs.
@@ -34,6 +35,7 @@ class Costs:
     far: float
     near_byte: float
     far_byte: float
+    held: float
     answers: float
     overhead: float
     controller_memory: float
@@ -42,11 +44,12 @@ class Costs:
 
 @dataclass(frozen=True)
 class Machine:
-    """A host: processors, bytes of memory, and bit/s of the line that it sends over."""
+    """A host: processors, bytes of memory, and bit/s of the line that it sends over; *limited* if by an option."""
 
     cores: float
     memory: float
     uplink: float
+    limited: bool = False
 
 
 @dataclass
@@ -74,6 +77,7 @@ class _Source:
         # Ansible's one process sleeps most of the time, and so has a processor at once whenever it wants one.
         self.ansible = Shared(1.0)
         self.line = Shared(machine.uplink / 8)
+        self.limited = machine.limited
         self.places = Places(places)
         self.far = self.cpu if far else None
 
@@ -197,7 +201,10 @@ class Fleet:
         else:
             yield Wait(c.far + c.far_byte * self.size)
         yield Wait(c.answers)
+        began = simulation.now
         yield Use(source.line, self.size * c.overhead, site.rate / 8)
+        if source.limited:  # so little at a time that it holds up nobody
+            source.cpu.used += c.held * (simulation.now - began)
         self.outcome.seconds.append(simulation.now)
         self._busy -= 1
         if site.ready is not None:

@@ -23,8 +23,9 @@ from tests.lab.process import LabError
 
 from .fleet import Costs, lines
 
-FEW, MANY = 10, 50
-SMALL, LARGE = 1 * MIB, 17 * MIB
+FEW, MORE, MANY = 10, 25, 50
+HELD = 4e6  # bit/s, for FEW sites together: LARGER takes some half a minute then
+SMALL, LARGER, LARGE = 1 * MIB, 2 * MIB, 129 * MIB
 LIMIT = 900.0  # seconds, for one run
 
 
@@ -124,13 +125,16 @@ def measure(lab: BenchLab, say: Callable[[str], None]) -> dict[str, Any]:
     tree = lab.tree("module")
     random_image(tree, BASE_NAME, SMALL)
     module = Module().run(lab, tree, [alone], timeout=LIMIT)
-    say(f"  {FEW} sites, twice")
+    say(f"  {FEW} sites, three times")
     few = run(lab, lab.use(FEW), SMALL)
     large = run(lab, lab.use(FEW), LARGE)
+    held = run(lab, lab.use(FEW), LARGER, uplink=HELD)
+    say(f"  {MORE} sites")
+    more_sites = run(lab, lab.use(MORE), SMALL)
     say("  once more, for the memory")
     first = run(lab, lab.use(1), SMALL, memory=True).cost.memory
     more = run(lab, lab.use(FEW), SMALL, memory=True).cost.memory
-    costs = costs_of(one, few, large, module, first, more)
+    costs = costs_of(one, few, more_sites, large, held, module, first, more)
     real = []
     for case in CASES:
         say(f"  {MANY} sites: {case.name}")
@@ -156,15 +160,26 @@ def rates(case: Case) -> list[float]:
 
 
 def costs_of(
-    one: Seen, few: Seen, large: Seen, module: Cost, first: Mapping[str, int], more: Mapping[str, int]
+    one: Seen,
+    few: Seen,
+    many: Seen,
+    large: Seen,
+    held: Seen,
+    module: Cost,
+    first: Mapping[str, int],
+    more: Mapping[str, int],
 ) -> Costs:
-    """What a further site costs, and a further byte; what is left of a run for one site is its beginning."""
-    others, size = FEW - 1, (LARGE - SMALL) * FEW
-    dispatch = (few.ansible - one.ansible) / others
+    """What a further site costs, and a further byte; what is left of a run for one site is its beginning.
+
+    A further site is what MORE sites cost beyond FEW: with both, all processors are busy. One site alone has them to
+    itself, and takes less CPU time for the same work.
+    """
+    others, size = MORE - FEW, (LARGE - SMALL) * FEW
+    dispatch = (many.ansible - few.ansible) / others
     near_byte = (large.cost.near_cpu - few.cost.near_cpu) / size
     far_byte = (large.cost.far_cpu - few.cost.far_cpu) / size
-    near = (few.cost.near_cpu - one.cost.near_cpu) / others - dispatch - near_byte * SMALL
-    far = (few.cost.far_cpu - one.cost.far_cpu) / others - far_byte * SMALL
+    near = (many.cost.near_cpu - few.cost.near_cpu) / others - dispatch - near_byte * SMALL
+    far = (many.cost.far_cpu - few.cost.far_cpu) / others - far_byte * SMALL
     answers = max(module.seconds - module.near_cpu - module.far_cpu, 0.0)
     found = Costs(
         begin=one.at[0] - near - far - dispatch - answers - (near_byte + far_byte) * SMALL,
@@ -173,10 +188,12 @@ def costs_of(
         far=far,
         near_byte=near_byte,
         far_byte=far_byte,
+        held=(held.cost.near_cpu + held.cost.far_cpu - few.cost.near_cpu - few.cost.far_cpu)
+        / (FEW * (held.at[-1] - few.at[-1])),
         answers=answers,
         overhead=(large.cost.line_bytes - few.cost.line_bytes) / size,
-        controller_memory=(more["controller"] - first["controller"]) / others,
-        source_memory=(more["server"] - first["server"]) / others,
+        controller_memory=(more["controller"] - first["controller"]) / (FEW - 1),
+        source_memory=(more["server"] - first["server"]) / (FEW - 1),
     )
     wrong = [name for name, value in asdict(found).items() if value < 0]
     if wrong:

@@ -42,7 +42,7 @@ def beside(costs: Costs, cores: int, cases: Sequence[Any], real: Sequence[Mappin
     found = []
     for case, seen in zip(cases, real, strict=True):
         rates = lines(len(seen["seconds"]), case.shares)
-        machine = Machine(cores, 1e15, case.uplink or 1e12)
+        machine = Machine(cores, 1e15, case.uplink or 1e12, limited=case.uplink is not None)
         outcome = Fleet(costs, rates, case.size).flat(machine, one_machine=True)
         found.append({"name": case.name, "real": seen["seconds"], "outcome": outcome, "seen": seen})
     return found
@@ -70,6 +70,7 @@ def markdown(costs: Costs, compared: Sequence[Mapping[str, Any]], outcomes: Mapp
         f"| for each site, in Ansible's one process | {costs.dispatch:.2f} s of CPU |",
         f"| for each site, on the host that sends | {_cpu(costs.near, costs.near_byte)} |",
         f"| for each site, there | {_cpu(costs.far, costs.far_byte)} |",
+        f"| for each site, at both ends, while it is held to a limit | {100 * costs.held:.1f} % of a processor |",
         f"| for each site, waiting for answers | {costs.answers:.1f} s |",
         f"| on the line, for each byte of an image | {costs.overhead:.3f} bytes |",
         f"| memory for each site at work | {costs.controller_memory / MB:.0f} MB where Ansible runs, "

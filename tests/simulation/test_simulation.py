@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -21,6 +22,7 @@ FREE = Costs(
     far=0,
     near_byte=0,
     far_byte=0,
+    held=0,
     answers=0,
     overhead=1,
     controller_memory=1,
@@ -141,6 +143,15 @@ def test_slices_share_one_netboot_server() -> None:
     assert outcome.seconds == pytest.approx([4] * 4)
 
 
+def test_a_transfer_that_is_held_to_a_limit_takes_cpu_for_as_long_as_it_lasts() -> None:
+    costs = dataclasses.replace(FREE, held=0.01)
+    used = [
+        Fleet(costs, [100e6] * 4, MEGABYTE).flat(Machine(1, 1e9, 8e6, limited=limited)).source_cpu
+        for limited in (False, True)
+    ]
+    assert used == pytest.approx([0, 4 * 4 * 0.01])
+
+
 def test_lines_are_the_same_for_the_same_fleet() -> None:
     found = lines(50, report.SHARES)
     assert found == lines(50, report.SHARES)
@@ -148,7 +159,7 @@ def test_lines_are_the_same_for_the_same_fleet() -> None:
 
 
 def test_it_says_of_the_real_runs_what_they_were() -> None:
-    """From runs for one and for ten sites, it is to tell what 50 cost: the last site, processors and bytes."""
+    """From runs for 1, 10 and 25 sites, it is to tell what 50 cost: the last site, processors and bytes."""
     known = json.loads(MEASURED.read_text(encoding="utf-8"))
     for one in report.beside(Costs(**known["costs"]), known["cores"], real.CASES, known["real"]):
         outcome, seen = one["outcome"], one["seen"]

@@ -22,8 +22,10 @@ from ..own_directory import make_own, own_directory
 from .bandwidth import fair_shares
 
 REFRESH = 0.4  # seconds between two checks of the others
-NOTICE = 2 * REFRESH + 0.2  # seconds after which all others have seen a new one
-FIRST = 0.02  # of the cap: what a new one takes until then
+# Each reads what all others have written. With more than this many, it does so less often, so that the work of each
+# stays the same: a thousand that looked every 0.4 s would keep nine processors busy.
+MANY = 100
+FIRST = 0.02  # of the cap: what a new one takes at most until all others have seen it
 ENOUGH = 2.5  # seconds over which a transfer's use is measured: a slow line takes data in gulps
 GROWTH = 1.5  # growth of the demand of a transfer that uses up its share
 SPARE = 1.1  # headroom for a transfer on a slow line, so that it shows when it can use more
@@ -44,7 +46,8 @@ class Uplink:
         self._file: int | None = None
         self._path = ""
         self._share = float(cap)
-        self._looked = self._joined = 0.0
+        self._looked = 0.0
+        self._refresh = REFRESH
         self._samples: list[tuple[float, float]] = []
         self._demand: float | None = None
 
@@ -55,10 +58,11 @@ class Uplink:
         self._samples.clear()
         self._demand = None
         self._register()
-        self._joined = time.monotonic()
-        alone = not self._others()
-        self._share = float(self.cap) if alone else self.cap * FIRST
-        self._looked = self._joined if alone else self._joined + NOTICE - REFRESH
+        others = len(self._others())
+        self._share = self.cap * min(FIRST, 1 / (others + 1)) if others else float(self.cap)
+        self._refresh = _refresh(others)
+        # All others have looked twice by then.
+        self._looked = time.monotonic() + (self._refresh + 0.2 if others else 0)
 
     def leave(self) -> None:
         """Send nothing more for now."""
@@ -96,7 +100,7 @@ class Uplink:
         """Return what this transfer may send now; ``passed`` is how many bytes it has sent so far."""
         now = time.monotonic()
         self._note(now, passed)
-        if now - self._looked >= REFRESH and self._file is not None:
+        if now - self._looked >= self._refresh and self._file is not None:
             self._looked = now
             self._demand = self._judge(now)
             try:
@@ -107,7 +111,9 @@ class Uplink:
             except OSError as error:
                 raise self._trouble(error.strerror or str(error)) from error
             before = self._share
-            self._share = fair_shares(self.cap, {**self._others(), "": self._demand})[""]
+            others = self._others()
+            self._refresh = _refresh(len(others))
+            self._share = fair_shares(self.cap, {**others, "": self._demand})[""]
             if abs(self._share - before) > 0.02 * before:
                 self._samples.clear()
         return self._share
@@ -183,3 +189,8 @@ class Uplink:
             return 0
         finally:
             os.close(file)
+
+
+def _refresh(others: int) -> float:
+    """Return after how many seconds to check that many others again."""
+    return REFRESH * max(1.0, others / MANY)

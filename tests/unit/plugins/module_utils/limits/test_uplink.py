@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
@@ -91,6 +92,39 @@ def test_an_own_limit_is_known_at_once(tmp_path: Path, tick: Clock) -> None:
 def test_many_share_evenly(tmp_path: Path, tick: Clock) -> None:
     senders = [Sender(tmp_path) for _each in range(50)]
     assert set(run(tick, 5, *senders)) == {0.02}
+
+
+def test_the_work_of_each_is_the_same_with_three_times_as_many(
+    tmp_path: Path, tick: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+    really = os.open
+
+    def count(*arguments: Any, **more: Any) -> int:
+        nonlocal read
+        read += 1
+        return really(*arguments, **more)
+
+    monkeypatch.setattr(os, "open", count)
+    done = []
+    for many in (101, 301):
+        senders = [Sender(tmp_path / str(many)) for _each in range(many)]
+        run(tick, 4, *senders)
+        read = 0
+        run(tick, 8, *senders)
+        done.append(read / many)
+        assert {sender.rate for sender in senders} == {CAP / many}
+    assert done[1] == pytest.approx(done[0], rel=0.2)
+
+
+def test_many_that_come_at_once_exceed_the_cap_by_no_more_than_a_few_do(tmp_path: Path, tick: Clock) -> None:
+    senders = [Sender(tmp_path) for _each in range(200)]
+    run(tick, 4, *senders)
+    new = [Sender(tmp_path) for _each in range(4)]
+    tick(0.2)
+    for sender in new:
+        sender.go(0.2)
+    assert sum(sender.rate for sender in (*senders, *new)) <= 1.03 * CAP
 
 
 def test_a_killed_process_counts_for_nothing(tmp_path: Path, tick: Clock) -> None:
