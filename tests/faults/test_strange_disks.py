@@ -11,9 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import SshCachingServer
+from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
 
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
+from tests.lab.runs import (
+    IMAGE,
+    NEXT,
+    SITE,
+    actions,
+    add_large_image,
+    address_of,
+    complaint,
+    is_delivered,
+    prepare,
+    sync,
+)
 from tests.lab.strange_disk import COARSE, EXFAT, FOLDING, NO_MODES_NO_TIMES, Quirks, StrangeDisk
 
 pytestmark = pytest.mark.root
@@ -67,6 +81,26 @@ def test_another_content_within_a_step_of_time_is_seen(
     there = fleet.sites[SITE].assets / path.relative_to(fleet.tree.root)
     assert there.read_bytes() == path.read_bytes()
     assert not sync(fleet).changed
+
+
+def test_small_files_that_go_together_show_as_the_netboot_server_has_them(fleet: Fleet, strange_disk: Mount) -> None:
+    """Not all of them are looked at: one whose time is even says nothing of the others."""
+    strange_disk(fleet.sites[SITE].assets, COARSE)
+    for number in range(4):
+        file = fleet.tree.root / f"boot/{number}.cfg"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(os.urandom(100))
+        os.utime(file, (ODD - 1 + number, ODD - 1 + number))
+    source = SourceTree(str(fleet.tree.root))
+    entries = [source.scan()[f"boot/{number}.cfg"] for number in range(4)]
+    with Session(address_of(fleet), remember=False) as session:
+        server = SshCachingServer(session, source, str(fleet.sites[SITE].server.assets), lock_timeout=0)
+        server.find_destination()
+        server.open_for_writing()
+        assert set(server.send_together(entries)) == {entry.path for entry in entries}
+        assert server.publish_together(entries) == {entry.path for entry in entries}
+        assert all(server.shows(entry, server.look(entry.path)) for entry in entries)
+        server.close()
 
 
 def test_says_that_times_are_not_kept(fleet: Fleet, strange_disk: Mount) -> None:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import time
+
 from .. import progress as phases
 from .. import states
 from ..assets.entries import DIRECTORY, FILE, Tree
 from ..caching_server.protocol import CachingServer
 from ..errors import SyncError
-from ..planning.batches import in_batches
+from ..planning.batches import Pace, in_batches
 from ..planning.known_plans import KnownPlans
 from ..planning.plan import Plan
 from ..planning.steps import Gone, Send, Step, Unit, Withdraw
@@ -46,7 +48,7 @@ class Attempt:
         progress: Progress,
     ) -> None:
         self._server = server
-        self._tries = tries
+        self._pace = Pace(tries)
         self._source = source
         self._options = options
         self._ledger = ledger
@@ -78,12 +80,12 @@ class Attempt:
             for path, reason in self._ledger.settle(self._reading.there):
                 self._tell(path, states.WITHDRAWN, reason)
         self._note(plan)
-        batches = list(in_batches(plan.units, tries=self._tries))
         if plan.units:
             entries = [step.entry for unit in plan.units for step in unit.steps if isinstance(step, Send)]
-            self._executor.begin(entries, together=len(batches) < len(plan.units))
+            together = any(len(batch) > 1 for batch in in_batches(plan.units, self._pace))
+            self._executor.begin(entries, together=together)
         unfinished: set[str] = set()
-        for batch in batches:
+        for batch in in_batches(plan.units, self._pace):
             for unit in self._together(batch):
                 unfinished.update(self._carry_out(unit))
         unfinished |= self._lacking()
@@ -152,7 +154,10 @@ class Attempt:
             return units
         if self.left_for_later or self._server.throttle.why_not():
             return units
-        return Together(self._executor, self._ledger, self._visible).carry_out(units, self._size)
+        began = time.monotonic()
+        rest = Together(self._executor, self._ledger, self._visible).carry_out(units, self._size)
+        self._pace.note(sum(self._size(unit.path) for unit in units), time.monotonic() - began)
+        return rest
 
     def _carry_out(self, unit: Unit) -> list[str]:
         """Carry out a unit, and return the paths whose partial files may still be useful."""

@@ -26,6 +26,9 @@ except ImportError:  # reported by the module, with missing_required_lib
     SFTPAttributes = object  # type: ignore[assignment,misc]
 
 WINDOW = 512  # requests in flight, of some hundred bytes each
+# The same where each answer is some hundred bytes too. OpenSSH takes 2 MB of answers while nobody reads them here, so
+# whoever answers can always go on, and reads what is asked next.
+WIDE = 4096
 MOST_OPEN = 128  # files that are open there at once
 MOST_LISTED = 32  # directories at once, with two answers each in flight: these are large, and use our memory
 
@@ -40,7 +43,7 @@ class Pipelined:
     def look(self, paths: t.Sequence[str]) -> list[Entry | OSError]:
         """Return what each path is, symlinks not followed."""
         found: list[Entry | OSError] = []
-        for path, answer in zip(paths, self._ask([(protocol.CMD_LSTAT, os.fsencode(path)) for path in paths])):
+        for path, answer in zip(paths, self._ask([(protocol.CMD_LSTAT, os.fsencode(path)) for path in paths], WIDE)):
             if isinstance(answer, OSError):
                 found.append(answer)
             else:
@@ -106,7 +109,7 @@ class Pipelined:
         """Rename each, in one step; what was under the new name is replaced."""
         kind, extension = protocol.CMD_EXTENDED, "posix-rename@openssh.com"
         requests = [(kind, extension, os.fsencode(old), os.fsencode(new)) for old, new in pairs]
-        return [answer if isinstance(answer, OSError) else None for answer in self._ask(requests)]
+        return [answer if isinstance(answer, OSError) else None for answer in self._ask(requests, WIDE)]
 
     def put(self, path: str, content: bytes, name: str) -> None:
         """Create a small file with this content under its final name, in one step: in two round trips.
@@ -141,12 +144,12 @@ class Pipelined:
         told = [answer if isinstance(answer, OSError) else next(flushed) for answer in opened]
         return [answer if isinstance(answer, OSError) else None for answer in told]
 
-    def _ask(self, requests: t.Sequence[tuple[t.Any, ...]]) -> list[t.Any]:
+    def _ask(self, requests: t.Sequence[tuple[t.Any, ...]], window: int = WINDOW) -> list[t.Any]:
         """Return the answer to each request, or its error."""
         numbers: list[int] = []
         found: list[t.Any] = []
         for request in requests:
-            if len(numbers) - len(found) >= WINDOW:
+            if len(numbers) - len(found) >= window:
                 found.append(self._answer(numbers[len(found)]))
             numbers.append(translate(self._client._async_request, self, *request))
         found += [self._answer(number) for number in numbers[len(found) :]]

@@ -64,8 +64,12 @@ class Carrier:
         *,
         start: int = 0,
         whole: t.Callable[[T], bool] = lambda _answer: True,
+        written: t.Callable[[int, float], int] | None = None,
     ) -> T:
         """Run a command, a script and the mark of its answer, with a file from byte ``start`` to ``size`` as its input.
+
+        For a file that is still being written, ``written`` waits some seconds at most for more than a number of bytes
+        of it, and returns how many there are.
 
         ``follow`` is called with the conversation, and how many seconds it may make no progress; its result is returned
         if ``whole`` finds that all of it arrived. ``path`` is for messages. Raises :class:`SyncError`,
@@ -82,7 +86,7 @@ class Carrier:
                     self._session.where,
                     descriptors=relayed.descriptors,
                 )
-                feeding = _Feeding(pipe, file, start, size, self._at)
+                feeding = _Feeding(pipe, file, start, size, self._at, written or (lambda _beyond, _seconds: size))
                 conversation = Conversation(pipe, mark, self._session.where)
                 try:
                     relayed.begin()
@@ -143,12 +147,21 @@ class _Feeding:
     :ivar trouble: what was wrong with the file.
     """
 
-    def __init__(self, pipe: Pipe, file: t.BinaryIO, start: int, size: int, tell: t.Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        file: t.BinaryIO,
+        start: int,
+        size: int,
+        tell: t.Callable[[int, int], None],
+        written: t.Callable[[int, float], int],
+    ) -> None:
         self._pipe = pipe
         self._file = file
         self._start = start
         self._size = size
         self._tell = tell
+        self._written = written
         self._over = threading.Event()
         self.trouble: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="feeding", daemon=True)
@@ -176,7 +189,10 @@ class _Feeding:
         position = self._start
         while position < self._size and not self._over.is_set():
             self._tell(position, position - self._start)
-            count = self._pipe.send_file(self._file, position, min(_CHUNK, self._size - position), _PATIENCE)
+            there = min(self._written(position, _PATIENCE), self._size)
+            if there <= position:
+                continue
+            count = self._pipe.send_file(self._file, position, min(_CHUNK, there - position), _PATIENCE)
             if count == 0:
                 self.trouble = TooShort()
                 return
