@@ -21,7 +21,7 @@ import ansible
 
 from tests.lab.fleet import CHECKOUT
 from tests.lab.namespaces import command
-from tests.lab.process import Supervised
+from tests.lab.process import LabError, Supervised
 from tests.lab.sshd import ClientKey
 from tests.lab.tree import AssetsTree
 
@@ -243,6 +243,12 @@ class Fleet:
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:
             connection.close()
+
+
+def expect(true: bool, otherwise: str, run: Run | None = None) -> None:
+    """Raise LabError with *otherwise*, and the end of what *run* printed, unless it is *true*."""
+    if not true:
+        raise LabError(otherwise + (f"\n{run.output[-6000:]}" if run else ""))
 
 
 def _recap(text: str) -> dict[str, dict[str, int]]:

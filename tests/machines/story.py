@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -16,7 +15,8 @@ from pathlib import Path
 
 from tests.lab.process import LabError
 
-from .fleet import NETBOOT, Fleet, Run
+from . import clients
+from .fleet import NETBOOT, Fleet, Run, expect
 from .packages import Base
 from .said import differences, said
 from .thief import attempts
@@ -69,6 +69,7 @@ class Story:
         self.what_clients_see()
         self.nothing_to_do_any_more()
         self.something_new()
+        self.clients_find_their_site()
         if self.fleet.package:
             self.by_itself()
         self.stolen_key()
@@ -152,26 +153,16 @@ class Story:
 
     def what_clients_see(self) -> None:
         """Types, caching, ranges; nothing hidden, nothing of other owners by a link, no directory."""
-        fleet, root = self.fleet, self.fleet.assets(BARE)
-        status, headers, body = fleet.get(BARE, f"/{NEWEST}-kernel.json")
-        expect(status == 200 and headers["Cache-Control"] == "no-store", f"the marker came with {headers}")
-        expect(headers["Content-Type"] == "application/json" and json.loads(body)["version"], f"a marker: {headers}")
-        status, headers, body = fleet.get(BARE, f"/{NEWEST}.squashfs", Range="bytes=0-3")
-        expect(status == 206 and body == b"hsqs", f"a range was answered with {status} {body!r}")
-        expect(headers["Content-Type"] == "application/octet-stream", f"the squashfs came as {headers}")
-        status, headers, _body = fleet.get(BARE, "/prod/none-kernel.json")
-        expect(status == 404 and headers["Cache-Control"] == "no-store", f"no marker: {status} {headers}")
-        (root / ".secret").write_text("hidden")
-        (root / "prod" / "way-out").symlink_to("/etc/passwd")
-        os.chown(root / "prod" / "way-out", root.stat().st_uid, root.stat().st_gid, follow_symlinks=False)
-        for path in ("/.secret", "/.netboot-sync/lock", "/prod/way-out", "/prod/", "/%2esecret"):
-            expect(fleet.get(BARE, path)[0] in (403, 404), f"{path} was served")
-        (root / ".secret").unlink()
-        (root / "prod" / "way-out").unlink()
-        log = (fleet.sites[BARE].root / "var/log/nginx/netboot-access.log").read_text("utf-8").splitlines()
-        ranges = [one for one in map(json.loads, log) if one["range"]]
-        expect({one["status"] for one in ranges} == {206}, f"the access log says of ranges: {ranges}")
+        clients.see_what_is_theirs(self.fleet, BARE, NEWEST)
         self._tell("        clients see markers that nobody caches, ranges, no hidden names and no way out")
+
+    def clients_find_their_site(self) -> None:
+        """boot_menu.yml writes the scripts by which they do, and each sync that changes something renews them."""
+        clients.say_which_is_theirs(self.fleet, [BARE, FILLED])
+        self._foretold("boot menu", "boot_menu.yml")
+        clients.find_the_site(self.fleet, {BARE, FILLED}, [NETBOOT])
+        self._play("which caching servers hand out, too", "sync.yml", "--limit", f"{BARE},{FILLED}")
+        clients.find_the_site(self.fleet, {BARE, FILLED}, [NETBOOT, BARE, FILLED])
 
     def nothing_to_do_any_more(self) -> None:
         """The same again changes nothing, nor does it in check mode."""
@@ -333,6 +324,7 @@ class Story:
         expect(not list(fleet.assets(FILLED).rglob("*.json")), "markers are left", run)
         expect((fleet.assets(FILLED) / f"{NEWEST}.squashfs").exists(), "the tree went, too", run)
         expect(not site.answers(80), "its web server still serves", run)
+        clients.find_the_site(fleet, {BARE}, [NETBOOT])
         expect(site.run("getent", "passwd", "netboot", check=False).returncode == 2, "the account is left", run)
         known = (fleet.netboot.root / "etc" / "netboot" / "known_hosts").read_text("ascii")
         expect(site.address not in known and fleet.sites[BARE].address in known, "known hosts are left", run)
@@ -370,12 +362,6 @@ class Story:
             for path in (image.marker, image.squashfs):
                 status, _headers, body = self.fleet.get(site, f"/{path.relative_to(self.fleet.tree.root)}")
                 expect(status == 200 and body == path.read_bytes(), f"{site} answers {status} for {path.name}")
-
-
-def expect(true: bool, otherwise: str, run: Run | None = None) -> None:
-    """Raise LabError with *otherwise*, and the end of what *run* printed, unless it is *true*."""
-    if not true:
-        raise LabError(otherwise + (f"\n{run.output[-6000:]}" if run else ""))
 
 
 def _folded(run: Run) -> str:
