@@ -69,13 +69,13 @@ class Outcome:
 LOGIN = (f"{SITE}: Ansible cannot log in there: ",)
 MISTAKES = {
     "wrong-user": Mistake(
-        "the login is another one", BARE, host(ansible_user="admin"), (*LOGIN, "Set ansible_user", "ssh admin@10.")
+        "the wrong user", BARE, host(ansible_user="admin"), (*LOGIN, "Set ansible_user", "ssh admin@10.")
     ),
     "no-sudo": Mistake(
-        "no root, and no sudo", BARE, no_sudo, (f"{SITE}: preparing it needs root there (", "sudo", "Log in as root")
+        "neither root nor sudo", BARE, no_sudo, (f"{SITE}: preparing it needs root there (", "sudo", "Log in as root")
     ),
     "wrong-name": Mistake(
-        "a host name that nobody knows",
+        "a host name that does not resolve",
         BARE,
         host(ansible_host="berlin.invalid"),
         (*LOGIN, "nobody knows that name", "Set ansible_host"),
@@ -84,43 +84,43 @@ MISTAKES = {
         "a port where nothing listens", BARE, host(ansible_port=2222), (*LOGIN, "port 2222", "ansible_port")
     ),
     "nobody-there": Mistake(
-        "an address that nobody has", BARE, host(ansible_host="10.86.0.99"), (*LOGIN, "10.86.0.99", "Is it switched on")
+        "an address that is not in use", BARE, host(ansible_host="10.86.0.99"), (*LOGIN, "10.86.0.99", "Is it switched on")
     ),
     "netboot-server-away": Mistake(
-        "the netboot server's login is another one",
+        "the wrong user for the netboot server",
         BARE,
         host(NETBOOT, ansible_user="admin"),
         (f"{NETBOOT}: Ansible cannot log in there: ", "ssh admin@10."),
     ),
     "unknown-host-key": Mistake(
-        "nobody has logged in there yet", BARE, unknown_host_key, (*LOGIN, "is not known yet", "Log in once with ssh")
+        "a host key that is not known yet", BARE, unknown_host_key, (*LOGIN, "is not known yet", "Log in once with ssh")
     ),
     "changed-host-key": Mistake(
-        "its host key has changed",
+        "a changed host key",
         BARE,
         changed_host_key,
         (*LOGIN, "is not the one that is known", "ssh-keygen -R '10."),
     ),
     "misspelt-group": Mistake(
-        "the group is spelt otherwise",
+        "a misspelt group",
         BARE,
         misspelt_group,
         ("no host of the inventory is in caching_servers", "netboot_fleet"),
     ),
     "no-netboot-server": Mistake(
-        "no machine is in the group netboot_server",
+        "no host in the group netboot_server",
         BARE,
         no_netboot_server,
         (f"{SITE}: no netboot server is named", "Put it into the group"),
     ),
     "same-address": Mistake(
-        "the site has the netboot server's address",
+        "a site with the netboot server's address",
         BARE,
         is_the_netboot_server,
         (f"{SITE}: 10.", f"is {NETBOOT} itself", "Set ansible_host"),
     ),
     "no-mirror-for-python": Mistake(
-        "no mirror can be reached, and there is no Python",
+        "no Python, and no mirror can be reached",
         BARE,
         no_packages,
         (f"{SITE}: Python cannot be installed (", "127.0.0.1", "Mend there"),

@@ -11,19 +11,19 @@ from collections.abc import Mapping, Sequence
 from .fleet import Run
 from .mistakes import MISTAKES, Outcome
 
-HEAD = """# Machines, as they were onboarded
+HEAD = """# Bare machines, onboarded
 
-Written by `./dev machines --report docs/machines-tried.md`: machines with a systemd of their own, that had nothing but
-an SSH server. For the looks in check mode, cache-hamburg, then netboot were given Python; the other sites had none when
-they were onboarded. How it is done is in [Sites](sites.md). Before it, on the workstation: `./dev setup`,
+Written by `./dev machines --report docs/machines-tried.md`: machines with their own systemd and nothing but an
+SSH server. For check mode, cache-hamburg and later netboot were given Python; the other sites had none when they were
+onboarded. How it is done is in [Sites](sites.md). Before it, on the workstation: `./dev setup`,
 `cp -r inventory.example my-inventory`, and ten lines in `hosts.yml`. Each playbook below is one command.
 
 """
 
-MISTAKES_HEAD = """# Mistakes, as they were told
+MISTAKES_HEAD = """# Mistakes, and what is said
 
-Written by `./dev machines --mistakes --report docs/mistakes-tried.md`: each was made for real, with bare machines, and
-this is the line that `onboard.yml` (of the last, `offboard.yml`) ended with.
+Written by `./dev machines --mistakes --report docs/mistakes-tried.md`: each mistake was really made, on bare machines,
+and this is the line with which `onboard.yml` (for the last one, `offboard.yml`) ended.
 
 """
 

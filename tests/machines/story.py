@@ -120,7 +120,7 @@ class Story:
             said = "needs root there (bash: line 1: sudo: command not found). Log in as root"
             expect(said in _folded(run), "not told why", run)
             (self.fleet.inventory / "hosts.yml").write_text(self.fleet.hosts(), "utf-8")
-        run = self._play("look first", "onboard.yml", "--check", "--diff")
+        run = self._play("check mode first", "onboard.yml", "--check", "--diff")
         for name in (NETBOOT, BARE):
             expect(f"{name}: has no Python for Ansible. Would install it" in _folded(run), f"{name}: not told", run)
         for words in ("would install bubblewrap, nginx, rsync", "would give all in /srv/netboot/assets to netboot"):
@@ -128,7 +128,7 @@ class Story:
         if not self.short:
             self.fleet.machines[NETBOOT].bring_python()
             before[NETBOOT] = _written(self.fleet.netboot.root)
-            run = self._play("look first, with Python there", "onboard.yml", "--check", "--diff")
+            run = self._play("check mode, with Python there", "onboard.yml", "--check", "--diff")
             expect(f"{NETBOOT}: would install nginx, python3-paramiko, rsync" in _folded(run), "not told", run)
         for name, machine in self.fleet.machines.items():
             expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
@@ -154,14 +154,14 @@ class Story:
     def what_clients_see(self) -> None:
         """Types, caching, ranges; nothing hidden, nothing of other owners by a link, no directory."""
         clients.see_what_is_theirs(self.fleet, BARE, NEWEST)
-        self._tell("        clients see markers that nobody caches, ranges, no hidden names and no way out")
+        self._tell("        clients get markers that are never cached, and ranges, but no hidden names and nothing outside the tree")
 
     def clients_find_their_site(self) -> None:
         """boot_menu.yml writes the scripts by which they do, and each sync that changes something renews them."""
         clients.say_which_is_theirs(self.fleet, [BARE, FILLED])
         self._foretold("boot menu", "boot_menu.yml")
         clients.find_the_site(self.fleet, {BARE, FILLED}, [NETBOOT])
-        self._play("which caching servers hand out, too", "sync.yml", "--limit", f"{BARE},{FILLED}")
+        self._play("caching servers serve it, too", "sync.yml", "--limit", f"{BARE},{FILLED}")
         clients.find_the_site(self.fleet, {BARE, FILLED}, [NETBOOT, BARE, FILLED])
 
     def nothing_to_do_any_more(self) -> None:
@@ -188,7 +188,7 @@ class Story:
             expect(status == 200 and body == image.squashfs.read_bytes(), f"{site} does not serve it", run)
         image.marker.unlink()
         image.squashfs.unlink()
-        self._play("and it goes again", "sync.yml", "--limit", f"{BARE},{FILLED}", "-e", "netboot_sync_delete=true")
+        self._play("and is removed", "sync.yml", "--limit", f"{BARE},{FILLED}", "-e", "netboot_sync_delete=true")
 
     def by_itself(self) -> None:
         """The netboot server syncs when something arrives, however it is uploaded, and at intervals; by systemd."""
@@ -243,7 +243,7 @@ class Story:
             done = self.fleet.netboot.run(*words, check=False)
             expect(refused(done), f"the sync's key is good for this: {what}: {done.stdout[:200]}{done.stderr[:200]}")
         self._serves(BARE)
-        self._tell("        the sync's key, in other hands, is good for images alone")
+        self._tell("        the sync's key, in the wrong hands, gives access to images alone")
 
     def small_disk(self) -> None:
         """A site that lacks the room has the newest image, and is told what is missing."""
@@ -261,11 +261,11 @@ class Story:
             (root / path).parent.mkdir(exist_ok=True)
             (root / path).write_bytes(b"hsqs")
         words = ["--limit", BARE, "-e", "netboot_caching_server_web_marker_required=true"]
-        self._foretold("a squashfs wants its marker", "onboard.yml", *words)
+        self._foretold("a squashfs requires its marker", "onboard.yml", *words)
         expect(fleet.get(BARE, "/prod/alone.squashfs")[0] == 404, "a squashfs without its marker was served")
         for path in (f"{NEWEST}.squashfs", alone, "prod/alone.img", "kernels/latest-kernel-version.json"):
             expect(fleet.get(BARE, f"/{path}")[0] == 200, f"{path} was refused")
-        self._play("and again does not", "onboard.yml", "--limit", BARE)
+        self._play("no longer required", "onboard.yml", "--limit", BARE)
         expect(fleet.get(BARE, "/prod/alone.squashfs")[0] == 200, "the option stays after it is gone")
 
     def refused(self) -> None:
@@ -310,7 +310,7 @@ class Story:
         fleet, site = self.fleet, self.fleet.sites[FILLED]
         words = ["--limit", FILLED, "-e", "netboot_offboard_grace=1"]
         if not self.short:
-            run = self._play("all of them, by mistake", "offboard.yml", status=2)
+            run = self._play("all sites, by mistake", "offboard.yml", status=2)
             expect("--limit" in run.output, "not told how to name one", run)
         before = {name: _written(machine.root) for name, machine in fleet.machines.items()}
 
@@ -345,13 +345,13 @@ class Story:
         self, what: str, playbook: str, *words: str, looked: Callable[[Run], object] = lambda _run: None
     ) -> Run:
         """Check mode says what a run then does, and after it that nothing is left to do. Returns the run."""
-        foretold = self._play(f"{what}, look first", playbook, *words, "--check", "--diff")
+        foretold = self._play(f"{what}, check mode first", playbook, *words, "--check", "--diff")
         looked(foretold)
         run = self._play(what, playbook, *words, "--diff")
         lines = differences(said(foretold.changes), said(run.changes))
         expect(bool(run.changes), "nothing was changed", run)
         expect(not lines, "\n".join([f"{what}: check mode said something else than was done", *lines]))
-        after = self._play(f"{what}, look again", playbook, *words, "--check", "--diff")
+        after = self._play(f"{what}, check mode again", playbook, *words, "--check", "--diff")
         expect(set(after.counted("changed").values()) == {0}, f"something is left to do: {after.recap}", after)
         return run
 
