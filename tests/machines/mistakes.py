@@ -84,7 +84,10 @@ MISTAKES = {
         "a port where nothing listens", BARE, host(ansible_port=2222), (*LOGIN, "port 2222", "ansible_port")
     ),
     "nobody-there": Mistake(
-        "an address that is not in use", BARE, host(ansible_host="10.86.0.99"), (*LOGIN, "10.86.0.99", "Is it switched on")
+        "an address that is not in use",
+        BARE,
+        host(ansible_host="10.86.0.99"),
+        (*LOGIN, "10.86.0.99", "Is it switched on"),
     ),
     "netboot-server-away": Mistake(
         "the wrong user for the netboot server",

@@ -154,7 +154,7 @@ class Story:
     def what_clients_see(self) -> None:
         """Types, caching, ranges; nothing hidden, nothing of other owners by a link, no directory."""
         clients.see_what_is_theirs(self.fleet, BARE, NEWEST)
-        self._tell("        clients get markers that are never cached, and ranges, but no hidden names and nothing outside the tree")
+        self._tell("        clients get uncached markers and ranges, but no hidden names and nothing outside the tree")
 
     def clients_find_their_site(self) -> None:
         """boot_menu.yml writes the scripts by which they do, and each sync that changes something renews them."""
