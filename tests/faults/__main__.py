@@ -23,7 +23,7 @@ from .rounds import Campaign, Round, plan
 
 RATES = (24_000_000, 40_000_000, 60_000_000, 30_000_000, 50_000_000, 36_000_000)  # bit/s, one for each lane
 SHORT_ROUNDS = 18
-PLAYBOOK_RECOVERY = 0.3  # chance that a recovery run is sync.yml itself, and not only the module that it calls
+PLAYBOOK_RECOVERY = 0.3  # probability that a recovery run is sync.yml itself, rather than only the module that it calls
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
         campaign.run()
         lab.close()
     except KeyboardInterrupt:
-        # what still runs ends with this process; the table shows what there is
+        # whatever still runs ends with this process; the table shows the rounds so far
         interrupted = True
     figures = report.Figures(
         seed=seed,

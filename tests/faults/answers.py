@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of what a caching server answers: a hash that hangs, an answer without end, a disk that fills up meanwhile.
+"""Faults in a caching server's answers: a hash that hangs, an endless answer, a disk that fills up in the meantime.
 
-A program of the caching server stands behind a script of the same name, that does what a flag tells it.
+Programs of the caching server are wrapped by a script of the same name, which misbehaves as flag files tell it to.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from .fault import Fault, Scene
 
 PATIENCE = 30.0  # seconds to wait for the moment
-MOST_MEMORY = 100_000  # kB that a run may take, whatever a caching server says
-TOO_MUCH = 600_000  # kB; this ends the run, for the sake of the machine
+MOST_MEMORY = 100_000  # kB of memory that a run may use, whatever a caching server sends
+TOO_MUCH = 600_000  # kB; a run that uses more is killed, to protect this machine
 
 # Only what is hashed in the work area counts: a file that has just arrived.
 SCRIPT = """#!/bin/sh
@@ -44,12 +44,12 @@ PROGRAMS = ("openssl", "sha256sum", "rsync")
 
 
 def flags(scene: Scene) -> Path:
-    """The directory of the flags."""
+    """The directory of the flag files."""
     return scene.lane.host.root / "run" / "lab-flags"
 
 
 def wait_for(scene: Scene, true: Callable[[], bool]) -> bool:
-    """Wait until something is so, while the run goes on. Returns whether it came to that."""
+    """Wait for a condition while the run is at work. Returns whether it was met."""
     deadline = time.monotonic() + PATIENCE
     while scene.at_work and time.monotonic() < deadline:
         if true():
@@ -86,7 +86,7 @@ class _Answer(Fault):
 
 
 class HangingHash(_Answer):
-    """The process that hashes what has arrived is stopped, as if its disk never answered."""
+    """The process that hashes the received file is stopped, as if its disk never answered."""
 
     name = "hash-hangs"
     about = "the hash of what arrived hangs on the caching server"
@@ -106,7 +106,7 @@ def _is_stopped(pid: int) -> bool:
 
 
 class EndlessAnswer(_Answer):
-    """The answer to a hash never ends, or what rsync has to say on standard error; memory has a bound all the same."""
+    """A hash's answer never ends, or rsync's standard error never does; the run's memory must stay bounded."""
 
     name = "endless-answer"
     about = "the caching server answers without end"
@@ -122,7 +122,7 @@ class EndlessAnswer(_Answer):
     def strike(self, scene: Scene) -> bool:
         if not wait_for(scene, lambda: bool(scene.lane.processes(scene.lane.host, "yes "))):
             return False
-        # what it has taken by its end
+        # keep its peak until the run ends, or uses too much
         wait_for(scene, lambda: self._look(scene) > TOO_MUCH)
         return True
 
@@ -138,7 +138,7 @@ class EndlessAnswer(_Answer):
 
 
 def _memory(pid: int) -> int:
-    """The most memory that a process has had in its life so far, in kB."""
+    """The peak memory of a process so far, in kB."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -147,7 +147,7 @@ def _memory(pid: int) -> int:
 
 
 class FullBeforeRename(_Answer):
-    """Somebody fills the disk after a file was checked, and before it is renamed into place."""
+    """Something else fills the disk after a file was verified and before it is renamed into place."""
 
     name = "full-before-rename"
     about = "the disk of the caching server fills up between check and rename"

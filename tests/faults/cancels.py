@@ -12,7 +12,7 @@ from .machine_faults import kill_one
 
 
 class KillWorker(Fault):
-    """The OOM killer takes the worker that waits for the module; the play is to go on without this host, and to end."""
+    """The OOM killer kills the worker that waits for the module; the play must go on without this host, and end."""
 
     name = "kill-worker"
     about = "SIGKILL of one worker of ansible-playbook"
@@ -24,7 +24,7 @@ class KillWorker(Fault):
 
 
 def _workers(scene: Scene) -> list[int]:
-    """The processes that ansible-playbook itself has forked."""
+    """The processes that ansible-playbook itself forked."""
     if scene.run is None:
         return []
     main = scene.run.process.pid
@@ -41,9 +41,9 @@ def _parent(pid: int) -> int:
 
 
 class CancelByRunner(Fault):
-    """As AWX's ansible-runner does without a container: SIGKILL to the process group of ansible-playbook.
+    """What AWX's ansible-runner does without a container: SIGKILL to the process group of ansible-playbook.
 
-    Its workers have groups of their own.
+    Its workers have process groups of their own.
     """
 
     name = "runner-cancel"

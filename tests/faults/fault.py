@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a fault is, and what it finds when it strikes."""
+"""What a fault is, and the surroundings in which it strikes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUN_LIMIT = 180.0  # seconds
 
 @dataclass
 class Scene:
-    """What a fault finds when it strikes."""
+    """The surroundings in which a fault strikes."""
 
     lane: Lane
     uploader: Uploader
@@ -29,20 +29,20 @@ class Scene:
 
     @property
     def at_work(self) -> bool:
-        """Whether the run still goes on."""
+        """Whether the run has started and not ended."""
         return self.run is not None and self.run.running
 
 
 class Fault:
-    """One kind of fault. A new object for each round.
+    """One kind of fault. Each round makes a new object.
 
     :cvar name: for the table and ``--only``.
-    :cvar about: what it is, in a line.
-    :cvar runner: what the run must be, where the fault is about just that: the module by itself, a playbook, or a
+    :cvar about: a one-line description.
+    :cvar runner: how the sync has to be run, if the fault needs a particular way: the module alone, a playbook, or a
         playbook that ansible-runner starts.
-    :cvar at_once: whether to strike as soon as the run is at work, and wait for the right moment then.
+    :cvar at_once: whether to call :meth:`strike` as soon as the run is at work; it then waits for the right moment.
     :cvar must_be_quiet: whether nothing of the run may be left :data:`~.lab.QUIET_WITHIN` seconds after it.
-    :cvar resend: whether the bytes that arrived before count: what arrived must not be sent again.
+    :cvar resend: whether to check that bytes which arrived before the fault are not sent again.
     """
 
     name: ClassVar[str]
@@ -53,22 +53,22 @@ class Fault:
     resend: ClassVar[bool] = True
 
     def prepare(self, scene: Scene) -> None:
-        """Before the run starts."""
+        """Called before the run starts."""
 
     def strike(self, scene: Scene) -> bool:
-        """Do it; returns whether it met a run at work."""
+        """Cause the fault. Returns whether a run was at work when it struck."""
         raise NotImplementedError
 
     def lifts_after(self, scene: Scene) -> float | None:  # noqa: ARG002
-        """Seconds after the strike to lift it, run or no run; None: when the run has ended."""
+        """Seconds from the strike until the fault is lifted, run or no run; None: only once the run has ended."""
         return None
 
     def lift(self, scene: Scene) -> None:
-        """Put right what is not the business of a sync; called once."""
+        """Undo whatever a sync is not meant to repair; called once."""
 
     def clean_up(self, scene: Scene) -> None:
-        """After the recovery run."""
+        """Called after the recovery run."""
 
     def problems(self, scene: Scene) -> list[str]:  # noqa: ARG002
-        """What is wrong, besides what clients and the witness see; asked before the recovery run."""
+        """Problems that neither the clients nor the witness see; called before the recovery run."""
         return []

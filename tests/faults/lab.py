@@ -32,7 +32,7 @@ from .places import CODE, CONTROLLER, DEST, EXCLUDE, MIB, SERVER, STRANGE
 
 
 class FaultLab:
-    """Everything, on the lab's own file system *directory*; lanes work in threads that live in the server's network."""
+    """The whole laboratory, on its own file system *directory*; a thread per lane works in the server's network."""
 
     def __init__(self, directory: Path, *, lanes: int, rates: list[int]) -> None:
         self.directory = directory
@@ -48,7 +48,7 @@ class FaultLab:
         for host in (self.server, self.controller):
             self._install(host)
         self.lanes = [
-            # one of several has a file system that is unlike the netboot server's
+            # the last of several has a file system that behaves unlike the netboot server's
             Lane(self, index + 1, rate=rates[index], quirks=STRANGE if index == lanes - 1 and lanes > 1 else None)
             for index in range(lanes)
         ]
@@ -88,7 +88,7 @@ class FaultLab:
         ssh.mkdir(mode=0o700)
         for suffix in ("", ".pub"):
             shutil.copy(self.key.private.with_name(self.key.private.name + suffix), ssh)
-        # Only these addresses, and never from an address of the machine: outside the lab, ssh then cannot even start.
+        # Only these addresses, from an address that only the lab has: outside the lab, ssh cannot even connect.
         binding = "10.99.0.2" if host is self.controller else None
         lines = ["Host 10.99.*", "  StrictHostKeyChecking yes", "  BatchMode yes", "  ControlMaster no"]
         lines += [f"  BindAddress {binding}"] if binding else []
@@ -121,7 +121,7 @@ class FaultLab:
 
     @staticmethod
     def whole_closure(root: Path, marker: str, squashfs: str, here: Mapping[str, str]) -> list[str]:
-        """What a marker of the netboot server promises, if all of it is there and the squashfs is whole."""
+        """What a marker of the netboot server promises, if all of it is there and the squashfs is complete."""
         if marker not in here:
             return []
         try:
@@ -135,7 +135,7 @@ class FaultLab:
 
     @contextlib.contextmanager
     def work_here(self) -> Iterator[None]:
-        """Let the calling thread work on the netboot server: what it starts is in the server's network."""
+        """Move the calling thread to the netboot server: whatever it starts is in the server's network."""
         enter_network(SERVER)
         assert_in_network(SERVER)
         yield

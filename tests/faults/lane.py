@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One caching server of the fault laboratory: its line, its daemons, its runs, and what it must hold."""
+"""One caching server of the fault laboratory: its line, its daemons, its runs, and the files that it must hold."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class CurrentLedger(Ledger):
-    """A ledger that names as markers what there is to ask for: at the netboot server or at the site, now or lately."""
+    """A ledger that lists only markers worth polling: those on the netboot server or at the site, now or recently."""
 
     def __init__(self, root: Path, site: Path, *, name: Callable[[str], str] = str) -> None:
         super().__init__(root, name=name)
@@ -50,7 +50,7 @@ class CurrentLedger(Ledger):
         self._asked: dict[str, float] = {}
 
     def markers(self) -> dict[str, str]:
-        """See Ledger; without those that are gone from both sides for a minute."""
+        """See Ledger; without those that have been gone from both sides for a minute."""
         now, found, present = time.monotonic(), super().markers(), self.present()
         for path in found:
             if path in present or (self.site / path).exists():
@@ -59,14 +59,14 @@ class CurrentLedger(Ledger):
 
 
 class Lane:
-    """One caching server, the line to it, the tree that it gets, and those that watch it."""
+    """One caching server, the line to it, the tree that it gets, and its observers."""
 
     def __init__(self, lab: FaultLab, index: int, *, rate: int, quirks: Quirks | None = None) -> None:
         self.lab = lab
         self.name = f"cache{index}"
         self.rate = rate
         self.address = f"10.99.{index}.2"
-        self.inside = f"10.99.{index}.129"  # where machines of the site find it, whatever becomes of the line
+        self.inside = f"10.99.{index}.129"  # where the site's machines reach it, whatever happens to the line
         self.violations: list[Violation] = []
         self.damaged: dict[str, str] = {}
         self.withdrawn: set[str] = set()  # markers that no client may see any more
@@ -83,7 +83,7 @@ class Lane:
         self._mounts = contextlib.ExitStack()
         self.folds = quirks is not None and quirks.folds
         if quirks is not None:
-            # over the name by which the host's own programs know it
+            # mounted over the path that the host's own programs use
             within = self.host.root / "srv" / "netboot" / "assets"
             self._mounts.enter_context(StrangeDisk(within, quirks, backing=self.assets))
             self.assets = within
@@ -102,7 +102,7 @@ class Lane:
         own = {name.removeprefix("assets/"): digest for name, digest in self._canaries.items() if "assets/" in name}
         self.machine = BootingMachine(
             self.name,
-            AssetsWeb(self.assets, address=self.inside, port=80),  # as a description: nginx is what answers
+            AssetsWeb(self.assets, address=self.inside, port=80),  # only describes it: nginx does the serving
             self.ledger,
             network=self.name,
             address=self.inside,
@@ -113,24 +113,24 @@ class Lane:
         self.machine.start()
 
     def close(self) -> None:
-        """End all that runs for it."""
+        """Stop everything that runs for this lane."""
         self.host.stop_all()
         self.machine.stop()
         self.witness.stop()
         self._mounts.close()
 
     def start_sshd(self, *, clock: bool = False) -> None:
-        """Start its OpenSSH server, anew if it runs; see :meth:`Host.start_sshd`."""
+        """Start or restart its OpenSSH server; see :meth:`Host.start_sshd`."""
         self.host.stop("sshd")
         self.clock = clock
         self.host.start_sshd(self.address, host_key=self.host_key.private, authorized=self.lab.key.public, clock=clock)
 
     def stop_sshd(self) -> None:
-        """End its OpenSSH server with all sessions, by SIGKILL."""
+        """Kill its OpenSSH server and all its sessions with SIGKILL."""
         self.host.stop("sshd")
 
     def restart_nginx(self) -> None:
-        """Stop and start its web server."""
+        """Restart its web server."""
         self.host.stop("nginx")
         self.host.start_nginx(self.inside, serve=DEST)
 
@@ -154,7 +154,7 @@ class Lane:
     def withdraw(self, purpose: str, pattern: str) -> Run:
         """Withdraw images by name, as ``withdraw.yml`` does: on the netboot server, then from the caching server.
 
-        Returns the second part; the first has ended by then.
+        Returns the run of the second part; the first part has ended by then.
         """
         aside = {"src": self.src, "patterns": [pattern]}
         with self._start_module(SET_ASIDE, f"{purpose}-aside", aside) as run:
@@ -179,7 +179,7 @@ class Lane:
         return Run(self.lab.controller, words, inventory.with_suffix(".log"), results=results)
 
     def start_runner(self, purpose: str, playbook: str, **options: Any) -> Run:
-        """Start a playbook as AWX does where there is no container: by ansible-runner, on the controller."""
+        """Start a playbook as AWX does without a container: through ansible-runner, on the controller."""
         inventory, results = self._inventory(purpose, options)
         data = inventory.with_suffix(".runner")
         shutil.rmtree(data, ignore_errors=True)
@@ -195,7 +195,7 @@ class Lane:
             (data / "cancel").touch()
 
     def _inventory(self, purpose: str, options: Mapping[str, Any]) -> tuple[Path, Path]:
-        """Write an inventory for this caching server. Returns it, and where the results of its run are to go."""
+        """Write an inventory for this caching server. Returns its path, and where the results of the run will be."""
         directory = self.lab.controller.disk / "runs"
         directory.mkdir(exist_ok=True)
         inventory = directory / f"{self.name}-{purpose}.yml"
@@ -204,7 +204,7 @@ class Lane:
         return inventory, results
 
     def processes(self, host: Host, *words: str) -> list[int]:
-        """Processes of a host whose command line has all these words in it."""
+        """Process ids on a host whose command line contains all these words."""
         found = []
         for entry in os.listdir("/proc"):
             if entry.isdigit():
@@ -215,12 +215,12 @@ class Lane:
         return found
 
     def senders(self) -> list[int]:
-        """What sends a file to this caching server on the netboot server: rsync, or the ssh of a stream."""
+        """Processes on the netboot server that send a file to this caching server: rsync, or the ssh of a stream."""
         rsync = self.processes(self.lab.server, "rsync ", f" {self.address}:{DEST}")
         return rsync + self.processes(self.lab.server, "ssh ", f" -- {self.address} ", STREAM)
 
     def receivers(self) -> list[int]:
-        """What receives a file on the caching server: rsync's, or the shells of a stream."""
+        """Processes on the caching server that receive a file: rsync's, or the shells of a stream."""
         return self.processes(self.host, "rsync --server") + self.processes(self.host, STREAM)
 
     def lock_is_free(self) -> bool:
@@ -238,7 +238,7 @@ class Lane:
         return True
 
     def still_at_work(self) -> str:
-        """What of a run is left, in words; empty when nothing is."""
+        """Describe what is left of a run; empty if nothing is."""
         left = {
             "the lock is held": not self.lock_is_free(),
             "something sends": bool(self.senders()),
@@ -246,20 +246,20 @@ class Lane:
         return ", ".join(what for what, there in left.items() if there)
 
     def wait_until_quiet(self) -> str:
-        """Wait until nothing of a killed run is left. Returns what is left after :data:`QUIET_WITHIN`, or nothing."""
+        """Wait until nothing of a killed run is left. Returns what is still left after :data:`QUIET_WITHIN`, if any."""
         deadline = time.monotonic() + QUIET_WITHIN
         while (left := self.still_at_work()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return left
 
     def blame(self, violation: Violation) -> None:
-        """Keep a violation."""
+        """Record a violation."""
         with self._lock:
             if violation not in self.violations:
                 self.violations.append(violation)
 
     def take_violations(self) -> list[Violation]:
-        """All violations that are new since the last call."""
+        """The violations since the last call, without those that were returned before."""
         with self._lock:
             found, self.violations = self.violations, []
         with self.machine._count:
@@ -278,13 +278,13 @@ class Lane:
         return {name: hashlib.sha256(f"{name} of {self.name}\n".encode()).hexdigest() for name in CANARIES}
 
     def _everything_outside(self) -> dict[str, str]:
-        """All that this host has written outside the tree, by path."""
+        """The state of every file that this host has written outside the tree, by path."""
         found = {}
         for start in (self.host.written, self.host.disk, self.host.root / "tmp"):
             for directory, folders, names in os.walk(start):
                 if start == self.host.disk and directory == str(start):
                     folders.remove("assets")
-                # what is mounted there is this machine's own, and read-only
+                # what is mounted in here belongs to this machine, and is read-only
                 folders[:] = [folder for folder in folders if not os.path.ismount(os.path.join(directory, folder))]
                 for name in names + [folder for folder in folders if os.path.islink(os.path.join(directory, folder))]:
                     path = Path(directory, name)
@@ -293,13 +293,13 @@ class Lane:
         return found
 
     def forget_repaired(self) -> None:
-        """No longer excuse damage that is gone."""
+        """Stop excusing damage that has been repaired."""
         for path, digest in list(self.damaged.items()):
             if fingerprint(self.assets / path) != digest:
                 del self.damaged[path]
 
     def look_outside(self) -> None:
-        """Blame everything that was written outside the tree, and every file of others inside it that was touched."""
+        """Record a violation for each change outside the tree, and for each foreign file inside it that was touched."""
         found = self._everything_outside()
         for path in sorted(found.keys() | self._outside.keys()):
             if found.get(path) != self._outside.get(path):
@@ -312,17 +312,17 @@ class Lane:
                 self.blame(Violation(self.name, "outside", name, "is not what the caching server had there"))
 
     def not_in_line(self, *, delete: bool) -> list[str]:
-        """What is missing for the caching server to be in line; nothing if it is.
+        """What keeps the caching server from being in line; empty if it is.
 
-        That is: every image whose closure is whole on the netboot server is published, byte for byte; so is every
-        kernel pointer that leads somewhere; with *delete*, nothing else is there; and the work area holds its lock,
-        pieces of files that the netboot server has and the caching server has not, and nothing else.
+        In line means: every image whose closure is complete on the netboot server is published, byte for byte; so is
+        every kernel pointer whose target exists; with *delete*, nothing else is there; and the work area holds nothing
+        but its lock and pieces of files that the netboot server has and the caching server still lacks.
         """
         self.ledger.snapshot()
         here = self.ledger.present()
         there = {path: _digest(self.assets / path) for path, _found in visible_files(self.assets)}
         if self.folds:
-            # a client finds it under both spellings
+            # clients find it under both spellings
             spelled = {folded(path): path for path in here}
             there = {spelled.get(folded(path), path): digest for path, digest in there.items()}
         problems = []
@@ -332,7 +332,7 @@ class Lane:
             elif there[path] != here[path]:
                 problems.append(f"{path} differs")
         if delete:
-            # What has its marker still is held back, and so is not removed, whether its squashfs is there or not.
+            # An image that still has its marker is held back, so it is not removed, even without its squashfs.
             held = {squashfs for marker, squashfs in self.ledger.markers().items() if marker in here}
             extra = sorted(path for path in there.keys() - here.keys() - held if not path.startswith("local/"))
             problems += [f"{path} is too much" for path in extra]
@@ -343,7 +343,7 @@ class Lane:
         return problems
 
     def wanted(self, here: Mapping[str, str]) -> list[str]:
-        """The paths that the caching server is to hold: of images that are whole, and of kernels."""
+        """The paths that the caching server must hold: those of complete images, and those of kernels."""
         wanted: set[str] = set()
         for marker, squashfs in self.ledger.markers().items():
             closure = self.lab.whole_closure(self.tree.root, marker, squashfs, here)
@@ -358,5 +358,5 @@ def _digest(path: Path) -> str:
 
 
 def _piece(path: str) -> str:
-    """The name in the work area under which pieces of a file lie."""
+    """The name in the work area that holds the pieces of a file."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:32]

@@ -5,15 +5,16 @@
 
 What counts as a violation, and what does not:
 
-- A marker, then all that it promises, then the marker again. Only if it is the same file before and after (ETag, and
-  inode and times of the file behind it: nginx's ETag is size and whole seconds) was it visible all the time, and only
-  then is anything said. A marker may be withdrawn at any moment, and that is no broken promise.
-- Each part must be what the netboot server held under that name, and all parts together what it held at one time
-  together with this very marker. A part that is swapped by a rename while it is fetched arrives as the old or as the
-  new one; both have to fit.
-- Before something is called foreign, the ledger looks at the netboot server once more: it may have come just now.
-- Damage that the laboratory did itself is known by its digest, and nothing but that very damage is excused. A disk that
-  folds names shows it under the image's new spelling as well, from the moment at which the netboot server has that.
+- The client fetches a marker, then all that it promises, then the marker again. Only if the marker is the same file
+  before and after (the same ETag, and the same inode and times of the file behind it, since nginx's ETag is only size
+  and whole seconds) was it visible all the time, and only then is anything reported. A marker may be withdrawn at any
+  moment; that breaks no promise.
+- Each part must be what the netboot server held under that name at some time, and all parts together what it held at
+  one time with this very marker. A part that is replaced by a rename while it is fetched arrives as the old one or as
+  the new one; both have to fit.
+- Before content is called foreign, the ledger looks at the netboot server once more: it may have been added just now.
+- Damage that the laboratory did itself is known by its digest, and only that exact damage is excused. A disk that folds
+  names shows it under the image's new spelling as well, as soon as the netboot server uses that spelling.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ from tests.lab.namespaces import assert_in_network, enter_network
 from tests.lab.web import AssetsWeb
 
 INTERVAL = 0.25  # seconds between two polls
-FULL_EVERY = 30.0  # seconds after which everything is fetched and hashed again, changed or not
+FULL_EVERY = 30.0  # seconds after which everything is fetched and hashed again, even if it seems unchanged
 
 
 class BootingMachine(BootClient):
     """Polls one site.
 
-    :arg network: the site's network; the client's thread lives in there.
+    :arg network: the site's network namespace; the client's thread runs in it.
     :arg address: the client's own address.
-    :arg damaged: what the laboratory has damaged: path to the digest of what is there now.
-    :arg withdrawn: markers of what was withdrawn by name, which no client may see any more.
+    :arg damaged: files that the laboratory has damaged: path to the digest of the present content.
+    :arg withdrawn: markers of images that were withdrawn by name, which no client may see any more.
     :arg own: files of the caching server itself inside the tree, never touched by a sync: path to digest.
     """
 
@@ -77,14 +78,14 @@ class BootingMachine(BootClient):
             assert_in_network(self.network)
         full = os.path.join(site.web.root, path)
         before = _identity(full)
-        withdrawn = frozenset(self.withdrawn)  # before it is asked for
+        withdrawn = frozenset(self.withdrawn)  # as it is before the request
         part = super()._ask(site, method, path, keep=keep)
         after = _identity(full)
         if keep and part.digest is not None:
             self.visible += 1
             if path in withdrawn:
                 self._blame(Violation(site.name, "withdrawn", path, "was seen after it had been withdrawn by name"))
-        # a file that was replaced meanwhile is like none seen before or after
+        # a file that was replaced in the meantime must not compare equal to anything seen before or after
         identity = before if before == after else f"moving {next(self._moving)}"
         return dataclasses.replace(part, etag=f"{part.etag} {identity}")
 
@@ -92,12 +93,12 @@ class BootingMachine(BootClient):
         return digest in (self._damage(path), self.own.get(path)) or super()._held(path, digest)
 
     def _promised(self, marker: str, digest: str, parts: Mapping[str, str]) -> bool:
-        # with a damaged part, no state as a whole can fit; each part was looked at by itself
+        # with a damaged part, no state fits as a whole; each part has been checked on its own
         excused = any(parts[path] == self._damage(path) for path in parts)
         return excused or super()._promised(marker, digest, parts)
 
     def _damage(self, path: str) -> str | None:
-        """The digest of what the laboratory made of a file, under whatever spelling."""
+        """The digest of a file that the laboratory damaged, whatever the spelling of its path."""
         known = {spelling.casefold(): digest for spelling, digest in list(self.damaged.items())}
         return known.get(path.casefold())
 

@@ -17,7 +17,7 @@ from .run import Ended, Run
 
 
 def kill_one(scene: Scene, find: Callable[[], list[int]]) -> bool:
-    """SIGKILL one of the processes that *find* finds; waits for one while the run goes on."""
+    """Kill one of the processes that *find* finds with SIGKILL; waits for one to appear while the run is at work."""
     deadline = time.monotonic() + PATIENCE
     while scene.at_work and time.monotonic() < deadline:
         if pids := find():
@@ -44,7 +44,7 @@ class KillModule(Fault):
 
 
 class KillSender(Fault):
-    """rsync on the near end, or the ssh that carries a stream."""
+    """rsync at the near end, or the ssh that carries a stream."""
 
     name = "kill-sender"
     about = "SIGKILL of what sends on the netboot server: rsync, or the ssh of a stream"
@@ -54,7 +54,7 @@ class KillSender(Fault):
 
 
 class KillReceiver(Fault):
-    """rsync on the far end, one of its two processes, or a shell that takes a stream."""
+    """One of rsync's two processes at the far end, or a shell that receives a stream."""
 
     name = "kill-receiver"
     about = "SIGKILL of what receives on the caching server: rsync, or the shell of a stream"
@@ -64,21 +64,21 @@ class KillReceiver(Fault):
 
 
 class KillSession(Fault):
-    """One of sshd's processes for a session: that of the control connection, or that of the data."""
+    """One of sshd's session processes: that of the control connection, or that of a data connection."""
 
     name = "kill-session"
     about = "SIGKILL of a session process of sshd"
 
     def strike(self, scene: Scene) -> bool:
         lane = scene.lane
-        # the listener is no session
+        # the listener is not a session
         return kill_one(
             scene, lambda: [pid for pid in lane.processes(lane.host, "sshd: ") if pid not in lane.host.pids("sshd")[:1]]
         )
 
 
 class KillController(Fault):
-    """ansible-playbook with all its workers: the controller loses power."""
+    """ansible-playbook with all its workers, as when the controller loses power."""
 
     name = "kill-controller"
     about = "SIGKILL of the whole controller (ansible-playbook and all its processes)"
@@ -93,7 +93,7 @@ class KillController(Fault):
 
 
 class KillPlaybook(Fault):
-    """ansible-playbook alone: its workers do not notice, and may go on to the end."""
+    """ansible-playbook alone: its workers do not notice, and may run to the end."""
 
     name = "kill-playbook"
     about = "SIGKILL of ansible-playbook's main process only"
@@ -107,7 +107,7 @@ class KillPlaybook(Fault):
 
 
 class SecondRun(Fault):
-    """Another run for the same caching server, with or without the patience to wait for the first one."""
+    """Another run for the same caching server, with a lock timeout that is long enough for the first one, or not."""
 
     name = "second-run"
     about = "a second run is started meanwhile"
@@ -131,7 +131,7 @@ class SecondRun(Fault):
 
 class _LineFault(Fault):
     def lifts_after(self, scene: Scene) -> float | None:
-        # short: the connections live on; long: the run gives up, or tries again in vain
+        # short: the connections survive; long: the run gives up, or retries in vain
         return scene.numbers.choice([scene.numbers.uniform(0.2, 2.0), scene.numbers.uniform(4.0, 12.0), None])
 
     def lift(self, scene: Scene) -> None:
@@ -139,7 +139,7 @@ class _LineFault(Fault):
 
 
 class CutLine(_LineFault):
-    """The plug is pulled at one of the two ends."""
+    """The cable is unplugged at one of the two ends."""
 
     name = "cut-line"
     about = "the line is cut, and restored later"
@@ -152,7 +152,7 @@ class CutLine(_LineFault):
 
 
 class StallLine(_LineFault):
-    """Nothing gets through, and nobody is told."""
+    """Nothing gets through, and neither end is told."""
 
     name = "stall-line"
     about = "the line falls silent without a reset, and comes back later"
@@ -165,11 +165,11 @@ class StallLine(_LineFault):
 
 
 class DiskFull(Fault):
-    """Somebody else fills the disk, but for some KiB."""
+    """Something else fills the disk, leaving nothing or at most 66 MiB free."""
 
     name = "disk-full"
     about = "the disk of the caching server is full"
-    resend = False  # a run may give up pieces to make room
+    resend = False  # a run may delete partial files to make room
 
     def strike(self, scene: Scene) -> bool:
         if not scene.at_work:
@@ -182,9 +182,9 @@ class DiskFull(Fault):
 
 
 class Clock(Fault):
-    """The clock of the caching server jumps by hours under its daemon, the sessions and all that they run.
+    """The clock of the caching server jumps by hours for its daemon, the sessions and all that they run.
 
-    Its kernel's clock is this machine's and stays: the times of files that nobody sets are not moved.
+    The kernel's clock is this machine's and stays: file times that no program sets explicitly do not move.
     """
 
     name = "clock"
@@ -201,12 +201,12 @@ class Clock(Fault):
         return scene.at_work
 
     def clean_up(self, scene: Scene) -> None:
-        # the recovery run had to do with the wrong clock
+        # only now: the recovery run had to cope with the wrong clock
         scene.lane.start_sshd()
 
 
 class RestartDaemon(Fault):
-    """sshd with all sessions, and what they run."""
+    """sshd with all its sessions, and what they run."""
 
     name = "restart-daemon"
     about = "sshd of the caching server is killed with all sessions, and started again"
@@ -225,7 +225,7 @@ class RestartDaemon(Fault):
 
 
 class PowerOff(RestartDaemon):
-    """All processes of the caching server end at once, and the line goes down with them."""
+    """All processes of the caching server end at once, and its line goes down."""
 
     name = "power-off"
     about = "the caching server is switched off, and on again"

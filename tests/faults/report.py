@@ -35,13 +35,13 @@ class Figures:
 
 
 def good(rounds: Sequence[Round], figures: Figures) -> bool:
-    """Whether all that was planned was done, and nothing was wrong."""
+    """Whether every planned round was played, and nothing went wrong."""
     clean = not figures.trouble and not figures.late_violations and len(rounds) == figures.planned
     return clean and all(one.good for one in rounds)
 
 
 def outcome(words: str) -> str:
-    """What a run reported, without names and numbers: for counting."""
+    """The kind of a run's report, without names and numbers, for counting."""
     for pattern, kind in (
         (r"^ok$", "ok"),
         (r"^ended by signal", "killed"),
@@ -60,7 +60,7 @@ def outcome(words: str) -> str:
 
 
 def line_of(played: Round, count: int, planned: int) -> str:
-    """One round in a line, while it goes on."""
+    """One round on a line, for the progress output."""
     state = "in line" if played.good else "WRONG"
     late = f", {played.too_late} too late" if played.too_late else ""
     struck = "struck" if played.struck else "did not strike"
@@ -71,7 +71,7 @@ def line_of(played: Round, count: int, planned: int) -> str:
 
 
 def table(rounds: Sequence[Round]) -> str:
-    """The table of faults."""
+    """The table of results by fault."""
     head = ("fault", "struck", "too late", "what the run reported", "in line after", "sent / needed")
     rows = [head]
     for name in FAULTS:
@@ -103,7 +103,7 @@ def table(rounds: Sequence[Round]) -> str:
 
 
 def summary(rounds: Sequence[Round], figures: Figures) -> str:
-    """All that is said at the end."""
+    """The whole report at the end."""
     wrong = [one for one in sorted(rounds, key=lambda one: one.number) if not one.good]
     violations = [f"#{one.number} {text}" for one in rounds for text in one.violations]
     violations += list(figures.late_violations)

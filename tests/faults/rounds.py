@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rounds: something new on the netboot server, a run, a fault at a random moment of it, then one plain run more.
+"""Rounds: something new on the netboot server, a run, a fault at a random moment of it, then one more plain run.
 
-What a round does follows from the seed and its number; when exactly its fault meets the run does not, since two
-processes on a real machine never meet twice at the same instruction.
+What a round does follows from the seed and its number. The exact moment at which its fault hits the run does not,
+since two processes on a real machine never meet twice at the same instruction.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from .places import MIB
 from .run import Ended, Run
 from .uploads import Job, Uploader
 
-ATTEMPTS = 10  # at a fault that came too late
-FIRST_CONTACT = 3000  # bytes on the line after which a run is at work: the module speaks to the caching server
-SFTP_SEGMENT = 8 * MIB  # by SFTP, an upload goes on at a multiple of this
-OVERHEAD = 150_000  # bytes of one run on the line, for connections, listings and hashes
-# Bytes that had crossed the line, but not yet reached a file when it ended: what the kernel had taken from a killed
-# sender arrives after its end, and sshd throws it away. It is more where sshd waits for the processor.
+ATTEMPTS = 10  # if the fault keeps coming too late
+FIRST_CONTACT = 3000  # bytes on the line after which a run counts as at work: the module talks to the caching server
+SFTP_SEGMENT = 8 * MIB  # over SFTP, an interrupted upload resumes at a multiple of this
+OVERHEAD = 150_000  # bytes on the line for one run's connections, listings and hashes
+# Bytes that had crossed the line but had not reached a file when the run ended: what the kernel had accepted from a
+# killed sender arrives after its end, and sshd discards it. It is more if sshd has to wait for a processor.
 IN_FLIGHT = 1_600_000
-SLOWER = 4  # times: the line, for what is to be caught in the middle of a transfer and was missed three times
-AFTER_KILL = 1_000_000  # bit/s: whatever goes on sending after a kill is then seen to do so
-CHANCE_OF_PLAYBOOK = 0.1  # that a run that could as well be the module alone is a playbook's
+SLOWER = 4  # by this factor the line is slowed down, once a fault in the middle of a transfer came too late three times
+AFTER_KILL = 1_000_000  # bit/s: so slow that anything which goes on sending after a kill is noticed
+CHANCE_OF_PLAYBOOK = 0.1  # that a run uses a playbook where the module alone would do
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Moment:
 
     @classmethod
     def choose(cls, numbers: random.Random, *, attempt: int) -> Moment:
-        """A random moment; earlier ones after attempts that came too late."""
+        """Choose a random moment, earlier after each attempt that came too late."""
         earlier = 0.7**attempt
         if (chance := numbers.random()) < 0.45:
             return cls("bytes", numbers.uniform(0.0, 1.0) * earlier)
@@ -73,13 +73,13 @@ class Round:
     struck: bool = False
     too_late: int = 0  # attempts before the one that struck
     run: str = ""  # what the run reported
-    second: str = ""  # what the other run reported, where the fault is one
+    second: str = ""  # what the second run reported, if the fault is a second run
     left_after_kill: str = ""
     recovery: str = ""
     in_line: bool = False
     problems: list[str] = field(default_factory=list)
-    line_bytes: int = 0  # that crossed the line in both runs
-    fresh_bytes: int = 0  # that had to
+    line_bytes: int = 0  # bytes that crossed the line in both runs
+    fresh_bytes: int = 0  # bytes that had to cross it
     allowed_bytes: int = 0
     seconds: float = 0.0
     violations: list[str] = field(default_factory=list)
@@ -99,17 +99,17 @@ def plan(rounds: int, seed: str, only: Sequence[str]) -> list[str]:
 
 
 class LaneWork:
-    """Plays rounds on one lane, in a thread that lives on the netboot server."""
+    """Plays rounds on one lane, in a thread that runs on the netboot server."""
 
     def __init__(self, lane: Lane, seed: str, *, playbook_recovery: float) -> None:
         self.lane = lane
         self.seed = seed
-        self.playbook_recovery = playbook_recovery  # chance that a recovery run is a playbook's
+        self.playbook_recovery = playbook_recovery  # probability that a recovery run uses a playbook
         self.uploader = Uploader(lane)
         self._scene: Scene | None = None  # of the last attempt
 
     def begin(self) -> None:
-        """The first tree, and the first run, undisturbed."""
+        """Make the first tree, and sync it in a first, undisturbed run."""
         self.uploader.fill(random.Random(f"{self.seed}: {self.lane.name}"))
         with (
             self.lane.start_playbook("first", "sync")
@@ -132,7 +132,7 @@ class LaneWork:
             try:
                 self._attempt(result, fault, numbers, attempt)
             except LabError as exc:
-                # a run that does not end: it was killed, and the lane goes on
+                # the run did not end and was killed; the lane continues
                 result.problems.append(str(exc))
                 self._reset(fault)
             if result.struck or not result.in_line or result.problems:
@@ -145,7 +145,7 @@ class LaneWork:
     def _attempt(self, result: Round, fault: Fault, numbers: random.Random, attempt: int) -> None:
         lane = self.lane
         sends = fault.name in ("kill-sender", "kill-receiver")
-        # what is to end by itself must be long enough that it would not have been through anyway
+        # the transfer must be so long that what ends after a kill did not simply finish
         only = "whole" if fault.must_be_quiet else "build" if sends and attempt > 1 else None
         job = self.uploader.next(numbers, only=only)
         self._scene = scene = Scene(lane, self.uploader, numbers, job)
@@ -196,7 +196,7 @@ class LaneWork:
         fault.clean_up(scene)
 
     def _reset(self, fault: Fault) -> None:
-        """Lift whatever is still there of a fault."""
+        """Undo whatever is left of a fault."""
         lane = self.lane
         if self._scene is not None:
             fault.lift(self._scene)
@@ -233,7 +233,7 @@ class LaneWork:
             time.sleep(0.003)
 
     def _see_through(self, fault: Fault, scene: Scene, run: Run, struck_at: float) -> Ended:
-        """Wait for the run's end; the fault is lifted in its time, or when the run has ended."""
+        """Wait for the run's end; the fault is lifted at its time, or once the run has ended."""
         after = fault.lifts_after(scene)
         lifted = False
         while run.running and time.monotonic() - struck_at < RUN_LIMIT:
@@ -248,7 +248,7 @@ class LaneWork:
     def _recover(self, result: Round, job: Job, numbers: random.Random, *, delete: bool) -> None:
         """One plain run, without help; it must bring the caching server in line."""
         runner = "playbook" if numbers.random() < self.playbook_recovery else "module"
-        # no client is left to wait for: what goes, goes now
+        # no client needs a grace any more: whatever is to be removed is removed now
         options = {"delete": delete, "max_delete": 100, "grace": 0}
         with self._start("recovery", job, runner=runner, options=options) as run:
             ended = run.wait(RUN_LIMIT)
@@ -260,8 +260,8 @@ class LaneWork:
         self.lane.forget_repaired()
 
     def _count_bytes(self, result: Round, fault: Fault, job: Job, *, runs: int) -> None:
-        """What arrived before the fault must not be sent again: both runs together, from the line's own counters."""
-        share = 0.08 * job.size  # checksums of the basis, and blocks at the edges of what changed
+        """Check by the line's counters, over both runs, that nothing that arrived before the fault was sent again."""
+        share = 0.08 * job.size  # checksums of the basis, and blocks at the edges of changes
         allowed = int(1.1 * job.fresh + share + runs * OVERHEAD + IN_FLIGHT)
         if result.transport == "sftp":
             allowed = job.size + min(job.size, SFTP_SEGMENT) + runs * OVERHEAD + IN_FLIGHT
@@ -272,7 +272,7 @@ class LaneWork:
 
 @dataclass
 class Campaign:
-    """All rounds on all lanes, and what came of it."""
+    """All rounds on all lanes, and their results."""
 
     lab: FaultLab
     seed: str
@@ -285,7 +285,7 @@ class Campaign:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Play all rounds; lanes take turns, so that the same lane plays the same rounds every time."""
+        """Play all rounds; they are dealt to the lanes in turn, so a lane plays the same rounds every time."""
         threads = [
             threading.Thread(target=self._lane, args=(index, lane), name=lane.name, daemon=True)
             for index, lane in enumerate(self.lab.lanes)
@@ -317,5 +317,5 @@ class Campaign:
                 self.trouble.append(f"{lane.name}, round {number}: {type(exc).__name__}: {exc}")
 
     def late_violations(self) -> list[Violation]:
-        """What was seen after the last round of a lane."""
+        """Violations that were seen after a lane's last round."""
         return [violation for lane in self.lab.lanes for violation in lane.take_violations()]

@@ -44,7 +44,7 @@ sys.exit(0 if job.status == "successful" else 3)
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: ``status`` is negative for a signal, ``result`` what the module returned, if it did."""
+    """How a run ended: ``status`` is negative for a signal, ``result`` is what the module returned, if anything."""
 
     status: int
     result: Mapping[str, Any]
@@ -52,12 +52,12 @@ class Ended:
 
     @property
     def good(self) -> bool:
-        """Whether the run says that all went well."""
+        """Whether the run reports success."""
         return self.status == 0 and not self.result.get("failures") and not self.result.get("failed")
 
     @property
     def words(self) -> str:
-        """What the run reports, in a line."""
+        """What the run reports, in one line."""
         if self.good:
             return "ok"
         if self.result.get("msg"):
@@ -68,7 +68,7 @@ class Ended:
 
 
 class Run:
-    """A run of the module or of a playbook that was started; it is killed when the ``with`` block ends."""
+    """A started run of the module or of a playbook; it is killed when the ``with`` block ends."""
 
     def __init__(self, host: Host, words: list[str], log: Path, *, results: Path | None = None) -> None:
         self._results = results
@@ -91,7 +91,7 @@ class Run:
                 "NETBOOT_LAB_RESULTS": "/" + str(results.relative_to(host.root)),
             }
         with log.open("wb") as output:
-            # nsenter and chroot put the program in their own place: the process is the module's, or the controller's
+            # nsenter and chroot replace themselves (exec): the process is that of the module, or of the controller
             self.process = subprocess.Popen(
                 [*into, *words],
                 stdin=subprocess.DEVNULL,
@@ -108,7 +108,7 @@ class Run:
         return self.process.poll() is None
 
     def kill(self, *, whole_tree: bool = False) -> None:
-        """SIGKILL its first process; or with all that came out of it on the same host, at once."""
+        """Kill its first process with SIGKILL; with *whole_tree*, all its descendants at the same time."""
         below = descendants(self.process.pid) if whole_tree else []
         for pid in [self.process.pid, *below]:
             with contextlib.suppress(ProcessLookupError):
@@ -120,7 +120,7 @@ class Run:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired as exc:
             doing = "; ".join(_doing(pid) for pid in [self.process.pid, *descendants(self.process.pid)])
-            self.process.send_signal(signal.SIGABRT)  # Python then writes where each of its threads is
+            self.process.send_signal(signal.SIGABRT)  # Python then prints a traceback of each thread
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(2.0)
             self.kill(whole_tree=True)
@@ -154,7 +154,7 @@ class Run:
 
 
 def _doing(pid: int) -> str:
-    """What a process is, and where in the kernel each of its threads waits: for a run that does not end."""
+    """Describe a process of a run that does not end: its command, and where in the kernel each of its threads waits."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         waits = [task.joinpath("wchan").read_text(encoding="ascii") for task in Path(f"/proc/{pid}/task").iterdir()]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of the source: something happens to the image on the netboot server while it is sent."""
+"""Faults of the source: something happens to the image on the netboot server while it is being sent."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .uploads import KERNELS
 
 
 class SourceFault(Fault):
-    """Something happens to the image on the netboot server while it is sent. Half of the time it is put right again."""
+    """Something happens to the image on the netboot server while it is being sent. Half of the time it is repaired."""
 
-    resend = False  # another content is to be sent
+    resend = False  # the content to be sent is different now
 
     def __init__(self) -> None:
         self._changed = False
@@ -45,7 +45,7 @@ class SourceFault(Fault):
 
 
 class ReplaceImage(SourceFault):
-    """Another image in one rename, under the marker that is there."""
+    """Another image is renamed over it in one step, under the existing marker."""
 
     name = "source-replaced"
     about = "the image is replaced on the netboot server by a rename"
@@ -56,7 +56,7 @@ class ReplaceImage(SourceFault):
 
 
 class OverwriteImage(SourceFault):
-    """Another image, copied over the old one piece by piece."""
+    """Another image is copied over it in place, piece by piece."""
 
     name = "source-overwritten"
     about = "the image is overwritten in place on the netboot server"
@@ -77,7 +77,7 @@ class OverwriteImage(SourceFault):
 
 
 class TruncateImage(SourceFault):
-    """Its end is missing."""
+    """Its end is cut off."""
 
     name = "source-truncated"
     about = "the image is truncated on the netboot server"
@@ -88,7 +88,7 @@ class TruncateImage(SourceFault):
 
 
 class DeleteImage(SourceFault):
-    """The squashfs alone, or marker and squashfs as a tidy uploader does."""
+    """The squashfs alone is deleted, or the marker and then the squashfs, as a tidy uploader would."""
 
     name = "source-deleted"
     about = "the image is deleted on the netboot server"
@@ -100,7 +100,7 @@ class DeleteImage(SourceFault):
 
 
 class DeleteMarker(SourceFault):
-    """The image is taken back."""
+    """The marker is deleted, and so the image is withdrawn."""
 
     name = "marker-deleted"
     about = "the marker is deleted on the netboot server"
@@ -110,7 +110,7 @@ class DeleteMarker(SourceFault):
 
 
 class RewriteMarker(SourceFault):
-    """Another content, in place or by a rename; sometimes of another kernel, sometimes no JSON at all."""
+    """The marker gets other content, in place or by a rename; sometimes it names another kernel or is not JSON."""
 
     name = "marker-rewritten"
     about = "the marker is rewritten on the netboot server"
@@ -122,7 +122,7 @@ class RewriteMarker(SourceFault):
         note = "x" * scene.numbers.randrange(1, 80)
         text = f'{{"version": "{scene.numbers.choice(versions)}", "note": "{note}"}}\n'
         if scene.numbers.random() < 0.2:
-            text = text[: len(text) // 2]  # an upload that broke off
+            text = text[: len(text) // 2]  # an interrupted upload
         if scene.numbers.random() < 0.5:
             marker.write_text(text, encoding="utf-8")
             os.utime(marker, (before + 1, before + 1))
@@ -133,7 +133,7 @@ class RewriteMarker(SourceFault):
 
 
 class ReplaceKernel(SourceFault):
-    """The kernel or initrd that the image needs is replaced under its version."""
+    """The kernel or initrd that the image needs is replaced under the same version."""
 
     name = "kernel-replaced"
     about = "the image's initrd is replaced on the netboot server"
@@ -147,7 +147,7 @@ class ReplaceKernel(SourceFault):
 
 
 class RenameInCase(SourceFault):
-    """Another spelling of its name: two names on most caching servers, and one on those that fold names."""
+    """Its name changes in case only: two names on most caching servers, one and the same where names are folded."""
 
     name = "renamed-in-case"
     about = "the image is renamed on the netboot server, in case only"

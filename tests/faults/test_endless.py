@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever a caching server sends, and for however long: the run ends with one line, and its memory stays small."""
+"""Whatever a caching server sends, and however long it goes on: the run ends with one line and uses little memory."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.lab.fleet import CHECKOUT
 from tests.lab.hostile import Answer, Channel, HostileServer
 from tests.lab.tree import AssetsTree
 
-BOUND = 100_000_000  # bytes of memory, beyond what a run has before it connects
+BOUND = 100_000_000  # bytes of memory, beyond what a run uses before it connects
 FILE, LINK = stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777
 
-# The run is in a process of its own, so that what the server keeps does not count.
+# The run has its own process, so that the memory of the server does not count.
 DRIVER = """
 import json, sys
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
@@ -56,7 +56,7 @@ NUMBERS = hostile.numbers()
 
 def endless_names(
     _channel: Channel, _number: int, _payload: bytes, *, ever: Iterator[bytes] = NUMBERS
-) -> Answer:  # one for all calls
+) -> Answer:  # the default is shared by all calls
     return hostile.names([(b"a" * 150 + next(ever), FILE, 1) for _index in range(100)])
 
 
@@ -160,7 +160,7 @@ CASES: list[Any] = [
 
 
 def run_against(server: HostileServer, tree: AssetsTree, **options: object) -> dict[str, Any]:
-    """Run the sync in a process of its own; return what it told, and by how many bytes its memory grew."""
+    """Run the sync in its own process; return what it reported, and by how many bytes its memory grew."""
     address = {"host": "127.0.0.1", "port": server.port, "user": "anybody", "stall_timeout": 10}
     address.update(private_key_file=str(server.key.private), known_hosts_file=str(server.known_hosts))
     given = {
@@ -218,7 +218,7 @@ def a_marker(_channel: Channel, number: int, _payload: bytes) -> Answer:
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_files_that_never_end(tmp_path: Path, tree: AssetsTree, *, check_mode: bool) -> None:
-    """A marker that is read, the lock of another run, what is read back."""
+    """The files are markers, another run's lock, and whatever is read back."""
     sftp = {hostile.READ: grows, hostile.LSTAT: as_file, hostile.READDIR: a_marker}
     with HostileServer(tmp_path, sftp=sftp) as server:
         found = run_against(server, tree, check_mode=check_mode, verify=True, delete=True)

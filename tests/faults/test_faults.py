@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fault laboratory in its short form; and that it sees what it is there to see."""
+"""The fault laboratory in its short form, and checks that it detects what it is meant to detect."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_reports_are_sorted_by_kind(words: str, kind: str) -> None:
 
 
 class Stage:
-    """A netboot server's tree, the tree of a caching server beside it, and a witness of that."""
+    """A netboot server's tree, a caching server's tree, and a witness that watches the latter."""
 
     def __init__(self, directory: Path) -> None:
         self.source = AssetsTree(directory / "source")
@@ -99,16 +99,16 @@ class Stage:
         self.parts = [f"kernels/{KERNEL}/vmlinuz", f"kernels/{KERNEL}/initrd", self.image.path]
 
     def deliver(self, *paths: str) -> None:
-        """Bring files to their final names as it should be."""
+        """Bring files to their final names the correct way, by a rename."""
         for path in paths:
             (self.site / path).parent.mkdir(parents=True, exist_ok=True)
-            time.sleep(0.02)  # for the witness to find the new directory
+            time.sleep(0.02)  # give the witness time to find the new directory
             hidden = self.site / ".netboot-sync" / "incoming"
             hidden.write_bytes((self.source.root / path).read_bytes())
             hidden.rename(self.site / path)
 
     def kinds(self) -> list[str]:
-        """What the witness has blamed, after it saw everything."""
+        """The kinds of violation that the witness has reported, once it has seen everything."""
         steps = -1
         while steps != self.witness.steps:
             steps = self.witness.steps

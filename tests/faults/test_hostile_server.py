@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching server that was taken over: whatever it lists, the netboot server stays whole and the error is one line.
+"""A compromised caching server: whatever it lists, the netboot server stays intact and the error is one line.
 
-OpenSSH lists only what is there, so this server is paramiko's: it speaks the real protocol and says what it likes.
+OpenSSH lists only what exists, so this server is paramiko's: it speaks the real protocol and can send anything.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ Listing = list[tuple[str, int, int, int]]
 
 
 class Liar(paramiko.SFTPServerInterface):
-    """Answers every question with the listing of the moment."""
+    """Answers every request from the current listing."""
 
     listing: ClassVar[Listing] = []
 
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
-        # one level deep, or a directory that lists itself would go on for ever
+        # of limited depth, or a directory that lists itself would go on for ever
         return [self._attributes(one) for one in self.listing] if path.count("/") < 3 else []
 
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run always ends, whichever of its processes is killed, and nothing of it works on anywhere."""
+"""A run always ends, whichever of its processes is killed, and none of its processes goes on working anywhere."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.lab.sshd import CachingServer
 
 pytestmark = pytest.mark.timeout(300)
 OTHER = "quick"
-RATE = 2e6  # bit/s: what is sent takes longer than any of the tests, also where the machine is busy
+RATE = 2e6  # bit/s: the transfer takes longer than any of the tests, even on a busy machine
 SIZE = 30_000_000
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Fleet]:
-    """A caching server on a slow line, and one that is done at once."""
+    """A caching server on a slow line, and one that is finished at once."""
     specs = [SiteSpec(SITE, rate=RATE), SiteSpec(OTHER)]
     with Fleet(tmp_path / "fleet", specs, variables={"netboot_sync_retries": 0}) as fleet:
         fleet.tree.add_kernel()
@@ -50,7 +50,7 @@ def start(two: Fleet, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
         two.send_from(netboot, ansible_remote_tmp=str(two.directory / "remote-tmp"), **variables)
 
     def do(*arguments: str) -> Run:
-        # all lab servers know one user alone, and Ansible becomes nobody whom it is already
+        # the lab servers know only one user, and by default Ansible does not become the user that it already is
         runs.append(Run(two, *arguments, servers=servers, environment={"ANSIBLE_BECOME_ALLOW_SAME_USER": "true"}))
         return runs[-1]
 
@@ -62,10 +62,10 @@ def start(two: Fleet, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
 
 def sudo(directory: Path) -> Path:
-    """A program in the place of sudo, which needs an installed one and its rules.
+    """A substitute for sudo, since the real one has to be installed and needs rules.
 
-    It keeps what is typical of sudo with ``use_pty``: the command has another session and its own pipes, and that
-    nobody reads any more is noticed only where something is to be written.
+    It behaves like sudo with ``use_pty``: the command has another session and its own pipes, and only a write shows
+    that nobody reads its output any more.
     """
     program = directory / "sudo"
     program.write_text('#!/bin/bash\nset -o pipefail\nsetsid sh -c "${@: -1}" | cat\n', encoding="utf-8")
@@ -74,7 +74,7 @@ def sudo(directory: Path) -> Path:
 
 
 def wait_for_bytes(fleet: Fleet) -> None:
-    """Wait until the transfer is at work and the other site has all that it gets."""
+    """Wait until the transfer has begun and the other site has everything that it gets."""
     line = fleet.sites[SITE].line
     assert line is not None
     image = fleet.tree.image(IMAGE)
@@ -82,13 +82,13 @@ def wait_for_bytes(fleet: Fleet) -> None:
 
 
 def only(found: Callable[[], list[int]]) -> int:
-    """Return the one process that is left: what worked for the other site ends a moment after its image is there."""
+    """Return the one process that is left: that of the other site ends a moment after its image has arrived."""
     wait_until(lambda: len(found()) == 1, "the end of what works for the other site")
     return found()[0]
 
 
 def ended(run: Run) -> None:
-    """Wait for the end of the playbook, and of all that works for it anywhere."""
+    """Wait for the end of the playbook, and of every process that works for it anywhere."""
     wait_until(lambda: run.status is not None, "the playbook's end")
     wait_until(lambda: run.at_work() == [], "the end of all that worked for it")
 
@@ -123,7 +123,7 @@ def kill_main(run: Run) -> None:
 
 
 def cancel(run: Run) -> None:
-    """What ansible-runner does where there is no container: it kills the process group, which workers have left."""
+    """Do what ansible-runner does without a container: kill the process group, which the workers have left."""
     group = os.getpgid(run.main)
     for pid in [*(pid for pid in run.workers() if os.getpgid(pid) == group), run.main]:
         os.kill(pid, signal.SIGKILL)
@@ -154,7 +154,7 @@ def test_a_killed_module_is_told_as_that(two: Fleet, start: Callable[..., Run]) 
 
 
 def play(fleet: Fleet, *tasks: Mapping[str, object], **keywords: object) -> str:
-    """Write a playbook with one play for all sites, under ``free``."""
+    """Write a playbook with one play for all sites, with ``strategy: free``."""
     file = fleet.directory / "play.yml"
     whole = {"hosts": "caching_servers", "strategy": "free", "gather_facts": False, "tasks": list(tasks), **keywords}
     file.write_text(yaml.safe_dump([whole]), encoding="utf-8")
@@ -171,7 +171,7 @@ FIRST: dict[str, object] = {
 
 @pytest.mark.parametrize("forks", [1, 2])
 def test_a_task_of_another_kind_and_two_workers(two: Fleet, forks: int) -> None:
-    """What comes after one of ours is guarded as well; with one fork, the place of a dead worker is taken at once."""
+    """Tasks after one of ours are guarded as well; with one fork, a dead worker's slot is taken again at once."""
     long = {"name": "Long", "ansible.builtin.command": LONG, "delegate_to": "localhost"}
     last = {"name": "Last", "ansible.builtin.debug": {"msg": "on {{ inventory_hostname }}"}}
     with Run(two, "--forks", str(forks), playbook=play(two, FIRST, long, last)) as run:
@@ -188,7 +188,7 @@ def test_a_task_of_another_kind_and_two_workers(two: Fleet, forks: int) -> None:
 
 
 def test_what_takes_no_notice_of_being_asked_to_end(two: Fleet) -> None:
-    """It is killed a moment later."""
+    """A process that ignores the signals is killed a moment later."""
     deaf = {"argv": ["sh", "-c", f"trap '' HUP INT TERM; {LONG}; {LONG}"]}
     long = {"name": "Long", "ansible.builtin.command": deaf, "delegate_to": "localhost"}
     with Run(two, playbook=play(two, FIRST, {**long, "when": f"inventory_hostname == '{SITE}'"})) as run:
@@ -199,7 +199,7 @@ def test_what_takes_no_notice_of_being_asked_to_end(two: Fleet) -> None:
 
 
 def test_what_a_task_ignores_and_rescues(two: Fleet) -> None:
-    """A killed worker is a failure as any other."""
+    """A killed worker is a failure like any other."""
     long = {"ansible.builtin.command": LONG, "delegate_to": "localhost", "register": "found"}
     say = {"ansible.builtin.debug": {"msg": "then {{ found.failed }} {{ inventory_hostname }}"}}
     tasks = (
@@ -229,7 +229,7 @@ def test_no_task_of_another_kind_works_on_without_the_main_process(two: Fleet, k
 
 
 def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
-    """ansible-core ends the whole run then; what the worker started ends, too, and one line says what happened."""
+    """ansible-core then ends the whole run; what the worker started ends too, and one line says what happened."""
     line = two.sites[SITE].line
     assert line is not None
     line.stall()
@@ -247,7 +247,7 @@ def test_a_worker_killed_in_a_linear_play(two: Fleet) -> None:
 
 
 def test_a_hash_at_the_site_does_not_go_on(tmp_path: Path) -> None:
-    """sshd leaves what runs alone when a connection ends; and it may be in the middle of many gigabytes."""
+    """sshd does not end a running command when the connection ends, and a hash may have many gigabytes to go."""
     hangs = dict.fromkeys(("openssl", "sha256sum"), "#!/bin/sh\nexec sleep 598\n")
     with Fleet(tmp_path / "fleet", [SiteSpec(SITE, scripts=hangs)]) as fleet:
         fleet.tree.add_kernel()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that nobody waits for ends within seconds: its transfer, and its lock on the caching server."""
+"""A run that nobody waits for ends within seconds, with its transfer and its lock on the caching server."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from tests.lab.runs import (
 )
 from tests.lab.sshd import CachingServer
 
-RATE = 8e6  # bit/s: what is sent here takes a quarter of a minute
+RATE = 8e6  # bit/s: a transfer takes a quarter of a minute
 SIZE = 14_000_000
-CRAWL = 2e5  # bit/s: what is left would take ten minutes, so nothing ends because it is through
+CRAWL = 2e5  # bit/s: the rest would take ten minutes, so nothing ends because it has finished
 
 
 @pytest.fixture
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
     with (
-        tempfile.TemporaryDirectory(dir="/tmp") as sockets,  # a socket's path is short
+        tempfile.TemporaryDirectory(dir="/tmp") as sockets,  # the path of a socket must be short
         Fleet(tmp_path / "fleet", [SiteSpec(SITE, rate=RATE)]) as fleet,
     ):
         monkeypatch.setenv("XDG_RUNTIME_DIR", sockets)
@@ -51,7 +51,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
 
 
 def carriers(fleet: Fleet) -> list[int]:
-    """The processes that carry bytes: a login names the private key; rsync, the relay and its ssh name its socket."""
+    """Find the processes that carry bytes: a login names the private key; rsync, the relay and its ssh the socket."""
     marks = [os.fsencode(fleet.key.private), os.fsencode(os.environ["XDG_RUNTIME_DIR"])]
     return [int(one.name) for one in Path("/proc").iterdir() if any(mark in command_of(one) for mark in marks)]
 
@@ -104,9 +104,9 @@ ENDS = pytest.mark.parametrize(
 def abandon(
     fleet: Fleet, end: Callable[[Supervised, int], None], *, carried_by: int | None = None, **parameters: Any
 ) -> None:
-    """Start the module, and end it in the middle of a transfer, on a line that crawls from then on.
+    """Start the module, and end it in the middle of a transfer, on a line that has just been slowed to a crawl.
 
-    :arg carried_by: how many processes have to carry the bytes before that.
+    :arg carried_by: how many processes must be carrying the bytes just before.
     """
     reader, writer = os.pipe()
     module = run_module(fleet, output=writer, **parameters)
@@ -137,13 +137,13 @@ def test_nothing_is_left_of_an_abandoned_run(
 
 @ENDS
 def test_nothing_is_left_of_the_relay_that_keeps_a_limit(slow: Fleet, end: Callable[[Supervised, int], None]) -> None:
-    """Neither the relay nor ssh, though the line is so slow that what they hold takes long to send."""
-    # the relay, its ssh; two logins, and over one of them SFTP and the lock
+    """Neither the relay nor ssh, though the line is so slow that it would take long to send what they have buffered."""
+    # the relay and its ssh; two logins; SFTP and the lock, over one of the logins
     abandon(slow, end, carried_by=6, bandwidth_limit="4Mbit")
 
 
 def test_nothing_is_left_of_rsync(slow: Fleet) -> None:
-    """It sends what differs, which here is nearly all."""
+    """It sends the difference, which here is nearly the whole file."""
     sync(slow)
     line = slow.sites[SITE].line
     assert line is not None
@@ -154,7 +154,7 @@ def test_nothing_is_left_of_rsync(slow: Fleet) -> None:
     os.close(writer)
     try:
         wait_until(lambda: line.bytes_up > before + 1_000_000, "bytes on the line")
-        assert len(carriers(slow)) == 7  # rsync as well
+        assert len(carriers(slow)) == 7  # with rsync
         crawl(slow)
         os.kill(module.pids()[-1], signal.SIGKILL)
         wait_until(lambda: not carriers(slow), "the end of what carried the bytes")
@@ -166,7 +166,7 @@ def test_nothing_is_left_of_rsync(slow: Fleet) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_relay_that_is_ended_ends_the_transfer(slow: Fleet, number: signal.Signals) -> None:
-    """By whomever; the transfer counts as a line that broke, and the next try goes on."""
+    """Whoever ended it, the transfer counts as a broken connection, and the retry continues it."""
     run = prepare(slow, bandwidth_limit=parse_limit("6Mbit"), retries=1)
 
     def end() -> None:
@@ -186,9 +186,9 @@ def test_a_relay_that_is_ended_ends_the_transfer(slow: Fleet, number: signal.Sig
 def test_a_relay_whose_end_the_caching_server_takes_for_the_end_of_the_file(
     slow: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The pipe of a killed process is closed before its ssh is ended: on a busy machine the answer may be faster."""
+    """A killed process's pipe closes before its ssh is ended: on a busy machine the answer may come in between."""
     killed_once = tmp_path / "killed-once"
-    # Only a process that waits for the answer before it dies loses that race every time.
+    # A process that waits for the answer before it dies loses that race every time.
     script = '#!/bin/sh\nmkdir "$0.was-here" 2>/dev/null || exec "$@"\nhead -c 3000000 | "$@"\nkill -KILL $$\n'
     killed_once.write_text(script, encoding="ascii")
     killed_once.chmod(0o755)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work on a caching server that makes no progress, as on a disk that hangs: it ends as a broken line does."""
+"""Work on a caching server that makes no progress, as on a hung disk, ends as a broken connection does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HANGING_CAT = {
     "cat": '#!/bin/sh\ncase $1 in --) touch $HOME/began; exec sleep 1000 ;; *) exec /usr/bin/cat "$@" ;; esac\n'
 }
 
-# How far a hash has come, as a broken or hostile caching server may tell it.
+# How far a hash has come, as a broken or hostile caching server might claim.
 LIES = {"$(date +%s%N)": "always-further", "\u00b2": "no-decimal-digit", "9" * 5000: "longer-than-python-reads"}
 
 
@@ -45,7 +45,7 @@ def lying_cat(place: str) -> dict[str, str]:
 
 
 def left_running(fleet: Fleet) -> list[str]:
-    """The processes that this caching server has started and that still run, by the HOME that only they have."""
+    """Commands that this caching server started and that still run, recognized by their HOME, which only they have."""
     home = f"HOME={fleet.sites[SITE].server.directory / 'home'}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -60,7 +60,7 @@ def left_running(fleet: Fleet) -> list[str]:
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, scripts=NO_HASH)], indirect=True, ids=["hash"])
 @pytest.mark.parametrize("size", [100_000, 12_000_000], ids=["small", "large"])
 def test_hash_that_never_ends(fleet: Fleet, size: int) -> None:
-    """Told as what it is, tried again, and nothing of it is left there: neither the lock nor a process."""
+    """It is reported as making no progress, it is retried, and it leaves neither the lock nor a process there."""
     image = add_large_image(fleet.tree, IMAGE, size=size)
     run = prepare(fleet, stall_timeout=3, retries=1, retry_delay=0)
     line = complaint(run, fleet.sites[SITE].ssh.address)
@@ -89,7 +89,7 @@ def test_place_that_no_file_has_is_no_progress(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, scripts=SLOW_HASH)], indirect=True, ids=["slow"])
 def test_hash_that_is_slow_is_waited_for(fleet: Fleet) -> None:
-    """It takes twice the stall timeout, and each look finds it further on."""
+    """It takes twice the stall timeout, but each check finds that it has progressed."""
     image = add_large_image(fleet.tree, IMAGE, size=18_000_000)
     assert sync(fleet, stall_timeout=8).images[image.path].verified
 

@@ -32,7 +32,7 @@ from tests.lab.strange_disk import COARSE, EXFAT, FOLDING, NO_MODES_NO_TIMES, Qu
 
 pytestmark = pytest.mark.root
 Mount = Callable[[Path, Quirks], StrangeDisk]
-ODD = 1_700_000_001  # seconds: no multiple of two
+ODD = 1_700_000_001  # seconds; not a multiple of two
 
 
 def set_times(fleet: Fleet, mtime: int) -> None:
@@ -52,7 +52,7 @@ def test_second_run_has_nothing_to_do(fleet: Fleet, strange_disk: Mount, quirks:
     run = sync(fleet, transport=transport)
     assert run.images[image.path].state == "published"
     assert is_delivered(fleet, image)
-    # Without writing, nobody can tell whether times are kept there: check mode says that it would set them.
+    # Only a write shows whether times are kept there, so check mode says that it would set them.
     checks: list[dict[str, Any]] = [] if quirks == NO_MODES_NO_TIMES else [{"check_mode": True}]
     for options in ({}, {"verify": True}, *checks):
         again = sync(fleet, transport=transport, **options)
@@ -67,7 +67,7 @@ def test_second_run_has_nothing_to_do(fleet: Fleet, strange_disk: Mount, quirks:
 def test_another_content_within_a_step_of_time_is_seen(
     fleet: Fleet, strange_disk: Mount, quirks: Quirks, name: str
 ) -> None:
-    """Its size is the same, and its time there cannot be told from that of its predecessor: the content decides."""
+    """Its size is the same, and its time there is indistinguishable from its predecessor's: the content decides."""
     strange_disk(fleet.sites[SITE].assets, quirks)
     set_times(fleet, ODD - 1)
     sync(fleet)
@@ -84,7 +84,7 @@ def test_another_content_within_a_step_of_time_is_seen(
 
 
 def test_small_files_that_go_together_show_as_the_netboot_server_has_them(fleet: Fleet, strange_disk: Mount) -> None:
-    """Not all of them are looked at: one whose time is even says nothing of the others."""
+    """The sync checks the time of only one of them first, and an even time would say nothing about the others."""
     strange_disk(fleet.sites[SITE].assets, COARSE)
     for number in range(4):
         file = fleet.tree.root / f"boot/{number}.cfg"
@@ -111,7 +111,7 @@ def test_says_that_times_are_not_kept(fleet: Fleet, strange_disk: Mount) -> None
 
 
 def test_times_that_are_kept_are_not_taken_for_rounded(fleet: Fleet) -> None:
-    """On an ordinary disk, a file that is a second off is compared, and then has the right time for good."""
+    """On an ordinary disk, a file whose time is a second off is compared once, and then gets the right time."""
     set_times(fleet, ODD)
     sync(fleet)
     there = fleet.sites[SITE].assets / fleet.tree.image(IMAGE).path
@@ -195,7 +195,7 @@ def test_obstacle_is_told_in_one_line(fleet: Fleet, strange_disk: Mount) -> None
 
 @pytest.mark.parametrize("transport", ["rsync", "sftp"])
 def test_write_that_fails_once_is_tried_again(fleet: Fleet, strange_disk: Mount, transport: str) -> None:
-    """As on a network file system whose server came back; a disk that refuses each write is told at once."""
+    """As on a network file system whose server came back; a disk that refuses every write is reported at once."""
     disk = strange_disk(fleet.sites[SITE].assets, Quirks())
     sync(fleet, transport=transport)
     image = add_large_image(fleet.tree, NEXT, size=900_000)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens on the netboot server between two runs: new builds, new kernels, images built anew, old ones retired.
+"""What happens on the netboot server between two runs: new builds, new kernels, rebuilt images, old ones retired.
 
-And what happens to a caching server's disk: one byte flips. Everything is told to the ledger before a run can see it.
+Also what happens to a caching server's disk: one byte flips. The ledger learns of every change before a run can see it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ KERNEL_SIZE = 400_000  # bytes, vmlinuz and initrd together
 FILES = 24  # in an image
 SMALLEST, LARGEST = 3_000_000, 6_000_000  # bytes of an image
 KEPT = 4  # images in the tree; older ones are retired
-JOBS = {"build": 5, "whole": 3, "kernel": 2, "rekernel": 2, "rebuild": 3, "damage": 2}  # with their weights
+JOBS = {"build": 5, "whole": 3, "kernel": 2, "rekernel": 2, "rebuild": 3, "damage": 2}  # job to its weight
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a run has to do.
+    """The work of a run.
 
-    :ivar image: the image that it is about.
-    :ivar fresh: bytes that the caching server has nowhere, and that so have to cross the line.
-    :ivar size: bytes of all files that are to be sent.
-    :ivar verify: whether only a run that compares contents will see it (resync.yml).
+    :ivar image: the image concerned.
+    :ivar fresh: bytes that the caching server has nowhere, and that therefore have to cross the line.
+    :ivar size: bytes of all files to be sent.
+    :ivar verify: whether only a run that compares contents (resync.yml) can see that there is anything to do.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Uploader:
         self._flavours = 0
         self._contents: dict[
             str, dict[str, int]
-        ] = {}  # of each image built, by its digest: its files' digests and sizes
+        ] = {}  # digest of each image built, to the digests and sizes of its files
 
     def fill(self, numbers: random.Random) -> None:
-        """Lay the first tree."""
+        """Create the first tree."""
         self.tree.add_kernel(KERNELS[0], size=KERNEL_SIZE)
         own = self.tree.root / "local" / "not-for-sites"
         own.parent.mkdir()
@@ -72,7 +72,7 @@ class Uploader:
         self.lane.ledger.snapshot()
 
     def next(self, numbers: random.Random, *, only: str | None = None) -> Job:
-        """Do the next thing, and tell what it is for the next run."""
+        """Make the next change, and return the job that it means for the next run."""
         name = only or numbers.choices(list(JOBS), weights=list(JOBS.values()))[0]
         self._tidy()
         kernel = self.kernel_of(self._images[-1]) if self._images else KERNELS[0]
@@ -97,7 +97,7 @@ class Uploader:
         return job
 
     def built(self, numbers: random.Random, image: Image, *, share: float = 0.3) -> Path:
-        """Change a *share* of the files of the image's root file system, and make an image of it outside the tree."""
+        """Change a *share* of the files in the image's root file system, and build an image of it outside the tree."""
         root = self.lane.workshop / _flavour(image.name)
         root.mkdir(parents=True, exist_ok=True)
         there = sorted(root.iterdir())
@@ -113,7 +113,7 @@ class Uploader:
         return new
 
     def _fresh(self, image: Image) -> int:
-        """Bytes of an image's files that its nearest predecessor on the caching server has not."""
+        """Bytes of an image's files that its nearest predecessor on the caching server lacks."""
         pattern = image.path.replace(image.name.split("/")[1][:8], "*").rsplit("-", 1)[0] + "-*.squashfs"
         there = sorted(self.lane.assets.glob(pattern))
         own = self.lane.assets / image.path
@@ -123,9 +123,9 @@ class Uploader:
         return sum(size for digest, size in mine.items() if digest not in has)
 
     def place(self, new: Path, path: Path) -> None:
-        """Put a file under its name in one step, with a time that differs by a second at least from what was there.
+        """Put a file in place in one step, with a time at least one second later than that of the file it replaces.
 
-        A file that changes its content within one second and keeps its size is beyond what size and time can tell.
+        If content changes within one second and the size stays, size and time cannot show it.
         """
         before = int(path.stat().st_mtime) if path.exists() else 0
         now = int(new.stat().st_mtime)
@@ -136,13 +136,13 @@ class Uploader:
         hidden.rename(path)
 
     def write_marker(self, numbers: random.Random, image: Image, kernel: str) -> None:
-        """Write the marker of an image; no two are alike, so none fits another content of the same image."""
+        """Write the marker of an image; each is unique, so none fits other content of the same image."""
         fields = {"version": kernel, "build": f"{numbers.getrandbits(40):010x}"}
         image.marker.write_text(json.dumps(fields) + "\n", encoding="utf-8")
 
     def _name(self, numbers: random.Random, flavour: str) -> str:
         self._day += datetime.timedelta(days=1)
-        # a flavour stays in its directory, so that its newest build there is the nearest predecessor of the next one
+        # a flavour stays in one directory, so that its newest build there is the next one's nearest predecessor
         directory = "dev" if int(flavour.removeprefix("flavour")) % 2 else "prod"
         return f"{directory}/{self._day:%y-%m-%d}-{flavour}-master-{numbers.getrandbits(28):07x}"
 
@@ -166,7 +166,7 @@ class Uploader:
         return Job(name, image, self._fresh(image) + extra, image.squashfs.stat().st_size + extra)
 
     def new_kernel_files(self, numbers: random.Random, kernel: str) -> int:
-        """Replace one or both files of a kernel under its version; bytes that are new."""
+        """Replace one or both files of a kernel under the same version. Returns how many bytes are new."""
         fresh = 0
         for name in numbers.choice([("initrd",), ("vmlinuz",), ("vmlinuz", "initrd")]):
             path = self.tree.root / "kernels" / kernel / name
@@ -178,7 +178,7 @@ class Uploader:
         return fresh
 
     def _rebuild(self, numbers: random.Random, kernel: str) -> Job:
-        """Build an image anew under its old name: the marker goes first, as a careful upload does."""
+        """Rebuild an image under its old name: the marker is removed first, as in a careful upload."""
         image = self._images[-1]
         built = self.built(numbers, image)
         image.marker.unlink()
@@ -188,7 +188,7 @@ class Uploader:
         return Job("rebuild", image, self._fresh(image), image.squashfs.stat().st_size)
 
     def _damage(self, numbers: random.Random) -> Job | None:
-        """Flip a byte of a file on the caching server; size and time stay."""
+        """Flip a byte of a file on the caching server; its size and time stay the same."""
         there = [image for image in self._images if (self.lane.assets / image.path).exists()]
         if not there:
             return None
@@ -198,7 +198,7 @@ class Uploader:
         file = self.lane.assets / path
         if not file.exists() or path in self.lane.damaged:
             return None
-        # Known before it happens: a client may read the flipped byte at once, and nobody is to be blamed for that.
+        # Recorded before it happens: a client may read the flipped byte at once, and that is no violation.
         content = bytearray(file.read_bytes())
         offset = numbers.randrange(64, len(content))
         content[offset] ^= 0xFF
@@ -207,7 +207,7 @@ class Uploader:
         return Job("damage", image, 64 * 1024, file.stat().st_size, verify=True)
 
     def rename_in_case(self, image: Image) -> None:
-        """Spell the last part of its name in capitals, or in small letters; the marker goes first, and comes last."""
+        """Swap the case of the last part of its name; the marker is hidden first, and appears again last."""
         start, dash, commit = image.name.rpartition("-")
         again = self.tree.image(start + dash + commit.swapcase())
         hidden = image.marker.with_name(f".{image.marker.name}.renamed")
@@ -224,7 +224,7 @@ class Uploader:
         return KERNELS[0]
 
     def _tidy(self) -> None:
-        """Clear away what a fault left half: an uploader who sees his image broken removes it."""
+        """Remove images that a fault left incomplete, as an uploader who sees that an image is broken would."""
         whole = []
         for image in self._images:
             here = self.lane.ledger.present()
@@ -246,5 +246,5 @@ class Uploader:
 
 
 def _flavour(name: str) -> str:
-    """The flavour of an image: ``dev/21-04-09-flavour1-master-f1d734e`` is of flavour1."""
+    """The flavour of an image: that of ``dev/21-04-09-flavour1-master-f1d734e`` is ``flavour1``."""
     return name.split("-")[3]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image is withdrawn by name while it is sent: from then on no client may see it."""
+"""An image is withdrawn by name while it is being sent: from then on no client may see it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .run import Ended
 
 
 class WithdrawByName(Fault):
-    """What ``withdraw.yml`` does, for the image that the run is about; it does not wait for the run."""
+    """What ``withdraw.yml`` does, for the image that the run is sending; it does not wait for the run."""
 
     name = "withdrawn"
     about = "the image is withdrawn by name in the middle of its transfer"
@@ -29,7 +29,7 @@ class WithdrawByName(Fault):
             at_work = scene.at_work
             self._ended = run.wait(RUN_LIMIT)
         lane.ledger.snapshot()
-        # what is seen of it from now on, by a client or by the kernel, is a violation
+        # from now on it is a violation if a client or the kernel's report shows anything of it
         lane.withdrawn.add(self._marker)
         return at_work
 
@@ -42,7 +42,7 @@ class WithdrawByName(Fault):
         return found
 
     def clean_up(self, scene: Scene) -> None:
-        """Take it back: an image that was withdrawn is one like any other then."""
+        """Undo the withdrawal: the image is then like any other."""
         lane = scene.lane
         if not self._marker:
             return

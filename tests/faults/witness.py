@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sees every change of a caching server's tree as the kernel reports it (inotify(7)), however short-lived.
 
-A client that polls can miss what lasts some milliseconds. The witness misses nothing, and knows three rules: a file
-comes to a final name by a rename and in no other way, it is never written there, and what a visible marker promises
-is not taken away, nor a marker without a reason.
+A client that polls can miss what lasts only some milliseconds. The witness misses nothing, and checks three rules: a
+file gets its final name by a rename and in no other way; it is never written under that name; and nothing that a
+visible marker promises is taken away, nor a marker without a reason.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from tests.lab.ledger import Ledger, MarkerError, closure_of
 MODIFY, ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x2, 0x4, 0x8, 0x40, 0x80, 0x100, 0x200
 ISDIR, OVERFLOW, IGNORED, ONLYDIR = 0x40000000, 0x4000, 0x8000, 0x01000000
 VISIBLE = CREATE | MODIFY | CLOSE_WRITE | MOVED_FROM | MOVED_TO | DELETE
-HIDDEN = CREATE | CLOSE_WRITE | ATTRIB | MOVED_FROM | MOVED_TO | DELETE  # no MODIFY: one for each write of a transfer
-GRACE = 5.0  # seconds before an image was published: a change of the source in there may have come too late for the run
+HIDDEN = CREATE | CLOSE_WRITE | ATTRIB | MOVED_FROM | MOVED_TO | DELETE  # no MODIFY: a transfer has one per write
+GRACE = 5.0  # seconds before publication, in which the run may have missed a change of the source
 _HEADER = struct.Struct("iIII")
 
 
 class Witness:
     """Watches the tree *root* of the caching server *site* in a thread of its own.
 
-    :arg ledger: what the netboot server held.
-    :arg damaged: paths that the laboratory itself has damaged on the caching server, as they are now.
+    :arg ledger: what the netboot server has held.
+    :arg damaged: returns the paths that the laboratory itself has damaged on the caching server so far.
     :arg blame: called with each violation.
     """
 
@@ -67,7 +67,7 @@ class Witness:
         self._thread.start()
 
     def stop(self) -> None:
-        """End watching; whatever went wrong in it is raised here."""
+        """Stop watching; an exception of the thread is raised here."""
         os.write(self._stop_write, b"s")
         self._thread.join()
         for descriptor in (self._inotify, self._stop_read, self._stop_write):
@@ -107,7 +107,7 @@ class Witness:
         try:
             below = [entry.name for entry in os.scandir(full) if entry.is_dir(follow_symlinks=False)]
         except OSError as exc:
-            if exc.errno not in (errno.ENOENT, errno.ESTALE):  # gone meanwhile; FUSE says the latter
+            if exc.errno not in (errno.ENOENT, errno.ESTALE):  # gone in the meantime; FUSE reports the latter
                 raise
             return
         for name in below:
@@ -135,10 +135,10 @@ class Witness:
         try:
             self._published[path] = (time.monotonic(), closure_of((self.root / path).read_bytes(), squashfs))
         except (MarkerError, OSError):
-            self._published.pop(path, None)  # the client judges what a marker says
+            self._published.pop(path, None)  # the content of markers is for the client to judge
 
     def _is_damaged(self, path: str) -> bool:
-        """Whether the laboratory has damaged it, under whatever spelling: the disk may fold names."""
+        """Whether the laboratory has damaged it, whatever its spelling: the disk may fold names."""
         return path.casefold() in (one.casefold() for one in self._damaged())
 
     def _went(self, path: str) -> None:
