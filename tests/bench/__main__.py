@@ -26,8 +26,8 @@ from .rows import ROWS
 
 CACHE = CHECKOUT / ".cache" / "bench"
 PUBLISHED = CHECKOUT / "docs" / "performance"
-COLLECTION = CACHE / "peer" / "ansible_collections" / "ansible" / "posix"  # where ./dev bench puts it
-PYTHON = CACHE / "python"  # the same, for what only plots need
+COLLECTION = CACHE / "peer" / "ansible_collections" / "ansible" / "posix"  # where ./dev bench installs it
+PYTHON = CACHE / "python"  # likewise, for what only the plots need
 SMALL = 40_000_000  # bytes of an image, in the short form
 GROWTH = "growth"
 
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
         return 2
     options.out = options.out.absolute()
     options.out.mkdir(parents=True, exist_ok=True)
-    # before the networks are left behind: making images fetches packages; in there, they are found made
+    # before the process moves to the lab's networks: making images fetches packages; later, they exist already
     sets = _images(options.short)
     isolate("tests.bench", arguments)
     results: list[Result] = []
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
     if options.synchronize and posix is None:
         say("ansible.posix is not in .cache/bench: its synchronize is left out")
     lab = BenchLab(directory, posix_collection=posix)
-    # patches are made on a disk, as images are too large for what else is in memory here
+    # patches are made on a disk: images are too large to be kept in memory like the rest of the lab
     work = CACHE / "work"
     work.mkdir(parents=True, exist_ok=True)
     bench = Bench(lab=lab, sets=sets, work=work, short=options.short, say=say, bytes_only=options.bytes)
@@ -175,7 +175,7 @@ def _plot(directory: Path, known: list[measured.Measurement]) -> list[str]:
 
 
 def _publish(now: measured.Measurement) -> None:
-    """Put what is known by now, of all machines, into PERFORMANCE.md and beside it."""
+    """Publish the latest results of all machines: in PERFORMANCE.md, and in the files that go with it."""
     PUBLISHED.mkdir(parents=True, exist_ok=True)
     known = measured.merge(measured.read(PUBLISHED / "figures.json"), now)
     measured.write(PUBLISHED / "figures.json", known)

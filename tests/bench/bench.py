@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each row of the benchmark is given, and how its figures are read."""
+"""What each row of the benchmark works with, and how its figures are read."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ BUILD_WORDS = {"day": "next-day build", "week": "next-week build", "rebuild": "c
 class Bench:
     """What a row works with.
 
-    :ivar short: smaller and fewer, for an automatic check of the bench itself: times mean nothing then.
-    :ivar say: tells what goes on.
-    :ivar bytes_only: for the tests: the module alone, no peers but the limit, and no more than bytes need.
+    :ivar short: with smaller and fewer images, to test the bench itself; times mean nothing then.
+    :ivar say: reports progress.
+    :ivar bytes_only: for the tests: the module alone, no peers except the theoretical limit, and only what is needed
+        to count bytes.
     """
 
     lab: BenchLab
@@ -54,7 +55,7 @@ class Bench:
         if copy:
             shutil.copyfile(file, image.squashfs)
         else:
-            # a link costs no memory; the time is that of the image itself, so one build has one time
+            # a link takes no memory; its time is that of the shared file, so one build has one time
             image.squashfs.hardlink_to(self._stored(file))
         os.utime(image.squashfs, (when, when))
         lab_images.write_marker(image.marker, version=None)
@@ -62,7 +63,7 @@ class Bench:
         return image
 
     def _stored(self, file: Path) -> Path:
-        """The one copy of an image on the netboot server's disk."""
+        """The single copy of an image on the netboot server's disk."""
         store = self.lab.server.disk / "store"
         store.mkdir(exist_ok=True)
         stored = store / f"{file.parent.name}-{file.name}"
@@ -76,7 +77,7 @@ class Bench:
         return Module() if self.bytes_only else Collection()
 
     def peers(self) -> list[Peer]:
-        """This collection first, then those that do the same whole job."""
+        """This collection first, then the others that do the whole job."""
         return [Collection(), Seed(), *([Synchronize()] if self.lab.has_synchronize else [])]
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a command costs: time, CPU and memory of it and of all that works for it."""
+"""What a command costs: its time, CPU and memory, including all processes that work for it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .lab import BenchLab
 
 TICKS = os.sysconf("SC_CLK_TCK")
-SAMPLE_EVERY = 0.05  # seconds between two looks at the memory
-SETTLE = 3.0  # seconds that sshd may need after a run to see that its client is gone
+SAMPLE_EVERY = 0.05  # seconds between two samples of the memory
+SETTLE = 3.0  # seconds that sshd may need after a run to notice that its client is gone
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Cost:
 
     :ivar seconds: of the wall clock.
     :ivar near_cpu: CPU seconds, user and system, of all its processes on the netboot server.
-    :ivar far_cpu: the same of the caching servers' sshd and all that it started.
-    :ivar line_bytes: what went over the lines, both directions and headers included.
+    :ivar far_cpu: the same for the caching servers' sshd and everything that it started.
+    :ivar line_bytes: bytes on the lines, in both directions, headers included.
     :ivar status: its exit status.
     :ivar output: what it printed.
-    :ivar memory: peak of the proportional set size in bytes, by kind of process; only where it was watched.
+    :ivar memory: peak of the proportional set size in bytes, by kind of process; empty unless it was watched.
     """
 
     seconds: float
@@ -69,10 +69,10 @@ class Cost:
 
 
 def cpu_of_trees(roots: Sequence[int]) -> float:
-    """CPU seconds that these processes and all their descendants used so far, those included that have ended.
+    """CPU seconds that these processes and all their descendants have used so far, including those that have ended.
 
-    The time of a process that ended is its parent's to keep (proc(5), cutime and cstime), once that has waited for it;
-    until then it is a zombie, and counted as such.
+    Once its parent has waited for it, the time of an ended process counts as its parent's (proc(5), cutime and cstime);
+    until then it is a zombie, and is counted itself.
     """
     children: dict[int, list[int]] = {}
     used: dict[int, int] = {}
@@ -95,12 +95,12 @@ def cpu_of_trees(roots: Sequence[int]) -> float:
 
 
 class MemoryWatch:
-    """Looks again and again at the memory of a process tree, and keeps the peak of each kind of process.
+    """Samples the memory of a process tree, and keeps the peak of each kind of process.
 
-    ``controller`` is ansible-playbook with its workers, ``server`` all that works on the netboot server for caching
-    servers (``module``, ``rsync`` and ``ssh`` together).
+    ``controller`` is ansible-playbook with its workers; ``server`` is everything on the netboot server that works for
+    caching servers (``module``, ``rsync`` and ``ssh`` together).
 
-    The proportional set size shares what several processes have in common among them, so that sums are true.
+    The proportional set size divides shared memory among the processes that share it, so sums are correct.
     """
 
     def __init__(self, root: int) -> None:
@@ -131,7 +131,7 @@ class MemoryWatch:
                         now["server"] = now.get("server", 0) + size
             for kind, size in now.items():
                 self.peak[kind] = max(self.peak.get(kind, 0), size)
-            # many processes take a while to look at; the looking must not become the load
+            # sampling many processes takes a while, and must not become the load itself
             pause = max(SAMPLE_EVERY, 4 * (time.monotonic() - began))
 
 
@@ -154,7 +154,7 @@ def _pss(pid: int) -> int:
 
 
 class Running:
-    """A command on the netboot server that was started."""
+    """A started command on the netboot server."""
 
     def __init__(self, lab: BenchLab, words: Sequence[str], *, name: str, environment: Mapping[str, str]) -> None:
         self._lab = lab
@@ -183,7 +183,7 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """The process above all of its processes."""
+        """The topmost of its processes."""
         return self._process.process.pid
 
     def output(self) -> str:
@@ -217,11 +217,11 @@ class Running:
         )
 
     def stop(self) -> None:
-        """End it and all that came out of it, by SIGKILL."""
+        """Kill it and all its descendants with SIGKILL."""
         self._process.stop()
 
     def _ended(self) -> bool:
-        # It stays a zombie until wait(), so that what it used can still be read.
+        # It stays a zombie until wait(), so that its CPU time can still be read.
         try:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         except ChildProcessError:

@@ -19,12 +19,12 @@ from tests.lab.process import STANDARD_PATH, find_program
 
 from .squash import STEP_TIMEOUT, compress_all, touch_all
 
-MOST_OF_A_PACKAGE = 5_000_000  # bytes of a .deb; a kernel is no dozen-of-packages upgrade
+MOST_OF_A_PACKAGE = 5_000_000  # bytes of a .deb; leaves out kernels, which are no part of an ordinary upgrade
 LEAST_OF_A_PACKAGE = 20_000
-SMALL = 400_000  # bytes of a .deb with all that it wants upgraded with it
+SMALL = 400_000  # bytes of a .deb, together with those that have to be upgraded with it
 DOZEN = 12
 EPOCH = "1700000000"  # SOURCE_DATE_EPOCH of the initrd
-# Installed in this order for the first build, in the reverse one for the rebuild.
+# Installed in this order for the first build, in reverse order for the rebuild.
 PACKAGES = (
     ("openssh-server", "python3", "perl", "ca-certificates", "openssl", "systemd-sysv", "udev", "locales", "tzdata"),
     ("linux-image-cloud-amd64", "initramfs-tools", "zstd"),
@@ -34,31 +34,31 @@ PACKAGES = (
 
 
 class NoDebian(Exception):
-    """A Debian root file system cannot be made here; the text says why."""
+    """A Debian root file system cannot be made here; the message says why."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One archive of a distribution, as apt on this machine knows it."""
+    """One archive of the distribution, as this machine's apt knows it."""
 
     uri: str
     suite: str
 
 
 def archives() -> tuple[Archive, list[Archive]]:
-    """The release's own archive and those with updates to it, from this machine's apt. Raises NoDebian."""
+    """The release's main archive, and the archives with updates to it, from this machine's apt. Raises NoDebian."""
     if shutil.which("apt-get") is None:
         raise NoDebian("this machine has no apt")
     try:
         return _known_archives()
     except NoDebian:
-        # Lists that were never fetched, or only in part, as in the images of some containers.
+        # The lists were never fetched, or only in part, as in some container images.
         subprocess.run(["apt-get", "-q", "update"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
         return _known_archives()
 
 
 def _known_archives() -> tuple[Archive, list[Archive]]:
-    """The same, of those whose lists apt has. Raises NoDebian."""
+    """The same, but only those whose lists apt already has. Raises NoDebian."""
     answer = subprocess.run(
         [
             "apt-get",
@@ -123,18 +123,18 @@ class Debian:
         self.work = work
         self.base = base
         self.newer = newer
-        self.packages = work / "packages"  # what was fetched for the first build serves the second
+        self.packages = work / "packages"  # fetched for the first build, used again for the second
         self.log = work.parent / "making.log"
         self._changed: dict[str, list[str]] = {}
         (self.packages / "partial").mkdir(parents=True)
 
     def install(self, name: str, groups: Sequence[Sequence[str]], say: Callable[[str], None]) -> Path:
-        """Make a root file system of the release as it came out."""
+        """Make a root file system of the release as it was first published."""
         root = self.work / name
         say(f"  debootstrap {self.base.suite}")
         program = find_program("debootstrap", "debootstrap")
         options = ["--variant=minbase", f"--cache-dir={self.packages.absolute()}", "--include=ca-certificates"]
-        # what it mounts is to go with it, however it ends: this directory is removed later
+        # its mounts must disappear with it, however it ends: this directory is removed later
         alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         if self._run([*alone, program, *options, self.base.suite, str(root), self.base.uri]) != 0:
             raise NoDebian(f"debootstrap failed: {self._last_words()}")
@@ -145,7 +145,7 @@ class Debian:
         return root
 
     def upgrade(self, root: Path, say: Callable[[str], None]) -> dict[str, list[str]]:
-        """Choose what the next day's and the next week's build upgrade, and make the day's."""
+        """Choose which packages the next-day and the next-week build upgrade, and apply the next-day changes."""
         before = _installed(root)
         self._prepare(root, [self.base, *self.newer])
         sizes = self._upgradable(root)
@@ -153,7 +153,7 @@ class Debian:
             (size, name) for name, size in sizes.items() if LEAST_OF_A_PACKAGE <= size <= MOST_OF_A_PACKAGE
         )
         names = [name for _size, name in by_size]
-        # a small package may want a large library with it
+        # upgrading a small package may pull in a large library
         small = [name for name in names if sum(sizes.get(one, 0) for one in self._comes_with(root, name)) <= SMALL]
         week = [name for name in names if name not in small[:2]]
         chosen = {"day": small[:2], "week": week[-DOZEN:]}
@@ -168,17 +168,17 @@ class Debian:
         return chosen
 
     def install_newer(self, root: Path, names: Sequence[str]) -> None:
-        """Upgrade packages, and make the initrd anew."""
+        """Upgrade packages, and rebuild the initrd."""
         self._apt(root, "install", "-y", "--no-install-recommends", "--only-upgrade", *names)
         self._chroot(root, "update-initramfs", "-u", "-k", "all")
         self._changed["week"] = sorted(_installed(root) - self._before)
 
     def changed(self, _root: Path, build: str) -> list[str]:
-        """The packages, with their versions, that a build has and the first one has not."""
+        """The packages, with their versions, that a build has and the first build lacks."""
         return self._changed[build]
 
     def _upgradable(self, root: Path) -> dict[str, int]:
-        """Packages of which a newer version is to be had, with the size of its file in bytes."""
+        """Packages that can be upgraded, with the size of the newer version's file in bytes."""
         names = re.findall(r"^Inst (\S+) \[", self._chroot(root, "apt-get", "-s", "-q", "upgrade"), re.MULTILINE)
         if not names:
             raise NoDebian("the archives of updates have nothing newer than the release")
@@ -187,12 +187,12 @@ class Debian:
         return {name: int(size) for name, size in found}
 
     def _comes_with(self, root: Path, name: str) -> list[str]:
-        """The packages that are upgraded together with one, itself included."""
+        """The packages that are upgraded together with one, including itself."""
         said = self._chroot(root, "apt-get", "-s", "-q", "install", "--only-upgrade", name)
         return re.findall(r"^Inst (\S+) ", said, re.MULTILINE)
 
     def _prepare(self, root: Path, archives: Sequence[Archive]) -> None:
-        """Let apt work in there: these archives, this machine's way to them, and no daemon is started."""
+        """Configure apt in there: these archives, this machine's settings for reaching them, and no daemon starts."""
         etc = root / "etc"
         lines = [f"deb {one.uri} {one.suite} main\n" for one in archives]
         (etc / "apt" / "sources.list").write_text("".join(lines), encoding="utf-8")
@@ -219,7 +219,7 @@ class Debian:
         self._chroot(root, "apt-get", "-q", *words)
 
     def _chroot(self, root: Path, *words: str) -> str:
-        """Run a command in the root file system, in namespaces of its own; returns what it printed."""
+        """Run a command in the root file system, in its own namespaces; returns what it printed."""
         archives = root / "var" / "cache" / "apt" / "archives"
         script = 'mount --bind "$1" "$2" && mount -t proc proc "$3/proc" && shift 2 && exec chroot "$@"'
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh"]
@@ -260,7 +260,7 @@ class Debian:
 
 
 def _installed(root: Path) -> set[str]:
-    """Packages and versions."""
+    """The installed packages with their versions."""
     text = (root / "var" / "lib" / "dpkg" / "status").read_text(encoding="utf-8")
     return {
         f"{name} {version}" for name, version in re.findall(r"^Package: (\S+)\n.*?^Version: (\S+)$", text, re.M | re.S)

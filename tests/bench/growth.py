@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cost as work grows: runs with nothing to do, for more and more caching servers, and for more and more images."""
+"""How cost grows: runs with nothing to do, for more and more caching servers, and for more and more images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .peers import Collection, Seed
 
 SITES, IMAGES = (1, 5, 20, 50, 100, 200), (10, 50, 200, 1000, 2000)
 SITES_SHORT, IMAGES_SHORT = (1, 4), (10, 40)
-IMAGES_OF_SITES, SITES_OF_IMAGES = 200, 10  # what stays the same while the other one grows
+IMAGES_OF_SITES, SITES_OF_IMAGES = 200, 10  # each stays fixed while the other one grows
 LIMIT = 900.0  # seconds, for one run
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """Both series, of this collection and of a parallel loop of ``rsync -n``.
+    """Measure both series, for this collection and for a parallel loop of ``rsync -n``.
 
     Returns for each series and each peer a list of points: ``count``, ``seconds``, ``cpu_seconds`` of both ends, and
-    for the collection ``controller_bytes`` and ``server_bytes``, the peaks of memory, from a run of their own.
+    for the collection ``controller_bytes`` and ``server_bytes``, the peaks of memory, from a separate run.
     """
     lab = bench.lab
     site_counts, image_counts = (SITES_SHORT, IMAGES_SHORT) if bench.short else (SITES, IMAGES)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images of the benchmark: Debian's in several builds, or made of this machine's files; kept for the next run."""
+"""The images of the benchmark: several builds of a Debian, or of this machine's files; kept for the next run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.lab import images
 from .debian import NoDebian, debian_sets
 from .squash import BUILDS, COMPRESSORS, mksquashfs, touch_all
 
-RECIPE = 4  # raise it when the builds below are made in another way
+RECIPE = 4  # increase it when the way the builds are made changes
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Four builds of one image, compressed alike."""
+    """Four builds of one image, compressed in the same way."""
 
     compression: str
     directory: Path
@@ -42,7 +42,7 @@ class ImageSet:
 
 
 def large_sets(cache: Path, say: Callable[[str], None]) -> list[ImageSet]:
-    """The Debian sets, zstd and gzip; or, with the reason said aloud, one of this machine's own files."""
+    """The Debian sets, zstd and gzip; or, after saying why those cannot be made, a set of this machine's own files."""
     try:
         return _cached(cache / "debian", tuple(COMPRESSORS), lambda into: debian_sets(into, say))
     except NoDebian as reason:
@@ -51,7 +51,7 @@ def large_sets(cache: Path, say: Callable[[str], None]) -> list[ImageSet]:
 
 
 def machine_set(cache: Path, *, size: int, say: Callable[[str], None]) -> ImageSet:
-    """A set of about *size* bytes an image, of this machine's own files."""
+    """A set of images of about *size* bytes each, made of this machine's own files."""
     name = images.compressor_options()[1]
 
     def make(into: Path) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def machine_set(cache: Path, *, size: int, say: Callable[[str], None]) -> ImageS
 
 
 def _cached(directory: Path, names: Sequence[str], make: Callable[[Path], dict[str, Any]]) -> list[ImageSet]:
-    """What *directory* holds, made first if it is not there or was made by another recipe."""
+    """The sets in *directory*; they are made first if they are missing or were made by another recipe."""
     manifest = directory / "manifest.json"
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
@@ -79,10 +79,10 @@ def _cached(directory: Path, names: Sequence[str], make: Callable[[Path], dict[s
 def _machine_set(into: Path, *, size: int) -> dict[str, Any]:
     """Four builds of this machine's own programs.
 
-    Next day: some configuration and one small package. Next week: groups of programs "rebuilt", each file of them with
-    a new build id at its start and with bytes moved and changed in many places, as a compiler does after a change in a
-    header; and one new file that does not compress, as an initrd. Rebuild: the same content with new times, a new
-    machine id, and another owner for a part of it.
+    Next day: some configuration and one small package. Next week: groups of programs are "rebuilt", so that each of
+    their files has a new build id at its start, and bytes moved and changed in many places, as when a compiler runs
+    again after a change in a header; and one new file does not compress, like an initrd. Rebuild: the same content with
+    new times, a new machine id, and another owner for some of the files.
     """
     root = into / "root"
     into.mkdir(parents=True)
@@ -112,7 +112,7 @@ def _machine_set(into: Path, *, size: int) -> dict[str, Any]:
 
 
 def _rebuild_programs(root: Path, *, share: float) -> None:
-    """Change files that make up this share of all bytes: neighbours, as the files of a package are."""
+    """Change files that make up this share of all bytes, in groups of neighbours, like the files of a package."""
     numbers = random.Random(7)
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     left = sum(path.stat().st_size for path in files) * share

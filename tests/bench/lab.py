@@ -43,13 +43,13 @@ class Site:
         self.host.start_sshd(self.address, host_key=lab.host_key.private, authorized=lab.key.public)
 
     def clear(self) -> None:
-        """Make its tree empty, and forget what was beside it."""
+        """Empty its tree, and remove everything next to it."""
         for path in self.host.disk.iterdir():
             shutil.rmtree(path)
         self.assets.mkdir()
 
     def fill(self, tree: AssetsTree, *, only: Callable[[str], bool] = lambda _path: True) -> None:
-        """Give it what a tree of the netboot server holds, as a sync would have left it; *only* chooses by path."""
+        """Give it the files of a netboot server's tree, as a sync would have left them; *only* chooses by path."""
         self.clear()
         for path in sorted(tree.root.rglob("*")):
             name = path.relative_to(tree.root)
@@ -58,7 +58,7 @@ class Site:
                 shutil.copy2(path, self.assets / name)
 
     def sessions(self) -> list[int]:
-        """The processes of sshd that carry sessions now."""
+        """The processes of sshd that carry sessions at the moment."""
         found = []
         for pid in self.host.session_pids():
             with contextlib.suppress(OSError):
@@ -67,7 +67,7 @@ class Site:
         return found
 
     def break_connections(self) -> None:
-        """End what carries its SSH sessions; the other end sees a connection that broke."""
+        """Kill the processes that carry its SSH sessions; the other end sees a broken connection."""
         for pid in self.sessions():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -75,14 +75,14 @@ class Site:
 
 @dataclass(frozen=True)
 class Named:
-    """A caching server under another name of the inventory."""
+    """A caching server under another name in the inventory."""
 
     name: str
     address: str
 
 
 class BenchLab:
-    """Everything, on the lab's own file system *directory*."""
+    """The whole laboratory, on its own file system *directory*."""
 
     def __init__(self, directory: Path, *, posix_collection: Path | None = None) -> None:
         self.directory = directory
@@ -112,7 +112,7 @@ class BenchLab:
         ssh.mkdir(mode=0o700)
         for suffix in ("", ".pub"):
             shutil.copy(self.key.private.with_name(self.key.private.name + suffix), ssh)
-        # All caching servers of the bench have one host key; it is pinned by address, and unknown ones are refused.
+        # All caching servers of the bench share a host key; it is pinned for each address, and others are refused.
         known = [f"10.99.{index}.2 {self.host_key.public}\n" for index in range(1, MOST_SITES + 1)]
         (ssh / "known_hosts").write_text("".join(known), encoding="ascii")
         lines = [
@@ -124,13 +124,13 @@ class BenchLab:
         lines += ["Host *", "  ConnectTimeout 15"]
         (self.server.root / "etc" / "ssh" / "ssh_config").write_text("\n".join(lines) + "\n", encoding="ascii")
         shutil.rmtree(self.server.root / "root" / ".ssh", ignore_errors=True)
-        # 200 connections at once want more half-open neighbours than a network starts with
+        # 200 connections at once need more unresolved neighbour entries than a new network namespace allows
         for name, value in (("gc_thresh1", "4096"), ("gc_thresh2", "8192"), ("gc_thresh3", "16384")):
             with contextlib.suppress(OSError):
                 Path(f"/proc/sys/net/ipv4/neigh/default/{name}").write_text(value, encoding="ascii")
 
     def use(self, count: int, *, rate: int | None = None, disk: int = 4096 * MIB) -> list[Site]:
-        """The first *count* caching servers, empty, each with a line of this rate; they are made as they are wanted."""
+        """The first *count* caching servers, empty, each with a line of this rate; missing ones are created."""
         if count > MOST_SITES:
             raise LabError(f"at most {MOST_SITES} caching servers, not {count}")
         while len(self.sites) < count:
@@ -145,7 +145,7 @@ class BenchLab:
         return self.sites[:count]
 
     def release(self) -> None:
-        """Free the memory that trees and caching servers take."""
+        """Free the memory that the trees and the caching servers use."""
         for site in self.sites:
             site.clear()
         shutil.rmtree(self.server.disk / "trees", ignore_errors=True)
@@ -157,7 +157,7 @@ class BenchLab:
         return AssetsTree(root)
 
     def within(self, path: Path) -> str:
-        """The name that a path on the netboot server's disk has for programs that run there."""
+        """The name of a path on the netboot server's disk, as programs that run there see it."""
         return f"/srv/netboot/{path.relative_to(self.server.disk)}"
 
     def start(self, name: str, words: Sequence[str], **environment: str) -> Running:
@@ -165,7 +165,7 @@ class BenchLab:
         return Running(self, words, name=name, environment=environment)
 
     def run(self, name: str, words: Sequence[str], *, timeout: float, memory: bool = False, **environment: str) -> Cost:
-        """Run a command to its end. Raises LabError if it does not end well, or not in *timeout* seconds."""
+        """Run a command to its end. Raises LabError if it fails, or does not end within *timeout* seconds."""
         with self.start(name, words, **environment) as running:
             cost = running.wait(timeout, memory=memory)
         if cost.status != 0:
@@ -182,7 +182,7 @@ class BenchLab:
             time.sleep(0.02)
 
     def far_cpu(self) -> float:
-        """CPU seconds of all caching servers so far."""
+        """CPU seconds that all caching servers have used so far."""
         return cpu_of_trees(self._daemons())
 
     def carried(self) -> int:
@@ -194,7 +194,7 @@ class BenchLab:
 
 
 class Visible:
-    """Notes when each of some files appears, as somebody sees it who polls on the caching servers."""
+    """Notes when each of some files appears, as seen by polling on the caching servers."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.at: dict[Path, float] = {}  # time.monotonic()
@@ -210,7 +210,7 @@ class Visible:
                     self.at[path] = time.monotonic()
 
     def wait(self, running: Running, timeout: float, *, count: int | None = None) -> bool:
-        """Wait until all (or *count*) are there; False if the command ended before, or in *timeout* seconds."""
+        """Wait until all files (or *count*) are there; False if the command ends first or *timeout* seconds pass."""
         deadline = time.monotonic() + timeout
         wanted = len(self._paths) if count is None else count
         while len(self.at) < wanted and time.monotonic() < deadline:
@@ -221,7 +221,7 @@ class Visible:
         return len(self.at) >= wanted
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         self._over.set()
         self._thread.join()
 

@@ -26,9 +26,9 @@ from .places import MIB
 from .results import Result, in_bytes, in_seconds
 
 FLAVOURS = ("gnome", "kde", "xfce", "lxde")
-# What doing nothing may cost at most, to a loop of rsync -n: by many caching servers or few, and by what is counted
+# The most that a run with nothing to do may cost, relative to a loop of rsync -n: (many caching servers?, unit)
 IDLE = {(False, "wall"): 1.0, (True, "wall"): 0.8, (False, "CPU of both ends"): 0.6, (True, "CPU of both ends"): 0.5}
-NAMES = 5  # for each of the many caching servers, to make a thousand of 200
+NAMES = 5  # names for each of the many caching servers, so that 200 of them count as a thousand
 MOST_MEMORY = 250e6  # bytes
 KERNELS = ("5.10.0-1", "5.10.0-2", "5.10.0-3", "5.10.0-4")
 
@@ -74,7 +74,7 @@ def fan_out(bench: Bench) -> Iterator[Result]:
 
 
 def stalled_sites(bench: Bench) -> Iterator[Result]:
-    """6: some lines fall silent in the middle; the others are to be through as if those were not there."""
+    """6: some lines stall in the middle; the other sites must finish as if the stalled ones were not there."""
     lab = bench.lab
     count, stalled, size = (6, 2, 4 * MIB) if bench.short else (20, 5, 150 * MIB)
     rate = 20_000_000
@@ -83,7 +83,7 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
     marker = image.marker.relative_to(tree.root)
 
     def others(forks: int, *, peer: Peer, stall: bool, limit: float) -> tuple[float | None, int]:
-        """Seconds until all that are not stalled have the image, if it comes to that; and how many have it."""
+        """Seconds until every site that is not stalled has the image (None: they never did); and how many have it."""
         sites = lab.use(count, rate=rate)
         bad, good = sites[:stalled], sites[stalled:]
         try:
@@ -150,14 +150,14 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
 
 
 def idle_tree(lab: BenchLab, count: int) -> AssetsTree:
-    """A tree of *count* small, real images, each with its marker; four kernels."""
+    """A tree of *count* small, real images, each with its marker, and four kernels."""
     tree = lab.tree(f"idle-{count}")
     for version in KERNELS:
         tree.add_kernel(version)
     first = tree.add_image("prod/21-01-01-gnome-master-0000000", kernel=KERNELS[0], content="idle")
     content = bytearray(first.squashfs.read_bytes())
     for number in range(1, count):
-        # mkfs_time in the superblock (offset 8) makes another image of it
+        # another mkfs_time in the superblock (offset 8) makes it a different image
         content[8:12] = struct.pack("<I", OLD + number)
         day = f"{21 + number // 336:02}-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}"
         image = tree.image(f"prod/{day}-gnome-master-{number:07x}")
@@ -170,7 +170,7 @@ def idle_tree(lab: BenchLab, count: int) -> AssetsTree:
 
 
 def nothing_to_do(bench: Bench) -> Iterator[Result]:
-    """7: all is in line already: as a user runs it, beside a loop of ``rsync -n``."""
+    """7: everything is in line already: the playbook as a user runs it, compared with a loop of ``rsync -n``."""
     lab = bench.lab
     few, many, count = (8, 16, 40) if bench.short else (50, 200, 200)
     tree = idle_tree(lab, count)
@@ -227,9 +227,9 @@ def nothing_to_do(bench: Bench) -> Iterator[Result]:
 def _thousand(
     bench: Bench, tree: AssetsTree, sites: Sequence[Site], *, each_of_few: float, few: int, count: int
 ) -> Iterator[Result]:
-    """As many as no machine can be: each caching server under several names, as far as nothing is to be written."""
+    """More caching servers than one machine can hold: each under several names, as nothing has to be written."""
     names = [Named(f"{site.name}-{name}", site.address) for name in range(NAMES) for site in sites]
-    named = cast("list[Site]", names)  # an inventory needs no more of them
+    named = cast("list[Site]", names)  # the inventory uses only their names and addresses
     bench.say(f"  {len(named)} caching servers")
     ours = Collection().run(bench.lab, tree, named, timeout=900)
     memory = Collection().run(bench.lab, tree, named, timeout=900, memory=True).memory

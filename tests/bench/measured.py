@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was measured so far: each row as it came out last, with the machine that it is of."""
+"""Earlier measurements: the latest result of each row, with the machine that it was measured on."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .results import Result
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What came out on one machine, with one set of images.
+    """The results of one machine, with one set of images.
 
     :ivar machine: processors, memory, system and versions; *images*: what was sent.
-    :ivar results: the rows, in their order.
-    :ivar growth: time, CPU and memory as work grows; None where that was not measured.
+    :ivar results: the rows, in order.
+    :ivar growth: time, CPU and memory as the work grows; None if that was not measured.
     """
 
     machine: Mapping[str, str]
@@ -42,12 +42,12 @@ class Measurement:
         return dict(self.machine), [dict(one) for one in self.images]
 
     def without(self, rows: set[str], *, growth: bool) -> Measurement:
-        """What is left once these rows, or the growth, were measured anew."""
+        """What remains valid once these rows, or the growth, have been measured again."""
         kept = [one for one in self.results if one.row not in rows]
         return dataclasses.replace(self, results=kept, growth=None if growth else self.growth)
 
     def joined(self, other: Measurement) -> Measurement:
-        """Both in one, where they are of the same machine and the same images."""
+        """Both in one; they must be of the same machine and the same images."""
         results = sorted([*self.results, *other.results], key=lambda one: one.row)
         return dataclasses.replace(self, results=results, growth=self.growth or other.growth)
 
@@ -57,7 +57,7 @@ class Measurement:
 
 
 def merge(earlier: Sequence[Measurement], now: Measurement) -> list[Measurement]:
-    """All that is known, the newest first: of each row what was measured last, wherever that was."""
+    """All measurements, the newest first; of each row only the latest result is kept, whatever machine it is from."""
     rows = {one.row for one in now.results}
     left = [one.without(rows, growth=now.growth is not None) for one in earlier]
     merged = [now]
@@ -70,7 +70,7 @@ def merge(earlier: Sequence[Measurement], now: Measurement) -> list[Measurement]
 
 
 def read(path: Path) -> list[Measurement]:
-    """What a file has of earlier runs; nothing where there is none."""
+    """Read the measurements of earlier runs from a file; none if it does not exist."""
     if not path.exists():
         return []
     fields = {field.name for field in dataclasses.fields(Result)}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The row about memory, with images that are too large for it."""
+"""The row about memory, with images that do not fit into it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .results import Result, in_bytes
 
 
 def memory(bench: Bench) -> Iterator[Result]:
-    """8: peak memory for one caching server, of a small and of a very large image."""
+    """8: peak memory for one caching server, for a small and for a very large image."""
     lab = bench.lab
     small, large = (16 * MIB, 256 * MIB) if bench.short else (64 * MIB, 4096 * MIB)
     found: dict[str, dict[int, Cost]] = {"first copy": {}, "difference": {}}
@@ -47,7 +47,7 @@ def memory(bench: Bench) -> Iterator[Result]:
 
 
 def _sparse_image(tree: AssetsTree, name: str, size: int, *, changed: bytes) -> Image:
-    """A file that is a squashfs as far as its superblock goes, of *size* bytes, nearly all of them a hole."""
+    """A sparse file of *size* bytes that is a squashfs by its superblock."""
     image = tree.add_image(name, kernel=None)
     with image.squashfs.open("r+b") as file:
         file.seek(40)
@@ -60,7 +60,7 @@ def _sparse_image(tree: AssetsTree, name: str, size: int, *, changed: bytes) -> 
 
 
 def random_image(tree: AssetsTree, name: str, size: int) -> Image:
-    """An image that no compression makes smaller."""
+    """An image that cannot be compressed."""
     image = tree.add_image(name, kernel=None)
     with image.squashfs.open("ab") as file:
         file.write(os.urandom(size))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows about one caching server: first copies, differences, and transfers that are cut."""
+"""Rows about one caching server: first copies, differences, and interrupted transfers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DAY, WEEK, REBUILD, CUT = 0.01, 1.15, 0.03, 1.03  # the targets in bytes
 
 
 def first_copy_fast(bench: Bench) -> Iterator[Result]:
-    """1: a first copy over an unlimited line, wall and CPU: of one image, and of each further one in the same run."""
+    """1: a first copy over an unlimited line, wall time and CPU: one image, and each further one in the same run."""
     lab = bench.lab
     size = bench.set.size("base")
     many = 2 if bench.short else 4
     trees = {1: lab.tree("first"), many: lab.tree("further")}
     for count, tree in trees.items():
         for flavour in FLAVOURS[:count]:
-            # copies of their own, and of no family: nothing is saved by hashing or sending one of them only
+            # separate copies of unrelated flavours, so that nothing is saved by hashing or sending only one of them
             bench.place(tree, f"prod/21-04-09-{flavour}-master-f1d734e", bench.set.path("base"), when=OLD, copy=True)
     found: dict[str, dict[int, list[Cost]]] = {}
     for _turn in range(1 if bench.short else 3):
@@ -74,7 +74,7 @@ def first_copy_fast(bench: Bench) -> Iterator[Result]:
 
 
 def first_copy_slow(bench: Bench) -> Iterator[Result]:
-    """2: a first copy over a slow line, until the marker is visible there; beside one plain TCP stream."""
+    """2: a first copy over a slow line, until the marker is visible there, compared with one plain TCP stream."""
     lab = bench.lab
     rate = 20_000_000
     size = bench.set.size("base")
@@ -112,7 +112,7 @@ def new_builds(bench: Bench) -> Iterator[Result]:
 
 
 def new_build(bench: Bench, images: ImageSet, build: str) -> Result:
-    """One build of one set: what each way to send it costs."""
+    """One build of one set: what each way of sending it costs."""
     lab = bench.lab
     all_peers = not bench.bytes_only
     tree = lab.tree("builds")
@@ -170,7 +170,7 @@ def new_build(bench: Bench, images: ImageSet, build: str) -> Result:
 
 
 def cut_transfers(bench: Bench) -> Iterator[Result]:
-    """4: a connection that breaks when half of the transfer has gone over; and five times, at half of what is left."""
+    """4: a connection that breaks halfway through the transfer; and five times, each halfway through the rest."""
     for build in ("base", "week"):
         bench.say(f"  {_of_build(build)}")
         cut = CutTransfer(bench, bench.set, build, seconds=4 if bench.short else 24)
@@ -180,9 +180,9 @@ def cut_transfers(bench: Bench) -> Iterator[Result]:
 
 
 class CutTransfer:
-    """A first copy (``base``) or a difference (another build), uncut and then cut.
+    """A first copy (``base``) or a difference (another build): first without a cut, then with cuts.
 
-    :arg seconds: about how long the line is to need for it.
+    :arg seconds: roughly how long the transfer is meant to take; the line's rate follows from it.
     """
 
     def __init__(self, bench: Bench, images: ImageSet, build: str, *, seconds: float) -> None:
@@ -219,7 +219,7 @@ class CutTransfer:
         return cost
 
     def once(self, *, trials: int) -> Result:
-        """Cut once, at half; the worst of some trials counts."""
+        """Cut once, halfway; the worst of some trials counts."""
         costs = [self._run(1, []) for _trial in range(trials)]
         worst = max(costs, key=lambda cost: cost.line_bytes)
         return self._result(
@@ -227,7 +227,7 @@ class CutTransfer:
         )
 
     def again(self, *, times: int) -> Result:
-        """One transfer that is cut again and again, each time when half of what was left has gone over."""
+        """Cut one transfer again and again, each time halfway through the rest."""
         done: list[int] = []
         cost = self._run(times, done)
         return self._result(f"cut {times} times, each at half of the rest", cost, [cost], done)
@@ -240,7 +240,7 @@ class CutTransfer:
             cost.line_bytes / self.uncut.line_bytes,
             in_bytes(cost.line_bytes),
             in_bytes(self.uncut.line_bytes),
-            # of a small image's difference, the checksums that a second try sends up are too large a part
+            # in the difference of a small image, the checksums that a retry sends again are too large a part
             target=CUT if self._build == "base" or not self._bench.short else None,
             figures={**figures, "rate": self._rate},
         )

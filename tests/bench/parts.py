@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts that no sync by Ansible can leave out, each done by the usual tool and by nothing else."""
+"""Parts that no sync with Ansible can leave out, each done by the usual tool alone."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ RECAP = """---
 
 
 class Empty(Playbook):
-    """What Ansible itself takes for a task of each caching server, before its module does anything."""
+    """What Ansible itself needs for one task on each caching server, before the module does anything."""
 
     name = "empty module"
     text = EMPTY
 
 
 class Recap(Playbook):
-    """What Ansible itself takes to name each caching server in its recap."""
+    """What Ansible itself needs to list each caching server in its recap."""
 
     name = "empty recap"
     text = RECAP
 
 
 class Logins(Peer):
-    """One login to each caching server, in the background, and nothing done there."""
+    """One login to each caching server, in the background, which does nothing there."""
 
     name = "logins"
 
@@ -70,9 +70,9 @@ class Logins(Peer):
 
 
 class Streams(Peer):
-    """Each image as a plain stream over one login, one after the other; with *hashed*, both ends hash it as well.
+    """Each image as a plain stream over one login, one after the other; with *hashed*, both ends also hash it.
 
-    That is what a first copy consists of if nothing but the content is to be right: no lock, no flush, no marker.
+    This is what remains of a first copy if only the content has to be right: no lock, no flush, no marker.
     """
 
     name = "plain streams"
@@ -87,7 +87,7 @@ class Streams(Peer):
         sites: Sequence[Site],
         **options: Any,  # noqa: ARG002
     ) -> tuple[list[str], dict[str, str]]:
-        """See Peer. The faster cipher of the two, as in a sync."""
+        """See Peer. Uses the faster one of two ciphers, as a sync does."""
         digest = "openssl dgst -sha256"  # several times as fast as sha256sum
         there, here = (f"; {digest} {{there}}", f"{digest} {{here}} & ") if self._hashed else ("", "")
         loops = []

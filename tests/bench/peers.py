@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Those that are measured side by side: commands that bring a tree of the netboot server to caching servers."""
+"""The peers that are compared: commands that bring a tree of the netboot server to caching servers."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ SYNCHRONIZE = """---
 
 
 class Peer:
-    """A way to bring *tree* to *sites*; *name* is for files and tables."""
+    """A way to bring *tree* to *sites*; *name* is used in file names and tables."""
 
     name = ""
 
     def words(
         self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
     ) -> tuple[list[str], dict[str, str]]:
-        """The command, and what is to be in its environment."""
+        """The command, and additions to its environment."""
         raise NotImplementedError
 
     def start(self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any) -> Running:
@@ -71,27 +71,27 @@ class Peer:
         memory: bool = False,
         **options: Any,
     ) -> Cost:
-        """Run it to its end. Raises LabError if that is no good one."""
+        """Run it to its end. Raises LabError if it fails or takes longer than *timeout* seconds."""
         words, environment = self.words(lab, tree, sites, **options)
         return lab.run(self.name, words, timeout=timeout, memory=memory, **environment)
 
 
 class Collection(Peer):
-    """This collection, as a user runs it. *options* are variables of the role, without their prefix."""
+    """This collection, as a user runs it. *options* are variables of the role, without the prefix."""
 
     name = "collection"
 
     def words(
         self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
     ) -> tuple[list[str], dict[str, str]]:
-        """See Peer. *forks*: of Ansible, by default as many as sites."""
+        """See Peer. *forks*: Ansible's forks, by default one for each site, and at least five."""
         forks = options.pop("forks", max(len(sites), 5))
         file = _inventory(lab, tree, sites, "inventory.yml", options)
         return [sys.executable, ANSIBLE_PLAYBOOK, "playbooks/sync.yml", "-i", file], {"ANSIBLE_FORKS": str(forks)}
 
 
 class Module(Peer):
-    """This collection's module by itself, without Ansible around it: quicker, where only bytes are measured."""
+    """This collection's module alone, without Ansible: quicker, if only bytes are measured."""
 
     name = "module"
 
@@ -115,14 +115,14 @@ class Module(Peer):
 
 
 class Seed(Peer):
-    """The old way: rsync of the whole tree, one for each caching server in the background."""
+    """The old way: rsync of the whole tree, one process per caching server, in the background."""
 
     name = "seed"
 
     def words(
         self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
     ) -> tuple[list[str], dict[str, str]]:
-        """See Peer. *dry*: only look (``-n``)."""
+        """See Peer. *dry*: a dry run (``-n``)."""
         dry = "-n " if options.get("dry") else ""
         source = shlex.quote(lab.within(tree.root))
         rsync = f'rsync {dry}-avh --exclude=".*" -e "ssh -i {KEY}" {source}/'
@@ -130,7 +130,7 @@ class Seed(Peer):
 
 
 def in_background(lab: BenchLab, name: str, commands: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return a shell's command that runs all at once, and fails if one does; and its environment."""
+    """Return a shell command that runs all of them at once and fails if any does, and its environment."""
     rows = ["#!/bin/sh", "pids="]
     rows += [f'{command} & pids="$pids $!"' for command in commands]
     rows.append("status=0; for pid in $pids; do wait $pid || status=$?; done; exit $status")
@@ -140,7 +140,7 @@ def in_background(lab: BenchLab, name: str, commands: Sequence[str]) -> tuple[li
 
 
 class Playbook(Peer):
-    """A playbook of one task, with one fork for each caching server unless *forks* says otherwise.
+    """A playbook with one task, and with one fork for each caching server unless *forks* says otherwise.
 
     :cvar text: the playbook; *environment*: what Ansible needs for it.
     """
@@ -169,14 +169,14 @@ class Synchronize(Playbook):
 
 
 class ExplicitBasis(Peer):
-    """rsync of one new image with its predecessor named as basis by hand: the best that rsync alone can do."""
+    """rsync of one new image, with its predecessor given as basis by hand: the best that rsync alone can do."""
 
     name = "rsync with basis"
 
     def words(
         self, lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], **options: Any
     ) -> tuple[list[str], dict[str, str]]:
-        """See Peer. *new* and *basis*: paths in the tree; *block*: the block size in bytes, or 0 for rsync's choice."""
+        """See Peer. *new*, *basis*: paths in the tree; *block*: the block size in bytes; without it, rsync chooses."""
         (site,) = sites
         new, basis = options["new"], options["basis"]
         aside = site.host.disk / "basis"
@@ -190,7 +190,7 @@ class ExplicitBasis(Peer):
 
 
 def _inventory(lab: BenchLab, tree: AssetsTree, sites: Sequence[Site], name: str, options: dict[str, Any]) -> str:
-    """Write an inventory as a user would; the netboot server is where Ansible runs."""
+    """Write an inventory as a user would; Ansible runs on the netboot server."""
     variables = {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": KEY,
@@ -227,7 +227,7 @@ class Patch:
 
 
 def xdelta3(old: Path, new: Path, work: Path, *, timeout: float = 900.0) -> Patch:
-    """xdelta3 with a window over the whole image and without a second compression: the least bytes."""
+    """xdelta3 with a window over the whole image and without secondary compression: the fewest bytes."""
     window = 1 << max(old.stat().st_size, 1 << 26).bit_length()
     program = find_program("xdelta3", "xdelta3")
     return _patch([program, "-e", "-f", "-1", "-S", "none", "-B", str(window), "-s", str(old), str(new)], work, timeout)

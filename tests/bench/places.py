@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are on the hosts of the benchmark, and how many of these there may be."""
+"""Paths on the hosts of the benchmark, and how many hosts there may be."""
 
 from __future__ import annotations
 

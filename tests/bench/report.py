@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is left of a run: a table for the terminal, JSON, plots, and the part of PERFORMANCE.md between two marks."""
+"""The output of a run: a table for the terminal, JSON, plots, and the part of PERFORMANCE.md between two marks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLOTS = {
 
 
 def machine() -> dict[str, str]:
-    """What it was measured on, read now. Neither the machine's name nor a path is in it."""
+    """Describe the machine that it was measured on. It includes neither the machine's name nor any path."""
     found = {
         "processors": f"{os.cpu_count()} x {_processor()}",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
@@ -113,7 +113,7 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def markdown(measurements: Sequence[Measurement], plots: Sequence[str]) -> str:
-    """What PERFORMANCE.md says: each machine with the rows that were measured there last, then the plots."""
+    """The text for PERFORMANCE.md: each machine with the rows that were last measured there, then the plots."""
     parts = [_section(one) for one in measurements]
     parts += [f"![{PLOTS[name]}](docs/performance/{name})" for name in plots]
     return "\n\n".join(parts)
@@ -158,7 +158,7 @@ def _sizes(one: Mapping[str, Any]) -> str:
 
 
 def publish(document: Path, text: str, *, begin: str = BEGIN, end: str = END) -> None:
-    """Put a text between the marks of a document. Raises LabError where it has none."""
+    """Put a text between the marks of a document. Raises LabError if it has none."""
     content = document.read_text(encoding="utf-8")
     before, found, rest = content.partition(begin)
     _old, found_end, after = rest.partition(end)
@@ -168,13 +168,13 @@ def publish(document: Path, text: str, *, begin: str = BEGIN, end: str = END) ->
 
 
 def plot(directory: Path, results: Sequence[Result], growth: Mapping[str, Any] | None) -> list[str]:
-    """Draw what there are figures for; returns the names of the files. Raises LabError without matplotlib."""
+    """Draw the plots that there are figures for; returns the file names. Raises LabError without matplotlib."""
     try:
         import matplotlib
     except ImportError as exc:
         raise LabError("matplotlib is not there: ./dev bench installs it below .cache/bench") from exc
     matplotlib.use("svg")
-    # the same figures make the same file
+    # the same figures give the same file
     matplotlib.rcParams.update(
         {"svg.hashsalt": "netboot", "svg.fonttype": "none", "font.size": 9, "figure.autolayout": True}
     )

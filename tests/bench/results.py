@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a row of the bench found: one ratio, its target, and the figures that it comes from."""
+"""The result of a row of the bench: one ratio, its target, and the figures behind it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Result:
 
     :ivar row: the number of the row, as ``--rows`` takes it.
     :ivar what: what was done.
-    :ivar ratio: what came out; None where there is none, and *note* says why.
-    :ivar target: what it is to be, *sense* says on which side; None: only shown.
-    :ivar ours: this collection's part of the ratio, in words; *theirs*: the other part.
-    :ivar percent: whether the ratio is told in percent.
+    :ivar ratio: the measured ratio; None if there is none, and *note* says why.
+    :ivar target: the bound for the ratio, with *sense* as the direction; None: the ratio is only shown.
+    :ivar ours: this collection's part of the ratio, as text; *theirs*: the other part.
+    :ivar percent: whether the ratio is shown in percent.
     """
 
     row: str
@@ -35,7 +35,7 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None where there is none."""
+        """Whether the target is met; None if there is no target."""
         if self.target is None:
             return None
         if self.ratio is None:
@@ -43,7 +43,7 @@ class Result:
         return self.ratio <= self.target if self.sense == "at most" else self.ratio >= self.target
 
     def shown(self, value: float | None) -> str:
-        """A ratio as a reader wants it."""
+        """Format a ratio for the reader."""
         if value is None:
             return "-"
         return f"{value * 100:.2f} %" if self.percent else f"{value:.2f}"
@@ -54,7 +54,7 @@ class Result:
 
 
 def in_bytes(count: float) -> str:
-    """A number of bytes in words."""
+    """Format a number of bytes with its unit."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.3g} {unit}" if count < 1000 * size else f"{count / size:.0f} {unit}"
@@ -62,5 +62,5 @@ def in_bytes(count: float) -> str:
 
 
 def in_seconds(seconds: float) -> str:
-    """Seconds in words."""
+    """Format seconds with their unit."""
     return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds:.2f} s"

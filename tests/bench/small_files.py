@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A row about many small files over a long line: what counts is how often somebody waits for an answer."""
+"""A row about many small files over a line with a high latency: what counts is the number of round trips."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIMEOUT = 300.0
 
 
 def small_files(bench: Bench) -> Iterator[Result]:
-    """9: small files over a line of 40 ms, by the module without Ansible; beside rsync -a."""
+    """9: small files over a line with 40 ms round trips, by the module without Ansible, compared with rsync -a."""
     counts = (50,) if bench.short else (300, 10_000)
     for count in counts:
         idle: dict[str, list[float]] = {"module": [], "rsync": [], "login": []}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory as a squashfs, the same bytes each time."""
+"""Makes a squashfs of a directory, with the same bytes each time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEP_TIMEOUT = 1800.0  # seconds, for one step of making a set
 
 
 def touch_all(root: Path) -> None:
-    """Give every file a time of this hour, as a build has that copies its files from somewhere."""
+    """Give every file a time within the same hour, as in a build that copies its files from somewhere."""
     numbers = random.Random(1)
     for directory, folders, names in os.walk(root):
         for name in [*folders, *names]:

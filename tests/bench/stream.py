@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line by itself: a plain stream to compare with, and cuts in the middle of a transfer."""
+"""Working on the line itself: a plain stream to compare with, and cuts in the middle of a transfer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ with socket.create_server((sys.argv[1], 7777)) as server:
 
 
 def plain_stream(site: Site, file: Path, *, timeout: float) -> float:
-    """Seconds that one plain TCP stream takes for a file over the line to a caching server, until it is all there."""
+    """Seconds until one plain TCP stream has delivered a whole file over the line to a caching server."""
     words = ["nsenter", f"--net={NAMES / site.name}", sys.executable, "-I", "-c", _SINK, site.address]
     sink = Supervised(words, stdout=subprocess.PIPE)
     try:
@@ -52,10 +52,11 @@ def plain_stream(site: Site, file: Path, *, timeout: float) -> float:
 
 @contextlib.contextmanager
 def cuts(site: Site, total: int, times: int, running: Running) -> Iterator[list[int]]:
-    """Break the connection *times* times while the block runs, each time when half of what was left has gone over.
+    """Break the connection *times* times while the block runs, each time halfway through the rest of the transfer.
 
-    :arg total: bytes on the line that the whole takes without a cut. The list that is given gets, for each cut, the
-        bytes that had gone by then.
+    Yields a list to which each cut adds the number of bytes that had crossed the line by then.
+
+    :arg total: bytes that the whole transfer needs on the line without a cut.
     """
     done: list[int] = []
     over = threading.Event()

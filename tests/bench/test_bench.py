@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What new builds and cut transfers cost on the line, held to its bounds; and what the bench does with its figures."""
+"""Bounds on what new builds and cut transfers cost on the line, and tests of what the bench does with its figures."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['P
 
 
 def _no_networks() -> bool:
-    """Whether this machine does not let even root make networks, as in some containers."""
+    """Whether not even root can make network namespaces on this machine, as in some containers."""
     return not MISSING and subprocess.run(["unshare", "--net", "--mount", "true"], check=False).returncode != 0
 
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": ".collections"}  # as ./dev bench has it
+ENVIRONMENT = {**os.environ, "PYTHONPATH": ".collections"}  # as ./dev bench sets it
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +55,16 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         pytest.param("next-week build,", 1.15, id="next week, to xdelta3"),
         pytest.param("complete rebuild,", 0.03, id="complete rebuild, share of the image"),
         pytest.param("first copy,", 1.03, id="first copy that was cut, to uncut"),
-        # 1.03 for images of 300 MB: here the checksums of the basis, sent up a second time, are a larger part
-        # Without what arrived before the cut it would be 1.5. The difference of a small image is not much larger than
-        # what is on its way when the line is cut, which on a busy machine fills all buffers.
+        # The bound is 1.03 for images of 300 MB. For these small ones, the checksums of the basis, which are sent up
+        # twice, are a larger part; and the difference is not much larger than the data in flight when the line is cut,
+        # which fills all buffers on a busy machine. If the retry did not use what had arrived, it would be 1.5.
         pytest.param("difference of the", 1.25, id="difference that was cut, to uncut"),
     ],
 )
 def test_bytes_on_the_line_keep_their_bounds(figures: list[dict[str, Any]], what: str, bound: float) -> None:
     (found,) = [one for one in figures if one["what"].startswith(what)]
     if what.startswith("next-day"):
-        # Small images of the programs of any machine: in some, a new package moves more than a hundredth.
+        # The images are small and made of this machine's programs: a new package may change more than 1 % of them.
         bound = max(bound, 2 * found["figures"]["shares"]["xdelta3"])
     assert found["ratio"] <= bound, found
 
