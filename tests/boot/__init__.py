@@ -1,4 +1,4 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real clients: iPXE and Linux in QEMU, in networks of their own, from what sync.yml and boot_menu.yml made."""
+"""Real clients: iPXE and Linux in QEMU, in their own networks, boot what sync.yml and boot_menu.yml made."""

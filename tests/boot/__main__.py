@@ -25,7 +25,7 @@ from .cases import CASES, REAL, SHORT, UEFI, Case
 from .lab import BootLab
 
 TELLING = r"(?i)netboot: |CLIENT|^http://\S+\.\.\.|^Debian GNU/Linux|login:"
-SHOWN = ("published", "after-the-grace", "withdrawn-by-name", *REAL)  # of these, the page has the console
+SHOWN = ("published", "after-the-grace", "withdrawn-by-name", *REAL)  # cases whose console is shown on the page
 EVERY = {**CASES, **REAL}
 
 
@@ -56,7 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def chosen(options: argparse.Namespace) -> list[tuple[Case, bool]]:
-    """The cases to play, and whether with UEFI."""
+    """The cases to play, each with whether to use UEFI."""
     names = list(options.cases) or list(SHORT if options.short else EVERY if options.everything else CASES)
     plain = [] if options.uefi else [(EVERY[name], False) for name in names]
     with_uefi = options.uefi or not (options.short or options.bios or options.cases)
@@ -126,21 +126,21 @@ def play(lab: BootLab, case: Case, *, uefi: bool) -> dict[str, Any]:
 
 
 def telling(console: str) -> list[str]:
-    """The lines of a console that tell who was asked and what came of it, each of a series of equal ones once."""
+    """The console lines that show which server was asked and with what result; repeated lines appear once."""
     lines = [line.strip() for line in console.splitlines() if re.search(TELLING, line)]
-    lines = [re.sub(r"( +\d+%\x08+ *\x08*)+", "", line) for line in lines]  # how far a slow download is
+    lines = [re.sub(r"( +\d+%\x08+ *\x08*)+", "", line) for line in lines]  # progress of a slow download
     return [line for number, line in enumerate(lines) if number == 0 or line != lines[number - 1]]
 
 
 def line_of(row: dict[str, Any]) -> str:
-    """A case on one line, and what was expected on another where it was not seen."""
+    """A case on one line, with the expected outcome on a second line if it was another."""
     came = "ok  " if row["right"] else "FAIL"
     line = f"{came} {row['firmware']} {row['case']:<22} {row['seconds']:6.1f} s  {row['seen']}"
     return line if row["right"] else f"{line}\n     expected: {row['expected']}"
 
 
 def page(rows: list[dict[str, Any]], arguments: list[str]) -> str:
-    """A page of documentation: who gave what in each case, and what some clients said."""
+    """A page of documentation: which server gave what in each case, and the consoles of some clients."""
     lines = [
         "# Clients, as they were tried",
         "",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is tried with real clients, and who has to have given them what."""
+"""The cases that are tried with real clients, and which server must have given them what."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEBIAN = "prod/21-04-10-debian-master-b007ab1"
 
 @dataclass(frozen=True)
 class Seen:
-    """How a boot ended: what the image says of itself, and who gave kernel, initrd and squashfs."""
+    """How a boot ended: what the image says about itself, and which server gave kernel, initrd and squashfs."""
 
     end: str
     kernel: str
@@ -43,9 +43,9 @@ FROM_SERVER = Seen("newest", SERVER, SERVER, SERVER)
 
 @dataclass(frozen=True)
 class Case:
-    """Something to try: *play* does it and tells what was seen, which has to be *expected*.
+    """Something to try: *play* does it and returns what was seen, which must equal *expected*.
 
-    ``dhcp`` is the DHCP server that leads clients to the boot menu, by the role's example for it.
+    ``dhcp`` is the DHCP server that sends clients to the boot menu, configured by the role's example for it.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Case:
     dhcp: str = "dnsmasq"
 
     def run(self, lab: BootLab, *, uefi: bool) -> Seen:
-        """Try it, on trees and networks as they were at the start."""
+        """Try it, with the trees and networks restored to what they were at the start."""
         lab.restore()
         if self.dhcp != "dnsmasq":
             lab.lead_to(SERVER_ADDRESS, by=self.dhcp)
@@ -63,7 +63,7 @@ class Case:
 
 
 def see(lab: BootLab, client: Client, *, patience: float = PATIENCE) -> Seen:
-    """Wait for the end of a boot, and tell how it went."""
+    """Wait for the end of a boot, and return how it went."""
     found = client.wait_for(ENDS, patience=patience)
     served = lab.served(client)
     kernel, initrd, squashfs = (served.get(what, "nobody") for what in ("vmlinuz", "initrd", ".squashfs"))
@@ -71,7 +71,7 @@ def see(lab: BootLab, client: Client, *, patience: float = PATIENCE) -> Seen:
 
 
 def ordinary(arrange: Callable[[BootLab], object]) -> Callable[[BootLab, Case, bool], Seen]:
-    """A client is switched on when *arrange* is through."""
+    """A client is switched on after *arrange*."""
 
     def play(lab: BootLab, case: Case, uefi: bool) -> Seen:
         arrange(lab)
@@ -82,7 +82,7 @@ def ordinary(arrange: Callable[[BootLab], object]) -> Callable[[BootLab, Case, b
 
 
 def held(between: Callable[[BootLab], object]) -> Callable[[BootLab, Case, bool], Seen]:
-    """Something happens between the initrd and the squashfs."""
+    """*between* runs while the client has its initrd and has not fetched the squashfs yet."""
 
     def play(lab: BootLab, case: Case, uefi: bool) -> Seen:
         lab.write_inventory(netboot_boot_menu_site_arguments=["hold=http://198.51.100.10/hold"])
@@ -100,7 +100,7 @@ def held(between: Callable[[BootLab], object]) -> Callable[[BootLab, Case, bool]
 
 
 def at_the_menu(between: Callable[[BootLab], object], *, again: bool = False) -> Callable[[BootLab, Case, bool], Seen]:
-    """Something happens while somebody looks at the menu; with *again*, the menu comes once more."""
+    """*between* runs while the menu is shown; with *again*, the client must come back to the menu once."""
 
     def play(lab: BootLab, case: Case, uefi: bool) -> Seen:
         lab.write_inventory(netboot_boot_menu_wait=0)
@@ -119,7 +119,7 @@ def at_the_menu(between: Callable[[BootLab], object], *, again: bool = False) ->
 
 
 def nothing(_lab: BootLab) -> None:
-    """All is as it should be."""
+    """Everything is as it should be."""
 
 
 def slow(lab: BootLab) -> None:
@@ -147,12 +147,12 @@ def remove_image(lab: BootLab) -> None:
 
 
 def damage(lab: BootLab) -> None:
-    """One byte of the squashfs is another."""
+    """One byte of the squashfs is flipped."""
     flip_byte(lab.assets / f"{IMAGE}.squashfs")
 
 
 def cut_short(lab: BootLab) -> None:
-    """The squashfs ends early."""
+    """The squashfs is truncated."""
     path = lab.assets / f"{IMAGE}.squashfs"
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
@@ -165,7 +165,7 @@ def withdraw_everywhere(lab: BootLab) -> None:
 
 
 def replace(lab: BootLab, text: str, *, mtime: int) -> None:
-    """Put another image in the place of the newest one, and sync it, then every byte anew."""
+    """Replace the newest image by another one, and sync it; then compare every byte again, with resync.yml."""
     payload.add_image(lab.tree, IMAGE, text, version=lab.version, mtime=mtime, stated=False)
     lab.play("sync.yml")
     lab.play("resync.yml")
@@ -173,7 +173,7 @@ def replace(lab: BootLab, text: str, *, mtime: int) -> None:
 
 def replaced(lab: BootLab, case: Case, uefi: bool) -> Seen:
     """The image is replaced under its name, as in :func:`held`, while the client is between initrd and squashfs."""
-    # without a stated hash: a client that was told one refuses the successor, and starts over
+    # without a stated hash: a client that knows the hash refuses the successor, and starts over
     payload.add_image(lab.tree, IMAGE, "predecessor", version=lab.version, mtime=NOON + 60, stated=False)
     lab.play("sync.yml")
     return held(lambda lab: replace(lab, "newest", mtime=NOON + 120))(lab, case, uefi)
@@ -208,7 +208,7 @@ def all_through(lab: BootLab, case: Case, uefi: bool) -> Seen:
         worker.join()
     if troubles or count < 1:
         raise LabError(f"the syncs meanwhile failed: {troubles}")
-    # from where depends on the moment: what counts is that it booted
+    # which server gave what depends on the moment: what counts is that it booted
     return Seen(seen.end, "any", "any", "any", console=seen.console)
 
 
@@ -302,7 +302,7 @@ CASES: Mapping[str, Case] = {
         ),
     )
 }
-# They take minutes, and a Debian has to be made first, so they are played where they are named.
+# They take minutes, and a Debian has to be made first, so they are played only on request.
 REAL: Mapping[str, Case] = {
     case.name: case
     for case in (

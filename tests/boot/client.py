@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One client: QEMU without KVM, in a network of the lab. Its serial console tells all that it does."""
+"""One client: QEMU without KVM, in a network of the lab. Its serial console shows everything that it does."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pathlib import Path
 from tests.lab.namespaces import NAMES
 from tests.lab.process import LabError, find_program
 
-PATIENCE = 400.0  # seconds that a client may take for anything, on a machine that is busy with other things
+PATIENCE = 400.0  # seconds that a client may take for any step, even on a busy machine
 MEMORY = 768  # MB
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[c7-9]|[\r\x00]")
 
 
 class Client:
-    """A client that boots from the moment that it is made until :meth:`stop`.
+    """A client that is switched on when it is created, and off by :meth:`stop`.
 
     :arg network: the network namespace of the tap device *tap*.
-    :arg uefi: with OVMF, whose own PXE gets iPXE by TFTP; else a BIOS and a network card whose ROM is iPXE.
+    :arg uefi: use OVMF, whose own PXE loads iPXE by TFTP; otherwise a BIOS and a network card with iPXE as its ROM.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Client:
             command += ["-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
         self._text = b""
         self._changed = threading.Condition()
-        # all of the lab lives in a process tree that ends with it, so nothing supervises this
+        # the whole lab lives in a process tree that ends with it, so this needs no supervision
         self.process = subprocess.Popen(
             [*into, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
         )
@@ -67,12 +67,12 @@ class Client:
 
     @property
     def console(self) -> str:
-        """What it has said so far, without what only moves a cursor."""
+        """Its console output so far, without escape sequences."""
         with self._changed:
             return _ESCAPES.sub(b"", self._text).decode("ascii", "replace")
 
     def wait_for(self, pattern: str, *, after: int = 0, patience: float = PATIENCE) -> re.Match[str]:
-        """Wait until the console shows a pattern, *after* so many characters. Raises LabError if it never will."""
+        """Wait until the console shows a pattern beyond *after* characters. Raises LabError if it never does."""
         deadline = time.monotonic() + patience
         while True:
             found = re.compile(pattern).search(self.console, after)

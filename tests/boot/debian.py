@@ -24,7 +24,7 @@ PLACE = CHECKOUT / ".cache" / "boot" / "debian"
 PACKAGES = (("linux-image-cloud-amd64", "initramfs-tools", "zstd", "busybox"), ("live-boot", "systemd-sysv", "udev"))
 NAME = "netboot-client"
 MEMORY = 1536  # MB
-PATIENCE = 2400.0  # seconds; half a minute of it is spent in iPXE, the rest on systemd without KVM
+PATIENCE = 2400.0  # seconds; iPXE needs half a minute of it, systemd without KVM the rest
 ARGUMENTS = [
     "boot=live",
     "fetch={url}",
@@ -37,18 +37,18 @@ ARGUMENTS = [
 
 
 def recipe() -> str:
-    """What decides how the Debian comes out: with another hook in it, an old one would prove nothing."""
+    """A digest of everything that determines the Debian: an old one, with another hook in it, would prove nothing."""
     return hashlib.sha256(HOOK.read_bytes() + repr(PACKAGES).encode()).hexdigest()
 
 
 def made() -> bool:
-    """Tell whether it is there, whole, and made as it would be made today."""
+    """Return whether it exists, is complete, and was made by the present recipe."""
     stamp = PLACE / "recipe"
     return stamp.exists() and stamp.read_text() == recipe()
 
 
 def make(say: Callable[[str], None]) -> None:
-    """Make kernel, initrd and squashfs, unless they are there as wanted. Raises NoDebian where that cannot be."""
+    """Make kernel, initrd and squashfs, unless they exist and are current. Raises NoDebian if that is impossible."""
     if made():
         return
     PLACE.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def make(say: Callable[[str], None]) -> None:
         say("making a Debian with live-boot: this takes some minutes, once")
         debian = Debian(work, base, newer)
         root = debian.install("root", PACKAGES, say)
-        # as docs/clients.md says
+        # as described in docs/clients.md
         shutil.copy(HOOK, root / "lib" / "live" / "boot" / HOOK.name)
         (root / "etc" / "hostname").write_text(NAME + "\n")
         debian._chroot(root, "update-initramfs", "-u", "-k", "all")
@@ -77,7 +77,7 @@ def make(say: Callable[[str], None]) -> None:
 
 
 def add(tree: AssetsTree, name: str, *, mtime: int) -> None:
-    """Put it into a tree, under its own kernel."""
+    """Put it into a tree, together with its own kernel."""
     sha256 = hashlib.sha256((PLACE / "root.squashfs").read_bytes()).hexdigest()
     version = (PLACE / "version").read_text()
     kernel = tree.root / "kernels" / version

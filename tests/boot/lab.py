@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A netboot server, a site with its router and its caching server, in networks that are attached to nothing else.
+"""A netboot server, and a site with its router and its caching server, in networks without any other connection.
 
-The addresses are those of the DHCP examples of the role; dnsmasq, ISC dhcpd and Kea are run with theirs as they are.
+The addresses are those of the role's DHCP examples; dnsmasq, ISC dhcpd and Kea run with these examples as they are.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OLDER = "prod/21-04-08-gnome-master-aaaaaaa"
 NOON = 1_617_969_600  # 2021-04-09 12:00 UTC
 DAY = 86_400
 
-# On a machine that is busy, the kernel may find that QEMU's timer does not tick, and go on without interrupts.
+# On a busy machine, the kernel may conclude that QEMU's timer does not tick, and go on without interrupts.
 CONSOLE = ("console=ttyS0", "panic=-1", "no_timer_check")
 SILENCE = """
 table ip silence {
@@ -54,7 +54,7 @@ table ip silence {
 
 
 class BootLab:
-    """The machines; below *directory*, which is a file system of the lab's own."""
+    """All machines, below *directory*, which is the lab's own file system."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -88,7 +88,7 @@ class BootLab:
             add_network(name)
         command("ip", "-n", LAN, "link", "add", "br0", "type", "bridge")
         command("ip", "-n", LAN, "link", "set", "br0", "up")
-        # the kernel gives a name in the network that a pair is made in, and in the one that its peer goes to
+        # the kernel wants both names of a pair: in the network where it is made, and in that of its peer
         for near, name, far, peer in ((LAN, "rtr", ROUTER, "lan"), (LAN, "cache", CACHE, "eth0")):
             command("ip", "-n", near, "link", "add", name, "type", "veth", "peer", "name", peer, "netns", far)
             command("ip", "-n", near, "link", "set", name, "master", "br0", "up")
@@ -105,7 +105,7 @@ class BootLab:
             command("ip", "-n", network, "link", "set", device, "up")
         command("ip", "-n", SERVER, "route", "add", "default", "via", WAN_GATEWAY)
         command("ip", "-n", CACHE, "route", "add", "default", "via", GATEWAY)
-        # without an answer to its router solicitation, iPXE waits some 13 s at every start
+        # without an answer to its router solicitation, iPXE waits about 13 s at every start
         command("ip", "-n", ROUTER, "addr", "add", "fd00:113::1/64", "dev", "lan", "nodad")
         self._inside(ROUTER, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
 
@@ -113,7 +113,7 @@ class BootLab:
         return command("nsenter", f"--net={NAMES / network}", *words)
 
     def _dhcp(self) -> None:
-        """Start DHCP at the site, as the example has it, and TFTP beside the netboot server's tree."""
+        """Start DHCP at the site, as in the example, and TFTP on the netboot server, next to its tree."""
         tftp = self.server.root / "srv" / "tftp"
         tftp.mkdir(parents=True)
         for name in ("undionly.kpxe", "ipxe.efi"):
@@ -129,9 +129,9 @@ class BootLab:
         self.lead_to(SERVER_ADDRESS)
 
     def lead_to(self, address: str, *, by: str = "dnsmasq") -> None:
-        """Let a DHCP server lead clients to the boot.ipxe of this address; its example says the netboot server's.
+        """Let a DHCP server send clients to the boot.ipxe at this address; its example names the netboot server's.
 
-        Raises LabError where that server is not on this machine.
+        Raises LabError if that DHCP server is not on this machine.
         """
         for name in dhcp.SERVERS:
             self.router.stop(name)
@@ -178,7 +178,7 @@ class BootLab:
         self.inventory.write_text(yaml.safe_dump({"all": {"vars": everything, "children": groups}}), encoding="utf-8")
 
     def play(self, playbook: str, **extra: Any) -> str:
-        """Run a playbook on the netboot server, and return what it says. Raises LabError where it fails."""
+        """Run a playbook on the netboot server, and return its output. Raises LabError if it fails."""
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         words = ["nsenter", f"--net={NAMES / SERVER}", program, f"playbooks/{playbook}", "-i", str(self.inventory)]
         for name, value in extra.items():
@@ -192,14 +192,14 @@ class BootLab:
         return done.stdout
 
     def settle(self) -> None:
-        """Make the scripts and bring all to the site. What is there then is what :meth:`restore` brings back."""
+        """Write the scripts, sync the site, and keep a copy of the trees, to which :meth:`restore` returns."""
         self.play("boot_menu.yml")
         self.play("sync.yml")
         for place, tree in self._places().items():
             command("cp", "-a", str(tree), str(place))
 
     def restore(self) -> None:
-        """Bring both trees, the networks and the web server back to what they were."""
+        """Restore both trees, the networks and the web servers to what they were."""
         self.heal()
         for place, tree in self._places().items():
             for entry in tree.iterdir():
@@ -211,29 +211,29 @@ class BootLab:
         return {self.directory / "kept-server": self.tree.root, self.directory / "kept-cache": self.assets}
 
     def start_server_web(self) -> None:
-        """Start the netboot server's web server, anew if it runs."""
+        """Start or restart the netboot server's web server."""
         self.server.stop("nginx")
         self.server.start_nginx(SERVER_ADDRESS, serve=DEST, log=True)
 
     def start_web(self, *, rate: str = "0") -> None:
-        """Start its web server, anew if it runs."""
+        """Start or restart the caching server's web server."""
         self.stop_web()
         self.cache.start_nginx(CACHE_ADDRESS, serve=DEST, log=True, rate=rate)
 
     def stop_web(self) -> None:
-        """End its web server: connections are refused."""
+        """Stop the caching server's web server: connections are refused."""
         self.cache.stop("nginx")
 
     def vanish(self) -> None:
-        """Pull its plug: nobody answers for its address."""
+        """Unplug the caching server: nothing answers at its address."""
         command("ip", "-n", LAN, "link", "set", "cache", "down")
 
     def fall_silent(self) -> None:
-        """Let it take connections and say nothing more."""
+        """Let the caching server accept connections, and then send nothing."""
         self._inside(CACHE, "nft", SILENCE)
 
     def heal(self) -> None:
-        """End all of these."""
+        """Undo all of these faults."""
         self._inside(CACHE, "nft", "flush", "ruleset")
         command("ip", "-n", LAN, "link", "set", "cache", "up")
         self.start_web()
@@ -241,7 +241,7 @@ class BootLab:
         self.lead_to(SERVER_ADDRESS)
 
     def hide_marker(self, *, everywhere: bool = False) -> None:
-        """Take the marker of the newest image away at the site, or set it aside on the netboot server as well."""
+        """Remove the newest image's marker at the site; with *everywhere*, set it aside on the netboot server, too."""
         marker = f"{IMAGE}-kernel.json"
         (self.assets / marker).unlink()
         if everywhere:
@@ -257,7 +257,7 @@ class BootLab:
         return Client(self.directory / "clients" / name, network=LAN, tap="tap0", mac=mac, uefi=uefi, memory=memory)
 
     def hold(self) -> contextlib.AbstractContextManager[None]:
-        """Clients that are switched on within it wait, kernel and initrd loaded, until it ends."""
+        """Let clients that are switched on in the block wait, with kernel and initrd loaded, until the block ends."""
         return self._hold()
 
     @contextlib.contextmanager
@@ -270,9 +270,9 @@ class BootLab:
             path.unlink(missing_ok=True)
 
     def served(self, client: Client) -> dict[str, str]:
-        """Who gave the client kernel, initrd and squashfs whole, by their logs."""
+        """Which server gave the client the complete kernel, initrd and squashfs, according to the servers' logs."""
         found: dict[str, str] = {}
-        time.sleep(0.2)  # nginx writes a line when it is through with an answer
+        time.sleep(0.2)  # nginx writes its log line after it has sent an answer
         for who, host, root in ((CACHE, self.cache, self.assets), (SERVER, self.server, self.tree.root)):
             for path, status, sent in host.served():
                 what = next(
@@ -282,6 +282,6 @@ class BootLab:
                 if what and status == 200 and sent == size:
                     found[what] = f"{found[what]}+{who}" if what in found and who not in found[what] else who
         said = re.findall(r"netboot: fetched http://([0-9.]+)/", client.console)
-        if said:  # what the client took, which is not always what it was given whole
+        if said:  # the server whose file the client accepted, which is not always one that sent a complete file
             found[".squashfs"] = {SERVER_ADDRESS: SERVER, CACHE_ADDRESS: CACHE}[said[-1]]
         return found

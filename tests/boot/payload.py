@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients boot here: Debian's cloud kernel, an initrd of busybox and the collection's own hook, small images."""
+"""What clients boot here: Debian's cloud kernel, small images, and an initrd of busybox with the collection's hook."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MODULES = (
     "fs/squashfs/squashfs",
 )
 
-# As live-boot: an address by DHCP, `wget URL -O FILE`, a mount. While the URL `hold` is there, it waits in between.
+# Like live-boot: an address by DHCP, `wget URL -O FILE`, a mount. While the URL `hold` exists, it waits before wget.
 _INIT = r"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -74,7 +74,7 @@ poweroff -f
 
 
 def missing() -> list[str]:
-    """What this machine lacks, in words; empty where clients can be booted."""
+    """Names of what this machine lacks; empty if clients can be booted."""
     path = f"{os.environ['PATH']}:{STANDARD_PATH}"
     found = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     found += [name for name, file in FIRMWARE.items() if not file.exists()]
@@ -111,7 +111,7 @@ def _write_initrd(root: Path, version: str, target: Path) -> None:
     modules = []
     for module in _MODULES:
         file = KERNEL_FILES / "lib" / "modules" / version / "kernel" / f"{module}.ko"
-        if file.exists():  # others are built in
+        if file.exists():  # the others are built in
             shutil.copy(file, root / "lib" / file.name)
             modules.append(file.stem)
     (root / "modules").write_text(" ".join(modules))
@@ -129,9 +129,10 @@ def _write_initrd(root: Path, version: str, target: Path) -> None:
 
 
 def add_image(tree: AssetsTree, name: str, text: str, *, version: str, mtime: int, stated: bool = True) -> None:
-    """Put an image into a tree, or another in its place, that says *text* when it has booted.
+    """Put an image into a tree, or replace it there, that says *text* once it has booted.
 
-    With *stated*, its marker states its hash. The marker goes first and comes last, as with every upload.
+    With *stated*, its marker states its hash. The old marker is removed first and the new one written last, as in every
+    upload.
     """
     image = tree.image(name)
     image.marker.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two real boots, one with the marker and one without; that the programs take the examples; the hook by itself."""
+"""Two real boots, one with the marker and one without; the DHCP servers accept the examples; the hook alone."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_dhcp_examples_are_taken(server: dhcp.Dhcp, tmp_path: Path) -> None:
     program = server.where()
     if program is None:
         pytest.skip(f"needs {server.program}; ./dev short fetches it where packages are Debian's")
-    # some are confined to directories of their own, so they get a copy
+    # some are confined to certain directories, so they get a copy
     copy = tmp_path / server.example
     shutil.copy(dhcp.EXAMPLES / server.example, copy)
     environment = {**os.environ, **dhcp.environment()}
@@ -84,7 +84,7 @@ def test_the_dhcp_examples_are_taken(server: dhcp.Dhcp, tmp_path: Path) -> None:
 
 
 def fetch(tmp_path: Path, url: str, arguments: str) -> tuple[int, str, bytes | None]:
-    """Call the hook as live-boot does. Returns its status, what it says, and what it brought."""
+    """Call the hook as live-boot does. Returns its status, its output, and what it fetched."""
     busybox = shutil.which("busybox", path=PATH)
     if busybox is None:
         pytest.skip("needs busybox")
@@ -106,7 +106,7 @@ def fetch(tmp_path: Path, url: str, arguments: str) -> tuple[int, str, bytes | N
 
 @pytest.fixture
 def servers(tmp_path: Path) -> dict[str, AssetsWeb]:
-    """Two web servers; what they hold is up to the test."""
+    """Two web servers; each test decides what they hold."""
     return {name: AssetsWeb(tmp_path / name, address="127.0.0.1") for name in ("cache", "server")}
 
 
