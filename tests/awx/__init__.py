@@ -1,4 +1,4 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as AWX makes them, and what sets AWX up."""
+"""Jobs as AWX runs them, and the playbook that sets up AWX."""

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A double of AWX's API, since AWX itself needs a cluster of containers. The modules that speak to it are real.
+"""A double of AWX's API, since AWX itself needs a cluster of containers. The modules that talk to it are real.
 
-It keeps what it is sent: collections of objects with names and ids, lists of what is associated with them, surveys. Of
-AWX's own judgement it has very little: references must exist, a name is there once, a schedule's rule must have what
-AWX asks for. What it takes, AWX may still refuse.
+It stores what it is sent: collections of objects with names and ids, lists of associated objects, surveys. It checks
+much less than AWX: references must exist, names must be unique, and a schedule's rule must have the parts that AWX
+requires. AWX may refuse what the double accepts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.lab.sshd import next_address
 
 NAMED = "name"
 TYPES = {"inventories": "inventory", "credentials": "credential"}  # other collections end in a plain s
-# Fields that name an object, and the collections in which it may be.
+# Fields that refer to an object, and the collections that it may be in.
 REFERENCES = {
     "organization": ("organizations",),
     "inventory": ("inventories",),
@@ -35,15 +35,15 @@ REFERENCES = {
     "workflow_job_template": ("workflow_job_templates",),
     "unified_job_template": ("job_templates", "workflow_job_templates"),
 }
-# AWX has one numbering for all that can be launched.
+# AWX numbers everything that can be launched in one sequence.
 UNIFIED = ("job_templates", "workflow_job_templates", "projects", "inventory_sources")
 
 
 class AwxDouble:
-    """Serves while it is entered.
+    """Serves inside its ``with`` block.
 
     :ivar objects: collection to id to object, as it was sent, with ``associated`` (list to ids) and ``survey``.
-    :ivar refused: what it has answered with an error.
+    :ivar refused: the errors that it has answered with.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class AwxDouble:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its address."""
         address, port = self._server.server_address[:2]
         return f"http://{address!s}:{port}"
 
@@ -76,16 +76,16 @@ class AwxDouble:
         self._server.server_close()
 
     def named(self, collection: str, name: str) -> dict[str, Any]:
-        """The one object of a name."""
+        """The only object with this name."""
         (found,) = [one for one in self.objects.get(collection, {}).values() if one.get("name") == name]
         return found
 
     def names(self, collection: str, ids: list[int]) -> list[str]:
-        """The names of objects."""
+        """The names of objects with these ids."""
         return [self.objects[collection][one].get("name") or self.objects[collection][one]["identifier"] for one in ids]
 
     def create(self, collection: str, data: dict[str, Any]) -> tuple[int, Any]:
-        """Make an object."""
+        """Create an object. Returns status and JSON."""
         trouble = self._trouble(collection, data)
         if trouble:
             self.refused.append(trouble)
@@ -127,7 +127,7 @@ class AwxDouble:
         }
 
     def answer(self, method: str, path: str, query: dict[str, str], data: Any) -> tuple[int, Any]:
-        """Answer a request: status and JSON."""
+        """Answer a request. Returns status and JSON."""
         parts = [part for part in path.split("/") if part][2:]
         if parts in ([], ["ping"], ["config"]):
             return 200, {"version": "24.6.1", "count": 0, "results": []}
@@ -199,7 +199,7 @@ def _fits(found: dict[str, Any], wanted: dict[str, str], type_: str) -> bool:
 
 
 def _rule_trouble(rule: str) -> str:
-    """What AWX's serializer of schedules says of a rule."""
+    """What AWX's schedule serializer would object to in a rule; empty if nothing."""
     if not re.match(r"DTSTART(;TZID=[A-Za-z_/+-]+)?:\d{8}T\d{6}Z? ", rule):
         return f"rrule: a valid DTSTART is required: {rule}"
     if len(re.findall(r"RRULE:", rule)) != 1:
@@ -231,6 +231,6 @@ def _handler(double: AwxDouble) -> type[http.server.BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815  # http.server's names
 
         def log_message(self, *_unused: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler

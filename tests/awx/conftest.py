@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The project of the documentation, with the collection's package installed for it, and a fleet to run its jobs on."""
+"""The project from the documentation, with the collection's package installed in it, and a fleet to run its jobs on."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ PROJECT = CHECKOUT / "docs" / "awx" / "project"
 
 
 class Stage:
-    """A fleet whose netboot server is reached by SSH, with the one key that AWX has; the sites do not know that key.
+    """A fleet whose netboot server is reached by SSH with AWX's only key; the sites do not accept that key.
 
-    :ivar groups: the inventory, to be changed before a job.
+    :ivar groups: the inventory, which a test may change before a job.
     """
 
     def __init__(self, fleet: Fleet, netboot: CachingServer, credential: ClientKey, update: tuple[Path, Path]) -> None:
@@ -42,7 +42,7 @@ class Stage:
         sites = groups["caching_servers"]
         for name in [name for name in sites["vars"] if name.startswith("ansible_") or name == "netboot_sync_source"]:
             del sites["vars"][name]  # AWX cannot reach them, and does not say where to send from
-        # Where Ansible keeps its files there; a lab server's home belongs to one test alone.
+        # Ansible keeps its files in the user's home there; a lab server's home belongs to one test only.
         login = {"ansible_user": netboot.user, "ansible_python_interpreter": sys.executable}
         self.groups: dict[str, Any] = {
             "netboot_server": {
@@ -59,12 +59,12 @@ class Stage:
         return found
 
     def known_by_variables(self) -> None:
-        """Have the netboot server known to slices that lack it."""
+        """Name the netboot server by variables, for slices that do not contain it."""
         self.everywhere["netboot_sync_source_address"] = self.netboot.address
         self.everywhere["netboot_sync_source_port"] = self.netboot.port
 
     def job(self, **launch: Any) -> Job:
-        """A job; it is to be started, and is stopped at the end of the test."""
+        """A job that is not started yet; it is stopped at the end of the test."""
         directory = self.fleet.directory / f"job-{next(self._numbers)}"
         directory.mkdir()
         made = Job(
@@ -79,7 +79,7 @@ class Stage:
         return made
 
     def run(self, **launch: Any) -> Job:
-        """A job that has ended."""
+        """Run a job to its end."""
         return self.job(**launch).wait()
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Stage:
 def update(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """An update of the project: its files, and where its requirements are installed.
 
-    The package is the one of this checkout; a Galaxy server cannot be had here.
+    The package is built from this checkout, since there is no Galaxy server here.
     """
     directory = tmp_path_factory.mktemp("awx-project")
     project, requirements = directory / "project", directory / "requirements_collections"
@@ -121,7 +121,7 @@ def update(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def specs(request: pytest.FixtureRequest) -> list[SiteSpec]:
-    """The sites; a test orders others by ``parametrize("specs", ..., indirect=True)``."""
+    """The sites; a test can ask for others with ``parametrize("specs", ..., indirect=True)``."""
     found = getattr(request, "param", [SiteSpec("a"), SiteSpec("b")])
     assert isinstance(found, list)
     return found

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A job as AWX 24 makes it: private data directory, inventory script, arguments and environment.
 
-What AWX does is in its ``awx/main/tasks/jobs.py`` (``RunJob``) and ``awx/main/models/inventory.py``
-(``get_script_data``); this says it again for what a sync has to do with. There is no container around it: the job has a
-home directory and an environment of its own, but sees the machine's files and processes.
+AWX's own code is in its ``awx/main/tasks/jobs.py`` (``RunJob``) and ``awx/main/models/inventory.py``
+(``get_script_data``); this imitates the parts that matter to a sync. There is no container around it: the job has its
+own home directory and environment, but sees the machine's files and processes.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Inventory = Mapping[str, Mapping[str, Any]]  # group to its vars and hosts, as b
 
 @dataclass(frozen=True)
 class Launch:
-    """What a job template, and who launches it, say of a job.
+    """The settings of a job, from its template and its launch.
 
-    :ivar slice: the number of the slice, and of how many.
-    :ivar survey: answers of a survey and other variables of the launch; AWX hands them over as ``!unsafe``.
+    :ivar slice: the number of the slice, and how many slices there are.
+    :ivar survey: answers to a survey and other variables of the launch; AWX passes them as ``!unsafe``.
     """
 
     playbook: str = "playbooks/sync.yml"
@@ -52,7 +52,7 @@ class Launch:
 
 
 def script(groups: Inventory, number: int = 1, count: int = 1) -> str:
-    """The inventory as AWX hands it over. A slice has each n-th host, whatever its group; the groups stay."""
+    """The inventory script as AWX writes it. A slice has every n-th host, whatever its group; all groups stay."""
     hosts = sorted({name for group in groups.values() for name in group.get("hosts", {})})
     kept = hosts[number - 1 :: count]
     data: dict[str, Any] = {"all": {"hosts": [], "children": list(groups)}}
@@ -90,7 +90,7 @@ class Job:
         self.directory = directory
         self._data = directory / "awx_1"
         self._job: Supervised | None = None
-        # A socket's path must be short; in a container it is /runner/cp.
+        # The path of a socket must be short; in a container it is /runner/cp.
         self._sockets = Path(tempfile.mkdtemp(prefix="awx-", dir="/tmp"))
         for name in ("inventory", "env"):
             (self._data / name).mkdir(mode=0o700, parents=True)
@@ -119,7 +119,7 @@ class Job:
         (directory / "parameters.json").write_text(json.dumps(parameters), encoding="utf-8")
 
     def _environment(self) -> dict[str, str]:
-        """The job's environment. That of AWX's settings comes first; ``ANSIBLE_COLLECTIONS_PATH`` is for the job."""
+        """The job's environment: first what AWX's settings add; ``ANSIBLE_COLLECTIONS_PATH`` depends on the job."""
         defaults = "~/.ansible/collections:/usr/share/ansible/collections"
         return {
             "ANSIBLE_HOST_KEY_CHECKING": "False",
@@ -151,11 +151,11 @@ class Job:
             self._job = Supervised(command, stdout=log, stderr=log, cwd=self.directory, env=environment)
 
     def cancel(self) -> None:
-        """What the button Cancel does."""
+        """Do what AWX's Cancel button does."""
         (self.directory / "cancel").touch()
 
     def wait(self, timeout: float = 100) -> Job:
-        """Wait for its end. Raises LabError where it does not come, or ansible-runner itself fails."""
+        """Wait for its end. Raises LabError if it does not end, or if ansible-runner itself fails."""
         if self._job is None:
             self.start()
         assert self._job is not None
@@ -165,7 +165,7 @@ class Job:
         return self
 
     def stop(self) -> None:
-        """End it, and all that it has started."""
+        """End it, and everything that it started."""
         if self._job is not None:
             self._job.stop()
         shutil.rmtree(self._sockets, ignore_errors=True)
@@ -192,20 +192,20 @@ class Job:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """All events so far, in the order in which they came."""
+        """All events so far, in order."""
         file = self.directory / "events.jsonl"
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     @property
     def output(self) -> str:
-        """What AWX's page of the job shows, without the colours."""
+        """The output as AWX's job page shows it, without the colours."""
         lines = "\n".join(event["stdout"] for event in self.events if event.get("stdout"))
         return "".join(part.partition("m")[2] if n else part for n, part in enumerate(lines.split("\x1b[")))
 
     @property
     def artifacts(self) -> dict[str, Any]:
-        """The artifacts: what set_stats left, which the last event has."""
+        """The artifacts: the values of set_stats, taken from the last event that has them."""
         found: dict[str, Any] = {}
         for event in self.events:
             found = event.get("event_data", {}).get("artifact_data") or found
@@ -213,7 +213,7 @@ class Job:
 
     @property
     def main(self) -> int:
-        """The process id of ansible-playbook itself; 0 where it does not run."""
+        """The process id of ansible-playbook itself; 0 if it is not running."""
         for pid in self._job.pids() if self._job is not None else []:
             words = _words(pid)
             if len(words) > 1 and words[1].endswith("/ansible-playbook") and str(self._data) in " ".join(words):
@@ -223,7 +223,7 @@ class Job:
 
 def _arguments(launch: Launch) -> list[str]:
     found = ["--check"] if launch.check else []
-    found += ["-u", launch.user or "root"]  # AWX always says who
+    found += ["-u", launch.user or "root"]  # AWX always names a user
     found += ["--diff"] if launch.diff else []
     found += [f"--forks={launch.forks}"] if launch.forks else []
     found += ["-l", launch.limit] if launch.limit else []
@@ -231,7 +231,7 @@ def _arguments(launch: Launch) -> list[str]:
 
 
 def _meta(launch: Launch) -> dict[str, Any]:
-    """What AWX tells each job of itself. It makes a workflow of the slices, with the name of the job template."""
+    """What AWX tells each job about itself. Slices form a workflow with the name of the job template."""
     found: dict[str, Any] = {
         "job_id": 1,
         "job_launch_type": "workflow" if launch.slice[1] > 1 else "scheduled",

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process of one job: calls ansible-runner as AWX does, and keeps what AWX gets of it.
+"""The process of one job: calls ansible-runner as AWX does, and stores what AWX would get from it.
 
 usage: python -m tests.awx.runner DIRECTORY, which holds ``parameters.json``. It writes ``events.jsonl`` and, at the
-end, ``end.json`` there; a file ``cancel`` is what AWX's button Cancel is.
+end, ``end.json`` there; creating a file ``cancel`` there does what AWX's Cancel button does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(directory: Path) -> None:
 
         def keep(event: dict[str, Any]) -> bool:
             events.write(json.dumps(event) + "\n")
-            return False  # AWX has it now; no file of its own is kept
+            return False  # as in AWX, which has the event now: ansible-runner keeps no file of it
 
         job = ansible_runner.interface.run(
             event_handler=keep,

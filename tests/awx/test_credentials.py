@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose key opens the caching servers, and whom a job believes to be the netboot server."""
+"""Which key opens the caching servers, and which host a job accepts as the netboot server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def login(stage: Stage) -> dict[str, Any]:
 
 
 def test_a_key_on_the_netboot_server(stage: Stage) -> None:
-    """The key of AWX opens the netboot server, and no caching server."""
+    """AWX's key opens the netboot server, but no caching server."""
     site = stage.fleet.sites["a"].server
     assert site.run("true", key=stage.credential).returncode == 255
     job = stage.run()
@@ -35,7 +35,7 @@ def test_a_key_on_the_netboot_server(stage: Stage) -> None:
 
 
 def forwarded(stage: Stage) -> None:
-    """Have the netboot server hold no key, and the sites know that of AWX."""
+    """Leave the netboot server without a key, and let the sites accept AWX's key."""
     del stage.everywhere["netboot_sync_private_key_file"]
     stage.fleet.sites["a"].server.authorize([stage.credential.public])
 
@@ -56,27 +56,27 @@ def test_no_agent_reaches_the_netboot_server_unasked(stage: Stage) -> None:
 
 
 def remedy() -> dict[str, Any]:
-    """What the project of the documentation sets for the netboot server's host key."""
+    """What the project in the documentation sets for the netboot server's host key."""
     file = PROJECT / "inventory" / "group_vars" / "netboot_server.yml"
     found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return {name: value for name, value in found.items() if name != "ansible_user"}
 
 
 def trust(stage: Stage, project: Path) -> None:
-    """Put the netboot server's present host key into the project."""
+    """Put the netboot server's current host key into the project."""
     stage.project = project / "project"
     (stage.project / "known_hosts").write_text(stage.netboot.known_hosts_line(), encoding="utf-8")
 
 
 @pytest.fixture
 def project(stage: Stage, tmp_path: Path) -> Path:
-    """A project of the test's own, beside which the file known_hosts is to be put."""
+    """The parent directory of the test's own copy of the project, which gets a file known_hosts."""
     shutil.copytree(stage.project, tmp_path / "own" / "project")
     return tmp_path / "own"
 
 
 def test_without_the_remedy_anybody_is_the_netboot_server(stage: Stage, project: Path) -> None:
-    """What SECURITY.md warns of: AWX has Ansible check no host key, whatever known_hosts says."""
+    """What SECURITY.md warns about: AWX makes Ansible check no host key, whatever known_hosts says."""
     trust(stage, project)
     login(stage)["ansible_ssh_common_args"] = remedy()["ansible_ssh_common_args"]
     stage.netboot.new_host_key()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs that end early: cancelled, too late, or with a killed worker. Nothing works on, and the next job goes on."""
+"""Jobs that end early: cancelled, timed out, or with a killed worker. Nothing keeps running; the next job resumes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.awx.job import Job
 from tests.lab.fleet import SiteSpec
 from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, wait_until
 
-RATE = 2e6  # bit/s: what is sent takes longer than a test
+RATE = 2e6  # bit/s: the transfer takes longer than a test
 SIZE = 30_000_000
 
 pytestmark = [
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def begin(stage: Stage, **launch: object) -> Job:
-    """A job that is sending to the slow site, and through with the quick one."""
+    """Start a job, and wait until it is sending to the slow site and has finished with the quick one."""
     image = add_large_image(stage.fleet.tree, NEXT, size=SIZE)
     job = stage.job(**launch)
     job.start()
@@ -43,7 +43,7 @@ def begin(stage: Stage, **launch: object) -> Job:
 
 
 def carriers(stage: Stage) -> list[str]:
-    """The command lines of all that works for a site or on the netboot server, but for their servers."""
+    """The command lines of everything that works at a site or on the netboot server, except the SSH servers."""
     servers = [stage.netboot, *(site.server for site in stage.fleet.sites.values())]
     found = []
     for server in servers:
@@ -72,7 +72,7 @@ def cancel(job: Job) -> None:
 
 
 def kill_main(job: Job) -> None:
-    """What is left of a cancel where the container is killed."""
+    """What a cancel amounts to when the container is killed."""
     os.kill(job.main, signal.SIGKILL)
 
 
@@ -87,7 +87,7 @@ def test_nothing_works_on(stage: Stage, end: Callable[[Job], None], status: str)
 
 
 def test_timeout(stage: Stage) -> None:
-    # On a machine that is very busy, it may end before anything is sent; nothing may be left then, either.
+    # On a very busy machine, it may end before anything is sent; nothing may be left then either.
     job = begin(stage, timeout=40)
     assert job.wait().status == "timeout"
     nothing_is_left(stage)
@@ -104,7 +104,7 @@ def test_killed_worker(stage: Stage) -> None:
 
 
 def nothing_is_left(stage: Stage) -> None:
-    """Nothing works on, nothing partial is published, the lock is free, and the next job goes on where it ended."""
+    """Nothing keeps running, nothing partial is published, the lock is free, and the next job resumes the transfer."""
     fleet = stage.fleet
     wait_until(lambda: carriers(stage) == [], "the end of all that worked for the job")
     image = fleet.tree.image(NEXT)

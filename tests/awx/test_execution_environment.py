@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The execution environment: its definition, by ansible-builder, and what that finds in the collection."""
+"""The execution environment: what ansible-builder makes of its definition, and what it finds in the collection."""
 
 from __future__ import annotations
 

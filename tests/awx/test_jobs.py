@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs of the job template: what they do, and what AWX shows of them."""
+"""Jobs of the job template: what they do, and what AWX shows about them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FIELDS = 700_000  # bytes of a result that AWX keeps
 
 
 def recap(job: Job) -> dict[str, list[str]]:
-    """What the last event says of each host: the counters that are not zero, but for ok."""
+    """What the last event says about each host: its counters that are not zero, except ``ok``."""
     (last,) = [event["event_data"] for event in job.events if event["event"] == "playbook_on_stats"]
     counters = ("changed", "failures", "dark", "skipped", "rescued", "ignored")
     return {host: [name for name in counters if last[name].get(host)] for host in last["processed"]}
 
 
 def deliver(stage: Stage) -> None:
-    """Sync all sites without AWX, which is quicker."""
+    """Sync all sites without AWX, because that is quicker."""
     for name in stage.fleet.sites:
         prepare(stage.fleet, name).run()
 
@@ -39,13 +39,13 @@ def test_sync(stage: Stage) -> None:
     assert job.artifacts["netboot_sync_summary"]["sites"] == {"a": "changed", "b": "changed"}
     assert job.artifacts["netboot_sync_summary"]["totals"]["sent_bytes"] > 0
     assert {host: "changed" in counters for host, counters in recap(job).items()} == {"a": True, "b": True}
-    # The table is one of lines, each an event of its own or part of one, and never a text with \n in it.
+    # The table appears as lines, each of them an event or a part of one, and never as a text with a literal \n in it.
     assert "caching server  came out  published" in job.output
     assert "\\n" not in job.output
 
 
 def test_empty_answers_much_output_and_no_secret(stage: Stage) -> None:
-    """AWX hands an empty text over for each question of the survey that was not answered and may be left so."""
+    """AWX passes an empty string for each optional question of the survey that was not answered."""
     deliver(stage)
     answers = {"netboot_limit": "", "netboot_sync_verify": "false", "netboot_withdraw": ""}
     job = stage.run(survey=answers, verbosity=3)
@@ -109,14 +109,14 @@ def test_withdraw_of_the_survey(stage: Stage) -> None:
     for site in stage.fleet.sites.values():
         assert not (site.assets / f"{NEXT}-kernel.json").exists()
         assert (site.assets / f"{IMAGE}-kernel.json").exists()
-    # Later runs keep it away.
+    # Later runs do not bring it back.
     deliver(stage)
     assert not any((site.assets / f"{NEXT}-kernel.json").exists() for site in stage.fleet.sites.values())
 
 
 @pytest.mark.parametrize("specs", [[SiteSpec("a", rate=2e6)]], indirect=True)
 def test_progress_is_shown_while_the_job_runs(stage: Stage) -> None:
-    add_large_image(stage.fleet.tree, NEXT, size=5_000_000)  # 20 s, so that a busy machine looks at it in between
+    add_large_image(stage.fleet.tree, NEXT, size=5_000_000)  # 20 s: even a busy machine reports progress by then
     stage.everywhere["netboot_sync_progress"] = 1
     job = stage.run()
     assert job.status == "successful", job.output

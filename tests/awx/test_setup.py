@@ -36,7 +36,7 @@ def double() -> Iterator[AwxDouble]:
 
 
 def call(double: AwxDouble, directory: Path, *arguments: str) -> tuple[int, str, dict[str, int]]:
-    """Run the playbook with the settings of the documentation. Returns status, output and the counters of localhost."""
+    """Run the playbook with the settings from the documentation. Returns status, output and localhost's counters."""
     (directory / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n", encoding="utf-8")
     environment = {
         **os.environ,
@@ -122,7 +122,8 @@ def test_check_mode_in_an_awx_that_has_nothing_yet(double: AwxDouble, tmp_path: 
     assert status == 0, output + str(double.refused)
     assert "secret" not in output
     assert "What was skipped would be made as well" in " ".join(output.split())
-    # The organization; if AWX has it, its credential, environment, project, inventory, notification; and what was said.
+    # The organization; if AWX has it, also its credential, environment, project, inventory and notification; and the
+    # message.
     assert counters["changed"] == (7 if organization == "Default" else 2), output
     assert repr(double.objects) == before
 

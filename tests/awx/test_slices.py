@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The slices of a job: each has some of the hosts, and the netboot server is in one of them at the most."""
+"""The slices of a job: each has some of the hosts, and at most one of them has the netboot server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = 3_000_000  # bytes
 
 
 def sent(fleet: Fleet) -> int:
-    """Bytes that have gone to all sites so far."""
+    """Bytes sent to all sites so far."""
     return sum(site.line.bytes_up for site in fleet.sites.values() if site.line is not None)
 
 
@@ -41,7 +41,7 @@ def test_two_at_once_share_the_uplink(stage: Stage) -> None:
         assert job.status == "successful", job.output
         assert is_delivered(fleet, image, name)
         assert job.artifacts["netboot_sync_summary"]["sites"] == {name: "changed"}
-    assert rate < 1.25 * CAP  # by itself, each would send at twice the cap
+    assert rate < 1.25 * CAP  # without the cap, each would send at twice that rate
 
 
 @pytest.mark.parametrize("specs", [[SiteSpec("a")]], indirect=True)
@@ -76,7 +76,7 @@ def test_status_of_a_slice_that_lacks_the_netboot_server(stage: Stage) -> None:
 
 
 def test_nothing_is_guessed(stage: Stage) -> None:
-    """Where neither a host nor a variable says where to send from, nothing is sent, and one line says why."""
+    """If neither a host nor a variable says where to send from, nothing is sent, and one line says why."""
     job = stage.run(slice=(2, 2))
     assert job.status == "failed"
     text = " ".join(job.output.split())
