@@ -18,7 +18,7 @@ from tests.lab.runs import add_large_image, let_go_last
 from .lab import HubLab, measure, report, troubles
 
 FIRST, NEXT, LAST = "prod/21-04-09-gnome-master-f1d734e", "dev/21-04-10-kde-master-9c41d0b", "other/21-04-08-xfce-0a1"
-LAST_SIZE = 40_000_000  # bytes: some minutes for the slow line
+LAST_SIZE = 40_000_000  # bytes: takes some minutes on the slow line
 
 
 def main(arguments: list[str]) -> int:

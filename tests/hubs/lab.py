@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A netboot server, two hubs with lines of their own, and three leaves behind each, in network namespaces.
 
-A leaf has a line to its hub and to nobody else: what it has, it has from there. Ansible runs on the netboot server.
+A leaf has a line to its hub only, so everything that it has comes from there. Ansible runs on the netboot server.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def leaves_of(hub: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Place:
-    """A caching server: the machine, how it is reached, and the line to whom feeds it."""
+    """A caching server: the machine, its address, and the line to the host that feeds it."""
 
     host: Host
     address: str
@@ -52,7 +52,7 @@ class Place:
 
 
 class HubLab:
-    """Everything, on the lab's own file system *directory*."""
+    """The whole laboratory, on its own file system *directory*."""
 
     def __init__(self, directory: Path) -> None:
         add_network(SERVER)
@@ -88,7 +88,7 @@ class HubLab:
             place.host.stop_all()
 
     def _give_keys(self, host: Host) -> None:
-        """Let a host send: the key, and the host key that all caching servers of the lab have."""
+        """Give a host what it needs to send: the key, and the host key that all caching servers of the lab share."""
         ssh = host.disk / "ssh"
         ssh.mkdir(mode=0o700)
         for suffix in ("", ".pub"):
@@ -101,7 +101,7 @@ class HubLab:
         shutil.rmtree(host.root / "root" / ".ssh", ignore_errors=True)
 
     def inventory(self) -> str:
-        """The inventory of the lab, the leaves first: who is first in it is of no matter."""
+        """The inventory of the lab, with the leaves first, since the order must not matter."""
         hosts: dict[str, Any] = {}
         for hub in HUBS:
             for leaf in leaves_of(hub):
@@ -120,7 +120,7 @@ class HubLab:
         return yaml.safe_dump({"all": {"children": {"caching_servers": {"vars": variables, "hosts": hosts}}}})
 
     def start_sync(self) -> Supervised:
-        """Start sync.yml on the netboot server; what it says is in ``sync.log`` of the lab's directory."""
+        """Start sync.yml on the netboot server; its output goes to :attr:`log`."""
         (self.server.disk / "hosts.yml").write_text(self.inventory(), encoding="utf-8")
         into = ["nsenter", f"--net={NAMES / SERVER}", "chroot", str(self.server.root), "env", "-C", CODE]
         playbook = str(Path(sys.executable).with_name("ansible-playbook"))
@@ -137,14 +137,14 @@ class HubLab:
 
     @property
     def log(self) -> Path:
-        """Where it is written what the playbook says."""
+        """The file with the playbook's output, in the lab's directory."""
         return self._directory / "sync.log"
 
 
 class Order:
-    """Notes in which order images appear at caching servers, as a client sees it: by their markers.
+    """Notes the order in which images appear at caching servers, as clients see them: by their markers.
 
-    :ivar seen: site and image, in that order.
+    :ivar seen: pairs of site and marker, in the order of their appearance.
     """
 
     def __init__(self, lab: HubLab, markers: Sequence[str], on_event: Callable[[Order], None]) -> None:
@@ -178,9 +178,9 @@ class Order:
 
 
 def measure(lab: HubLab, markers: Sequence[str]) -> dict[str, Any]:
-    """Run a sync, and return what was seen. *markers* in the order in which they are sent.
+    """Run a sync, and return what was seen. *markers* are in the order in which they are sent.
 
-    The slow line stays slow until what it is to show has been seen; then there is nothing more to wait for.
+    The slow line stays slow until everything that it is meant to show has been seen; then the rest need not take long.
     """
     shown = {(leaf, marker) for leaf in leaves_of("quick") for marker in markers}
     shown |= {(leaf, markers[0]) for leaf in leaves_of("slow")}
@@ -206,7 +206,7 @@ def measure(lab: HubLab, markers: Sequence[str]) -> dict[str, Any]:
 
 
 def troubles(order: Sequence[tuple[str, str]], markers: Sequence[str]) -> list[str]:
-    """What is not as it is promised, a line each, in what was seen."""
+    """The broken promises in what was seen, one line for each."""
     place = {event: number for number, event in enumerate(order)}
     found = [
         f"{site} never had {marker}"
@@ -238,5 +238,5 @@ def troubles(order: Sequence[tuple[str, str]], markers: Sequence[str]) -> list[s
 
 
 def report(figures: dict[str, Any]) -> str:
-    """The figures as JSON, without what the playbook said."""
+    """The figures as JSON, without the playbook's output."""
     return json.dumps({name: value for name, value in figures.items() if name != "output"}, indent=1)

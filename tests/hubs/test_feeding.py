@@ -18,10 +18,10 @@ from tests.lab.runs import IMAGE, NEXT, is_delivered, sync
 
 
 def hubs(fleet: Fleet, sources: Mapping[str, str], *, paths_told: bool = False) -> None:
-    """Write down who feeds whom; the order of the hosts stays, since the first one of a play speaks for all.
+    """Write to the inventory which host feeds which; the order of hosts stays, since a play's first host acts for all.
 
-    All of the lab is one machine, so only with *paths_told*, which says where the hub's tree is, would a task that goes
-    to the hub by mistake find another tree than the netboot server's.
+    The whole lab is one machine. Only with *paths_told*, which names the path of the hub's tree, would a task that runs
+    on the hub by mistake find a tree other than the netboot server's.
     """
     inventory: dict[str, Any] = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
     for site, source in sources.items():
@@ -33,7 +33,7 @@ def hubs(fleet: Fleet, sources: Mapping[str, str], *, paths_told: bool = False) 
 
 
 def test_a_leaf_gets_what_its_hub_has_published_and_no_more(tmp_path: Path) -> None:
-    """The leaf is the play's first host, so what is said by the first host counts for nothing."""
+    """The leaf is the play's first host, so the first host's variables must not count for all."""
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
         hubs(fleet, {"leaf": "hub"})
         fleet.tree.add_kernel()
@@ -80,7 +80,7 @@ def test_circles_are_refused_before_anything_is_sent(tmp_path: Path, sources: di
 
 @pytest.mark.timeout(600)
 def test_a_hub_that_is_down_and_its_leaves(tmp_path: Path) -> None:
-    """One of them has a fallback, the other is told what is the matter."""
+    """One leaf has a fallback, the other is told what is wrong."""
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("lost"), SiteSpec("hub")]) as fleet:
         hubs(fleet, {"leaf": "hub", "lost": "hub"})
         inventory: dict[str, Any] = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))

@@ -22,11 +22,11 @@ from tests.lab.tree import Image
 
 LAST = "other/21-04-08-kde-master-0aa1b2c"
 SLOW = 4_000_000.0  # bit/s
-LARGE = 60_000_000  # bytes: two minutes for the slow line
+LARGE = 60_000_000  # bytes: takes two minutes on the slow line
 
 
 def fed(fleet: Fleet, sources: Mapping[str, str], **variables: Mapping[str, Any]) -> None:
-    """Write down who feeds whom, and what else is said of each; the order of the hosts stays."""
+    """Write to the inventory which host feeds which, and other variables of each; the order of the hosts stays."""
     inventory: dict[str, Any] = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))
     hosts = inventory["all"]["children"]["caching_servers"]["hosts"]
     for site, source in sources.items():
@@ -37,7 +37,7 @@ def fed(fleet: Fleet, sources: Mapping[str, str], **variables: Mapping[str, Any]
 
 
 def three_images(fleet: Fleet, *, size: int = LARGE) -> list[Image]:
-    """Two small images, and a large one that goes last."""
+    """Two small images, and a large one that is sent last."""
     fleet.tree.add_kernel()
     small = [fleet.tree.add_image(name) for name in (IMAGE, NEXT)]
     large = add_large_image(fleet.tree, LAST, size=size)
@@ -47,7 +47,7 @@ def three_images(fleet: Fleet, *, size: int = LARGE) -> list[Image]:
 
 @contextlib.contextmanager
 def order_of(fleet: Fleet, image: Image) -> Iterator[list[tuple[str, frozenset[str]]]]:
-    """Note each site as its marker of an image appears, and which sites had the last image by then."""
+    """Note each site when the marker of an image appears there, and which sites had the last image by then."""
     seen: list[tuple[str, frozenset[str]]] = []
     over = threading.Event()
 
@@ -60,7 +60,7 @@ def order_of(fleet: Fleet, image: Image) -> Iterator[list[tuple[str, frozenset[s
         waiting = list(fleet.sites)
         while waiting and not over.wait(0.005):
             for site in waiting:
-                through = frozenset(one for one in fleet.sites if has(one, last))  # before the look at the image
+                through = frozenset(one for one in fleet.sites if has(one, last))  # read before the image is checked
                 if has(site, image.marker):
                     seen.append((site, through))
             waiting = [site for site in waiting if site not in dict(seen)]
@@ -76,7 +76,7 @@ def order_of(fleet: Fleet, image: Image) -> Iterator[list[tuple[str, frozenset[s
 
 @pytest.mark.timeout(600)
 def test_leaves_have_an_image_as_soon_as_their_hub_has_it(tmp_path: Path) -> None:
-    """To any depth, whoever is first in the inventory, and while the hub is still at work."""
+    """At any depth, whatever the order of the inventory, and while the hub is still being synced."""
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("middle"), SiteSpec("hub", rate=SLOW)]) as fleet:
         fed(fleet, {"leaf": "middle", "middle": "hub"})
         images = three_images(fleet)
@@ -84,7 +84,7 @@ def test_leaves_have_an_image_as_soon_as_their_hub_has_it(tmp_path: Path) -> Non
         def quicken() -> None:
             line = fleet.sites["hub"].line
             assert line is not None
-            line.set_rate(None)  # there is nothing more to be seen
+            line.set_rate(None)  # everything of interest has been seen
 
         with order_of(fleet, images[0]) as seen, meanwhile(lambda: len(seen) == len(fleet.sites), quicken):
             run = fleet.run_playbook("sync.yml")
@@ -106,8 +106,8 @@ def test_with_one_fork_they_follow_after_their_hub(tmp_path: Path) -> None:
 
 
 def end_logins_of_the_sync(fleet: Fleet, site: str) -> bool:
-    """End the ssh by which a site is sent to, not that by which Ansible runs something there; tell if there was one."""
-    address = fleet.sites[site].ssh.address.encode()  # which no other has
+    """Kill the ssh through which the sync sends to a site, not Ansible's own; return whether there was one."""
+    address = fleet.sites[site].ssh.address.encode()  # no other site has this address
     ended = False
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
@@ -120,7 +120,7 @@ def end_logins_of_the_sync(fleet: Fleet, site: str) -> bool:
 
 @pytest.mark.timeout(600)
 def test_a_hub_whose_run_never_begins_and_its_leaf(tmp_path: Path) -> None:
-    """Its variables are refused: the leaf has what lay on the hub, and is told why not more."""
+    """The hub's variables are refused: the leaf gets what the hub already had, and is told why there is no more."""
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("hub")]) as fleet:
         fed(fleet, {"leaf": "hub"}, hub={"netboot_sync_retries": "abc"})
         fleet.tree.add_kernel()
@@ -136,7 +136,7 @@ def test_a_hub_whose_run_never_begins_and_its_leaf(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_hub_that_fails_in_the_middle_and_its_leaves(tmp_path: Path) -> None:
-    """They have what it had published, and are told why not more; one has a fallback."""
+    """They get what the hub had published, and are told why there is no more; one has a fallback."""
     with Fleet(tmp_path, [SiteSpec("leaf"), SiteSpec("saved"), SiteSpec("hub", rate=SLOW)]) as fleet:
         fallback = {"netboot_sync_fallback_source": "localhost"}
         fed(fleet, {"leaf": "hub", "saved": "hub"}, saved=fallback, hub={"netboot_sync_retries": 0})

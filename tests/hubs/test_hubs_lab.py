@@ -18,7 +18,7 @@ from tests.hubs.lab import HUBS, leaves_of, troubles
 from tests.lab.fleet import CHECKOUT
 from tests.lab.process import STANDARD_PATH
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": ".collections"}  # as ./dev hubs has it
+ENVIRONMENT = {**os.environ, "PYTHONPATH": ".collections"}  # as ./dev hubs sets it
 PROGRAMS = ("ip", "tc", "unshare", "nsenter", "mksquashfs")
 MISSING = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:{STANDARD_PATH}") is None]
 MARKERS = ("first", "last")
@@ -26,7 +26,7 @@ QUICK, SLOW = ([(site, marker) for marker in MARKERS for site in (hub, *leaves_o
 
 
 def _no_networks() -> bool:
-    """Whether this machine does not let even root make networks, as in some containers."""
+    """Whether not even root can make network namespaces on this machine, as in some containers."""
     return not MISSING and subprocess.run(["unshare", "--net", "--mount", "true"], check=False).returncode != 0
 
 

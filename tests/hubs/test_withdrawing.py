@@ -24,13 +24,13 @@ UNDO = (*WITHDRAW, "-e", "netboot_withdraw_undo=true")
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """A netboot server, a hub and two leaves behind it, which are the first hosts of the play."""
+    """A netboot server, a hub and two leaves behind it; the leaves are the first hosts of the play."""
     specs = [SiteSpec(name) for name in (*LEAVES, "hub")]
     with Fleet(tmp_path, specs, variables={"netboot_sync_grace": 0}) as found:
         inventory = yaml.safe_load(found.inventory.read_text(encoding="utf-8"))
         hosts = inventory["all"]["children"]["caching_servers"]["hosts"]
-        # All of the lab is one machine: only where the hub's tree is named would a task that goes to the hub by mistake
-        # find another tree than the netboot server's.
+        # The whole lab is one machine: only because the path of the hub's tree is named would a task that runs on the
+        # hub by mistake find a tree other than the netboot server's.
         tree = str(found.sites["hub"].assets)
         for name in LEAVES:
             hosts[name].update(netboot_sync_source="hub", netboot_sync_src=tree, netboot_sync_retries=0)
@@ -41,7 +41,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 @pytest.fixture
 def image(fleet: Fleet) -> Image:
-    """An image that all of them have."""
+    """An image that all sites have."""
     found = fleet.tree.add_image(IMAGE)
     for name in fleet.sites:
         sync(fleet, name)
@@ -49,12 +49,12 @@ def image(fleet: Fleet) -> Image:
 
 
 def showing(fleet: Fleet) -> list[str]:
-    """Where clients find the image."""
+    """The sites at which clients find the image."""
     return [name for name, site in fleet.sites.items() if (site.assets / MARKER).exists()]
 
 
 def nothing_recorded(fleet: Fleet) -> bool:
-    """No site keeps a record: it would be one that no undo on the netboot server takes back."""
+    """Whether no site keeps a record of its own, which an undo on the netboot server would not remove."""
     return not any(list(site.assets.glob("prod/.*withdrawn*")) for site in fleet.sites.values())
 
 
@@ -72,7 +72,7 @@ def test_gone_and_put_back_in_one_run_each(fleet: Fleet, image: Image) -> None:
 
 @pytest.mark.timeout(600)
 def test_leaves_that_were_away_follow_at_their_next_sync(fleet: Fleet, image: Image) -> None:
-    """One of them alone, the other together with its hub."""
+    """One of them is synced alone, the other together with its hub."""
     for name in LEAVES:
         fleet.sites[name].server.stop()
     assert fleet.run_playbook(*WITHDRAW).status == 2
@@ -90,7 +90,7 @@ def test_leaves_that_were_away_follow_at_their_next_sync(fleet: Fleet, image: Im
 
 @pytest.mark.timeout(600)
 def test_a_hub_that_still_has_it_gives_it_to_nobody(fleet: Fleet, image: Image, tmp_path: Path) -> None:
-    """As a hub does that was out of reach of the netboot server; and a squashfs that is to go goes from leaves."""
+    """The hub is like one that the netboot server could not reach; a purge also removes the squashfs from leaves."""
     kept = shutil.copy2(image.marker, tmp_path / "marker")
     assert fleet.run_playbook(*WITHDRAW, "-e", "netboot_withdraw_purge=true").status == 0
     shutil.copy2(kept, fleet.sites["hub"].assets / MARKER)
