@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for all tests."""
+"""Hooks and fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 hypothesis.settings.register_profile(
     "first-example", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None
 )
-# Each file is one worker's matter, so these begin first: nobody is to wait for one of them at the end.
+# A file runs on a single worker, so the longest files begin first: no run should end by waiting for one of them.
 LONGEST = [
     *("test_machines", "test_killed", "test_right_machine", "test_limits", "test_survey", "test_progress", "test_sync"),
     *("test_in_ansible", "test_ends", "test_lines", "test_preflight", "test_withdraw", "test_protocol", "test_day"),
@@ -25,7 +25,7 @@ LONGEST = [
 
 @pytest.fixture(autouse=True)
 def blocking_descriptors() -> None:
-    """Undo what an ssh of an earlier test left: it shares our standard error, and lets it no longer wait."""
+    """Undo what an earlier test's ssh left: it shares our standard error, and has made it non-blocking."""
     for descriptor in (0, 1, 2):
         with contextlib.suppress(OSError):
             os.set_blocking(descriptor, True)
@@ -33,12 +33,12 @@ def blocking_descriptors() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    """Let pytest remove what a killed session left: it calls itself for each level of a tree, and some have 1,200."""
+    """Let pytest remove what a killed session left: it recurses for each level of a tree, and some have 1,200."""
     sys.setrecursionlimit(10_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, and leave out what needs root where there is no root; the summary names it."""
+    """Begin with the longest tests, and skip those that need root if we are not root; the summary names them."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     if os.geteuid() == 0:
         return

@@ -14,7 +14,7 @@ from tests.lab.tree import CACHING_SERVER_IMAGE, KERNEL, AssetsTree
 
 
 def make(root: Path) -> None:
-    """Two images that are ready, one for the development server, and what must not be sent."""
+    """Two images that are ready, one for the development server, and some that must not be sent."""
     tree = AssetsTree(root)
     tree.add_kernel(KERNEL)
     (root / "kernels" / "latest").symlink_to(KERNEL)
@@ -27,13 +27,13 @@ def make(root: Path) -> None:
         images.upgrade_rootfs(rootfs, build=2)
         tree.add_image("prod/21-04-16-gnome-master-9c41d0b", content=images.build_image(Path(work) / "second", rootfs))
     tree.add_image("dev/21-04-10-gnome-feature-77ab012")
-    # an upload that has not come to its marker yet, and one that broke off and got its marker all the same
+    # an upload whose marker has not arrived yet, and an interrupted one that got its marker anyway
     tree.add_image("prod/21-04-10-xfce-master-4d5e6f7", marker=False)
     tree.add_image("prod/21-04-10-lxde-master-8a9b0c1")
     tree.truncate_image("prod/21-04-10-lxde-master-8a9b0c1")
-    # the one image that has no marker, and is sent without
+    # the one image that is sent without a marker
     tree.add_image(CACHING_SERVER_IMAGE, marker=False)
-    # whoever uploads may have any umask: what is published must be readable for the web server all the same
+    # an upload may be made with any umask: what is published must be readable for the web server anyway
     first.squashfs.chmod(0o600)
     first.marker.chmod(0o640)
     (root / "kernels" / KERNEL).chmod(0o700)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the netboot server and the caching servers hold, read on those servers."""
+"""The trees of the netboot server and the caching servers, read on those servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Variables = dict[str, Any]
 
 @dataclass(frozen=True)
 class Entry:
-    """One name in a tree: ``content`` is the SHA-256 of a file, or where a symlink points to."""
+    """One name in a tree: ``content`` is the SHA-256 of a file, or the target of a symlink."""
 
     mode: str  # with the type, as ls shows it: -rw-r--r--
     content: str
@@ -31,7 +31,7 @@ Tree = dict[str, Entry]
 
 
 def read_tree(host: Host, directory: str) -> Tree:
-    """All that lies below a directory, hidden names included, by relative path; the host's own find and sha256sum."""
+    """Everything below a directory, hidden names included, by relative path; uses the host's find and sha256sum."""
     there = f"cd {shlex.quote(directory)} && find . -mindepth 1"
     digests = {}
     for line in host.check_output(f"{there} -type f -exec sha256sum -z {{}} +").split("\0")[:-1]:
@@ -42,7 +42,7 @@ def read_tree(host: Host, directory: str) -> Tree:
 
 
 def read_tree_by_sftp(netboot: Host, variables: Variables) -> Tree:
-    """The same for a caching server without a shell, seen from the netboot server."""
+    """The same for a caching server without a shell, as the netboot server sees it."""
     command = [
         sys.executable,
         str(Path(__file__).with_name("read_by_sftp.py")),

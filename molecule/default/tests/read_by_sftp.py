@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints as JSON all that lies below a directory of a caching server, as SFTP shows it: for one that has no shell.
+"""Prints as JSON everything below a directory of a caching server, as SFTP shows it: for servers without a shell.
 
 It runs on the netboot server: ``read_by_sftp.py ADDRESS PORT USER KEY KNOWN_HOSTS DIRECTORY``. Each item of the list
 is a path relative to the directory, its type and mode as ls shows them, and the SHA-256 of a file or the target of

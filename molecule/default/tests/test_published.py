@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each caching server shows, after a sync as after a repair."""
+"""What each caching server shows, after a sync and also after a repair."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def files(tree: Tree) -> set[str]:
 
 
 def test_the_netboot_server_holds_more_than_is_ready(source: Tree) -> None:
-    """Or what is absent elsewhere would show nothing."""
+    """Otherwise the absence of the rest elsewhere would prove nothing."""
     assert files(source) == EVERYWHERE | DEVELOPMENT | UNMARKED | TRUNCATED
 
 
@@ -66,13 +66,13 @@ def test_what_is_held_back_is_absent(tree: Tree, image: set[str]) -> None:
 
 
 def test_what_is_shown_is_what_the_netboot_server_holds(tree: Tree, source: Tree) -> None:
-    """Byte for byte, symlinks included; so nothing partial is visible, and nothing else."""
+    """Byte for byte, symlinks included, so nothing partial and nothing foreign is visible."""
     shown = {path: (entry.mode[0], entry.content) for path, entry in visible(tree).items()}
     assert shown == {path: (source[path].mode[0], source[path].content) for path in shown if path in source}
 
 
 def test_a_web_server_may_read_it_all(tree: Tree) -> None:
-    """Whatever the modes on the netboot server are."""
+    """Whatever the modes on the netboot server."""
     modes = {path: entry.mode for path, entry in visible(tree).items()}
     readable = {"-": "-rw-r--r--", "d": "drwxr-xr-x", "l": "lrwxrwxrwx"}
     assert modes == {path: readable[mode[0]] for path, mode in modes.items()}
