@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts each deliberate fault into a copy of the checkout, and runs the one test that is meant to catch it.
 
-First all these tests run on the code as it is; one that does not pass there proves nothing, and its faults count as
-survivors. A fault is caught only when its own test fails in its own words: not when a fixture breaks, a test is
-skipped or runs out of time, or pytest itself ends in some other way.
+First all these tests run on the unchanged code; one that does not pass there proves nothing, and its faults count as
+survivors. A fault is caught only when its own test fails with an assertion or an expected error: not when a fixture
+breaks, a test is skipped or times out, or pytest itself ends in some other way.
 
-A tool that makes up its own mutants (mutmut, cosmic-ray) changes one operator at a time; these faults are the ones that
-somebody could make in this protocol, and most of them are a line that moved or went.
+A tool that generates its own mutants (mutmut, cosmic-ray) changes one operator at a time; these faults are mistakes
+that somebody could make in this protocol, and most of them are a line that was moved or removed.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from .mutant import AnchorError, Mutant
 from .rooms import MUTANTS
 from .verdicts import FILE, Verdict, read
 
-# Nobody reads the smallest example of a fault that was put in, and to find it takes minutes.
+# Nobody reads the minimal example that hypothesis finds for a deliberate fault, and finding it takes minutes.
 QUICK = ("-q", "-p", "no:cacheprovider", "-p", "tests.mutants.verdicts", "--hypothesis-profile=first-example")
-AT_ONCE = 3  # the tests wait most of the time
-PATIENCE = 300.0  # seconds for one fault; for the tests of all without any, so many times that
+AT_ONCE = 3  # the tests spend most of their time waiting
+PATIENCE = 300.0  # seconds for one fault; AT_ONCE times as long for all tests without a fault
 
 
 def copy_checkout(into: Path) -> None:
-    """Copy what git knows of, and what is new."""
+    """Copy the files that git tracks, and new ones that it does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -63,7 +63,7 @@ def made_checkout() -> Iterator[Path]:
 
 
 def run_tests(checkout: Path, tests: Sequence[str], *options: str, patience: float) -> list[Verdict]:
-    """Run tests in a copy of the checkout, and return what became of them."""
+    """Run tests in a copy of the checkout, and return their verdicts."""
     verdicts = checkout.parent / "verdicts"
     try:
         subprocess.run(
@@ -77,17 +77,17 @@ def run_tests(checkout: Path, tests: Sequence[str], *options: str, patience: flo
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return []  # whatever it did, it did not end
+        return []  # it did not end in time, whatever it did so far
     return read(verdicts)
 
 
 def of(test: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts about a test, with whatever parameters where none are named."""
+    """The verdicts on a test; on all its parameter sets, if none is named."""
     return [one for one in verdicts if one.test == test or one.test.startswith(f"{test}[")]
 
 
 def broken(tests: Sequence[str]) -> dict[str, str]:
-    """Run all tests on the code as it is. Returns those that prove nothing, with the reason."""
+    """Run all tests on the unchanged code. Returns those that prove nothing, with the reason."""
     with made_checkout() as checkout:
         # The tests of one file stay together, as in the whole suite: some make a fleet once for all of them.
         found = run_tests(checkout, tests, f"-n{AT_ONCE}", "--dist=loadfile", patience=AT_ONCE * PATIENCE)
@@ -103,7 +103,7 @@ def broken(tests: Sequence[str]) -> dict[str, str]:
 
 
 def catches(mutant: Mutant) -> str:
-    """Return why the test does not catch the fault; nothing where it does."""
+    """Return why the test does not catch the fault; empty if it does."""
     with made_checkout() as checkout:
         try:
             mutant.put_into(checkout)
@@ -119,7 +119,7 @@ def catches(mutant: Mutant) -> str:
 
 
 def main() -> int:
-    """Run all, or those that are named. Returns the exit status."""
+    """Try all faults, or those that are named. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="./dev mutants", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", metavar="TEXT", default="", help="those whose name contains this")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a deliberate fault is, and how it gets into a copy of the code."""
+"""What a deliberate fault is, and how it is put into a copy of the code."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHIPPED = ("plugins", "roles", "playbooks")
-# What a test says when it has seen what it is there to see: an assertion, or an error that did not come.
+# How a test fails when it has detected the fault: with an assertion, or because an expected error was not raised.
 SEEN = ("AssertionError", "Failed: DID NOT RAISE")
 
 
 class AnchorError(Exception):
-    """The place at which a fault is to be made is not there, or not there once."""
+    """The place where a fault is to be made does not exist, or exists more than once."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One deliberate fault: *old*, which stands once in the shipped code, becomes *new*.
+    """One deliberate fault: *old*, which occurs once in the shipped code, is replaced by *new*.
 
     :ivar name: what is done wrong.
-    :ivar old: a part of a line, or several lines, of which the last may be a part. How far they are indented does not
-        count, nor which file they are in, so that code may move.
-    :ivar new: the lines in its place, indented as those of *old* are.
-    :ivar test: the test that is meant to catch it: it alone is run, and it alone counts.
-    :ivar sees: what the failure of that test must begin with, as ``Class: text``, besides an assertion.
-    :ivar within: where *old* is looked for, relative to the checkout: a part of the path.
+    :ivar old: a part of a line, or several lines, the last of which may be partial. Neither their indentation nor their
+        file matters, so that code can be moved.
+    :ivar new: the lines in its place, indented in the same way as those of *old*.
+    :ivar test: the test that is meant to catch it: only this one is run, and only this one counts.
+    :ivar sees: other beginnings, as ``Class: text``, that the failure of that test may have instead of an assertion.
+    :ivar within: a part of the path, relative to the checkout, of the files in which *old* is looked for.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Mutant:
     within: str = ""
 
     def put_into(self, checkout: Path) -> Path:
-        """Make the fault in a copy of the checkout. Returns the file that has it. Raises AnchorError."""
+        """Put the fault into a copy of the checkout. Returns the changed file. Raises AnchorError."""
         found = [(file, place) for file in self._files(checkout) for place in self._places(file)]
         if len(found) != 1:
             where = ", ".join(str(file.relative_to(checkout)) for file, _place in found) or "nowhere"
@@ -52,7 +52,7 @@ class Mutant:
         return file
 
     def counts(self, failure: str) -> bool:
-        """Whether a failure is what the test is meant to see."""
+        """Whether a failure shows that the test detected the fault."""
         return failure.startswith((*SEEN, *self.sees))
 
     def _files(self, checkout: Path) -> Iterator[Path]:

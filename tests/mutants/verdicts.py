@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plugin of pytest (``-p tests.mutants.verdicts``): writes down what became of each test, and why it failed."""
+"""A pytest plugin (``-p tests.mutants.verdicts``): records the outcome of each test, and why it failed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-FILE = "NETBOOT_MUTANTS_VERDICTS"  # environment: where to
+FILE = "NETBOOT_MUTANTS_VERDICTS"  # environment variable with the file to write to
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one phase of a test: its ``setup``, ``call`` or ``teardown``; *failure* is ``Class: text``."""
+    """The outcome of one phase of a test: its ``setup``, ``call`` or ``teardown``; *failure* is ``Class: text``."""
 
     test: str
     phase: str
@@ -30,7 +30,7 @@ class Verdict:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Append a line; workers of pytest-xdist share the file."""
+    """Append a line for the phase; the workers of pytest-xdist share the file."""
     report = yield
     failure = f"{call.excinfo.typename}: {call.excinfo.value}" if call.excinfo is not None else ""
     line = json.dumps(asdict(Verdict(item.nodeid, call.when, report.outcome, failure))) + "\n"
@@ -41,7 +41,7 @@ def pytest_runtest_makereport(
 
 
 def read(path: Path) -> list[Verdict]:
-    """All that was written down."""
+    """Read all recorded verdicts."""
     if not path.exists():
         return []
     return [Verdict(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]

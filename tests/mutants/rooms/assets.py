@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults in what is decided of the two trees: ready or not, chosen or not, the basis, the order."""
+"""Faults in what is decided from the two trees: what is ready, what is chosen, the basis, the order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults in the plan: what goes when, what is withdrawn before it, what is removed."""
+"""Faults in the plan: the order of the steps, what is withdrawn first, what is removed."""
 
 from __future__ import annotations
 

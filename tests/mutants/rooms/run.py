@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults in a run: what it believes, tries again, tells, and leaves behind."""
+"""Faults in a run: what it trusts, retries, reports, and leaves behind."""
 
 from __future__ import annotations
 
