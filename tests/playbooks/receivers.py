@@ -1,10 +1,10 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mail server and a web server that keep what is sent to them, on loopback.
+"""A mail server and a web server on loopback that keep what is sent to them.
 
-Both speak the real protocols to real clients. The mail server is by hand: what a test has to see of SMTP is a login and
-a message, in some forty lines; Python's own smtpd is gone, and aiosmtpd would be a package for this alone.
+Both speak the real protocols to real clients. The mail server is hand-written: the tests need only a login and a
+message, in some forty lines; Python's own smtpd is gone, and aiosmtpd would be a dependency just for this.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any
 
 
 class Mail:
-    """What an SMTP server got.
+    """What an SMTP server received.
 
-    :ivar messages: each mail, with the addresses of its envelope in ``to``.
-    :ivar refused: addresses that it does not take.
+    :ivar messages: the mails; ``to`` has the envelope addresses of each.
+    :ivar refused: addresses that it refuses.
     """
 
     def __init__(self) -> None:
@@ -79,10 +79,10 @@ class _Smtp(socketserver.StreamRequestHandler):
 
 
 class Hook:
-    """What a web server got.
+    """What a web server received.
 
     :ivar posts: the path and the body of each POST.
-    :ivar status: what it answers.
+    :ivar status: the status that it answers with.
     """
 
     def __init__(self) -> None:
@@ -101,12 +101,12 @@ class _Http(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name there
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def mail_server() -> Iterator[Mail]:
-    """An SMTP server that takes what it gets."""
+    """An SMTP server that keeps all mail."""
     found = Mail()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Smtp) as server:
         server.daemon_threads = True
@@ -118,7 +118,7 @@ def mail_server() -> Iterator[Mail]:
 
 @contextlib.contextmanager
 def web_hook() -> Iterator[Hook]:
-    """A web server that takes what is posted."""
+    """A web server that keeps what is posted to it."""
     found = Hook()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Http) as server:
         server.daemon_threads = True

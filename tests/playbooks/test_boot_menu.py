@@ -18,7 +18,7 @@ UNTESTED = "dev/21-04-10-kde-topic-0aa1b2c"
 
 @pytest.fixture
 def sites(tmp_path: Path) -> Iterator[Fleet]:
-    """Two caching servers, of which one holds dev/ as well; the control node is the netboot server."""
+    """Two caching servers, one of which also holds dev/; the control node is the netboot server."""
     specs = [
         SiteSpec(
             "berlin",

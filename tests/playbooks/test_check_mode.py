@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each playbook that a fleet on loopback can run, with ``--check --diff``: tells what it would do and writes nothing.
+"""Each playbook that a fleet on loopback can run, with ``--check --diff``: says what it would do, writes nothing.
 
 For onboard.yml and offboard.yml see tests/machines/story.py, for awx.yml tests/awx/test_setup.py.
 """
@@ -35,7 +35,7 @@ def a_damaged_file(fleet: Fleet) -> None:
 
 
 CASES: dict[str, tuple[Callable[[Fleet], None], list[str], list[str]]] = {
-    # playbook: what happened before, its arguments, what it says that it would do
+    # playbook: what happens before it runs, its arguments, what it must say that it would do
     "fleet.yml": (nothing_new, [], []),
     "sync.yml": (a_new_image, [], [f"send {NEXT}.squashfs", "near would change 1"]),
     "resync.yml": (a_damaged_file, [], [f"send {DAMAGED}", "far would change"]),
@@ -56,7 +56,7 @@ CASES: dict[str, tuple[Callable[[Fleet], None], list[str], list[str]]] = {
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """Two caching servers in line; what a playbook writes anywhere else has its place beside the trees."""
+    """Two caching servers in line; whatever playbooks write elsewhere is configured to go next to the trees."""
     kept = tmp_path / "fleet" / "kept"
     variables = {
         "netboot_boot_menu_gateways": ["203.0.113.{{ 1 + groups['caching_servers'].index(inventory_hostname) }}"],
@@ -73,7 +73,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def written(fleet: Fleet) -> dict[str, tuple[int, ...]]:
-    """All trees, the netboot server's directories and what is kept; not what a login leaves in the log of sshd."""
+    """The state of all trees and of everything next to them, except for sshd's log, to which each login adds lines."""
     places = [fleet.tree.root.parent, fleet.directory / "kept", *(site.assets.parent for site in fleet.sites.values())]
     found = {f"{place}/{path}": seen for place in places for path, seen in listing(place).items()}
     return {path: seen for path, seen in found.items() if not path.endswith("/ssh/log")}

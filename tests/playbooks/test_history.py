@@ -47,7 +47,7 @@ def test_each_run_leaves_a_line_for_each_site(tmp_path: Path) -> None:
         assert fleet.run_playbook("sync.yml", *extra).status == 2
         second = lines(history)[3:]
         assert {one["site"]: one["outcome"] for one in second} == {
-            "a": "in_line",  # by the survey, without a run of its own
+            "a": "in_line",  # found by the survey, without a run of its own
             "b": "in_line",
             "c": "in_line",
             "d": "changed",

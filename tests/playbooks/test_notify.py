@@ -20,7 +20,7 @@ from tests.playbooks.receivers import Hook, Mail, mail_server, web_hook
 
 COLLECTIONS = CHECKOUT / ".cache" / "collections"
 GENERAL = COLLECTIONS / "ansible_collections" / "community" / "general" / "plugins" / "modules"
-PASSWORD = "kXq-tief-7731"  # noqa: S105  # no secret: it goes to a server of the test
+PASSWORD = "kXq-tief-7731"  # noqa: S105  # not a secret: it goes to a server of the test
 TOKEN = "T0QvN9-hook-token"  # noqa: S105
 
 pytestmark = pytest.mark.timeout(300)
@@ -80,7 +80,7 @@ def flat(run: PlaybookRun) -> str:
 def test_somebody_is_told_where_a_site_needs_a_look(fleet: Fleet, mail: Mail, hook: Hook) -> None:
     variables = {**by_mail(mail), **by_hook(hook)}
     assert look(fleet, variables).status == 0
-    assert (mail.messages, hook.posts) == ([], [])  # both lack an image, but have not for long
+    assert (mail.messages, hook.posts) == ([], [])  # both lack an image, but not for long enough yet
 
     fleet.sites["chur"].server.stop()
     checked = look(fleet, variables, "--check")
@@ -149,7 +149,7 @@ def test_who_cannot_be_told_is_named_and_the_others_are_told(fleet: Fleet, mail:
     assert "netboot_status_summary_webhook: localhost could not send the summary (Status code was 403" in flat(run)
     assert len(mail.messages) == 1
     assert TOKEN not in run.output
-    # All else is there.
+    # Everything else was written.
     status = json.loads((fleet.directory / "status" / "status.json").read_text(encoding="utf-8"))
     assert status["sites"].keys() == fleet.sites.keys()
 
@@ -183,7 +183,7 @@ def test_without_a_receiver_nothing_is_wanted(fleet: Fleet) -> None:
 @general
 @pytest.mark.parametrize("way", [name for name, way in WAYS.items() if way.module.startswith("community.general.")])
 def test_each_module_knows_what_it_is_given(way: str) -> None:
-    """The chats that are others' machines are not tried; their modules' options are."""
+    """Chat services run elsewhere and cannot be tried here, but the options of their modules are checked."""
     file = GENERAL / f"{WAYS[way].module.rpartition('.')[2]}.py"
     options = yaml.safe_load(file.read_text(encoding="utf-8").partition('DOCUMENTATION = r"""')[2].partition('"""')[0])
     assert WAYS[way].given("subject", "text").keys() <= options["options"].keys()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""prune.yml, as an operator runs it: looked at first, then in two runs, then once more for nothing."""
+"""prune.yml, as an operator runs it: first in check mode, then in two runs, then once more with nothing to do."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_in_two_runs_on_the_netboot_server_and_at_the_sites(tmp_path: Path) -> N
         assert not (site / f"{BUILDS[0]}-kernel.json").exists()
         assert (site / oldest.path).exists()
 
-        for folder in (site, tree):  # so that the grace of the sites is over, too
+        for folder in (site, tree):  # so that the grace at the sites is over, too
             os.utime(folder / "prod")
         run = fleet.run_playbook("prune.yml", *KEEP_TWO, "-e", "netboot_sync_grace=0")
         assert run.status == 0, run.output

@@ -42,11 +42,11 @@ def test_withdrawn_everywhere_and_put_back(tmp_path: Path) -> None:
             assert is_delivered(fleet, image, name)
             assert is_delivered(fleet, other, name)
         assert run.results["near"]["stats"]["size"] == image.marker.stat().st_size
-        assert fleet.run_playbook("withdraw.yml", *undo).status == 2  # there is nothing to put back
+        assert fleet.run_playbook("withdraw.yml", *undo).status == 2  # nothing is left to put back
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
-    """One has a line break in it, the other is not UTF-8."""
+    """One name contains a line break, the other is not UTF-8."""
     names = ("new\nline", "latin\udce9")
     with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
         fleet.tree.add_kernel()
@@ -88,7 +88,7 @@ def test_nothing_named(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_image_has_is_no_success(tmp_path: Path) -> None:
-    """Neither on the netboot server nor at a site; one that is withdrawn already, or only at a site, is one."""
+    """The name must exist at neither end; an image that is withdrawn already, or is only at a site, is a success."""
     with Fleet(tmp_path, [SiteSpec("near")]) as fleet:
         fleet.tree.add_kernel()
         fleet.tree.add_image(IMAGE)
