@@ -26,17 +26,17 @@ from tests.lab.tree import CACHING_SERVER_IMAGE
 from . import keeper, results, stage
 
 DEFAULT_DIRECTORY = CHECKOUT / ".cache" / "demo"
-SPACE = 2_500_000_000  # bytes: three copies of two large images, and what they are made of
+SPACE = 2_500_000_000  # bytes: three copies of two large images, and the files that they are built from
 RUN_TIMEOUT = 300.0  # seconds
 
 
 def console() -> Console:
-    """Standard output; as wide as the terminal, or wide enough for the tables where there is none."""
+    """Standard output; as wide as the terminal, or wide enough for the tables if it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
 
 
 class Demo:
-    """One performance in *directory*."""
+    """One demo in *directory*."""
 
     def __init__(self, directory: Path) -> None:
         self.out = console()
@@ -46,7 +46,7 @@ class Demo:
         self.fleet = stage.build_fleet(directory)
 
     def play(self) -> int:
-        """Play all of it. Returns the exit status: 0 if everything was as expected."""
+        """Run the whole demo. Returns the exit status: 0 if everything was as expected."""
         self.say("Building squashfs images from files of this machine ...")
         stage.fill(self.fleet, self.work)
         with self.fleet:
@@ -61,11 +61,11 @@ class Demo:
             return self.conclude(client)
 
     def say(self, text: str) -> None:
-        """A headline of the demo itself."""
+        """Print a headline of the demo itself."""
         self.out.print(f"\n[bold]== {text}[/bold]", soft_wrap=True)
 
     def introduce(self) -> None:
-        """Say who takes part."""
+        """Show the images and the caching servers."""
         tree = self.fleet.tree
         self.say("The netboot server's images")
         for path in sorted(tree.root.rglob("*.squashfs")):
@@ -83,13 +83,13 @@ class Demo:
             self.out.print(f"  {site.name:<14} ssh {site.ssh.address}:{site.ssh.port}  {site.web.url}  {speed}")
 
     def bootable(self, event: Event) -> None:
-        """Tell at once what the booting machine sees."""
+        """Print at once what the booting machine sees."""
         seconds = f" after {event.at - self.started:.1f} s" if event.what == "bootable" else ""
         style = "green" if event.what == "bootable" else "yellow"
         self.out.print(f"[{style}]>> {event.site}: {event.image} is {event.what}{seconds}[/{style}]", soft_wrap=True)
 
     def sync(self, title: str) -> None:
-        """Run sync.yml, its output as it comes."""
+        """Run sync.yml, and show its output as it comes."""
         self.say(f"{title}: ansible-playbook playbooks/sync.yml -i {shown(self.fleet.inventory)}")
         environment = {"PYTHONUNBUFFERED": "1", **({"ANSIBLE_NOCOLOR": "1"} if "NO_COLOR" in os.environ else {})}
         sys.stdout.flush()
@@ -104,7 +104,7 @@ class Demo:
         self.runs.append(results.Run(title, status, self.fleet.results(), self.started, seconds))
 
     def conclude(self, client: BootClient) -> int:
-        """Show what came of it. Returns the exit status."""
+        """Show the results. Returns the exit status."""
         self.out.print()
         for table in (
             results.held_back_table(self.fleet, self.runs[1]),
@@ -125,7 +125,7 @@ class Demo:
 
 
 def shown(path: Path) -> str:
-    """A path for a command that is run from the checkout."""
+    """A path as it is written in a command that is run from the checkout."""
     return shlex.quote(str(path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path))
 
 
@@ -194,7 +194,7 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     directory = options.dir.absolute()
-    # a terminal that is closed, or a killed ./dev, ends the demo as Ctrl-C does: nothing is left behind
+    # closing the terminal or killing ./dev ends the demo as Ctrl-C does: nothing is left behind
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:

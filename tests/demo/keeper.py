@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose turn it is in the demo's directory, and the fleet that stays up after ``--keep``."""
+"""The lock on the demo's directory, and the fleet that stays up after ``--keep``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOCK = "demo.lock"
 
 @contextlib.contextmanager
 def turn(directory: Path, *, role: str) -> Iterator[None]:
-    """Hold the demo's directory; the lock file says who does. Raises LabError if another one holds it."""
+    """Lock the demo's directory; the lock file names the holder. Raises LabError if another process holds it."""
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / LOCK).exists() and any(directory.iterdir()):
         raise LabError(f"{directory} is not empty and no demo's: name an empty or a new directory with --dir")
@@ -66,7 +66,7 @@ def _is_held(directory: Path) -> bool:
 def end_kept(directory: Path) -> bool:
     """End the fleet that is kept up in *directory*. Returns whether there was one; raises LabError if it stays."""
     role, _space, pid = _holder(directory).partition(" ")
-    # a number in a file is nobody's name: only who holds the lock at this moment is meant
+    # the process id in the file may be stale: it is valid only while somebody holds the lock
     if role != "fleet" or not pid.isdigit() or not _is_held(directory):
         return False
     with contextlib.suppress(ProcessLookupError):
@@ -80,7 +80,7 @@ def end_kept(directory: Path) -> bool:
 
 
 def clear(directory: Path) -> None:
-    """Remove what a demo left in *directory*. Call it with the turn: that makes sure that it is a demo's."""
+    """Remove what a demo left in *directory*. Call it inside :func:`turn`, which checks that it is a demo's."""
     for entry in directory.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)
@@ -89,14 +89,14 @@ def clear(directory: Path) -> None:
 
 
 def remove(directory: Path) -> None:
-    """Remove the demo's directory itself, if nothing is left in it but the lock."""
+    """Remove the demo's directory itself, if it contains nothing but the lock."""
     (directory / LOCK).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         directory.rmdir()
 
 
 def keep(directory: Path) -> None:
-    """Bring the fleet in *directory* up again in a process of its own. Call it without the turn, the fleet down."""
+    """Bring the fleet in *directory* up again in its own process. Call it outside :func:`turn`, with the fleet down."""
     with (directory / "keeper.log").open("wb") as log:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "tests.demo", "--dir", str(directory), "--serve"],
@@ -114,7 +114,7 @@ def keep(directory: Path) -> None:
 
 
 def serve(directory: Path) -> None:
-    """Keep the fleet in *directory* up until a signal, or until its files are gone, for LONGEST seconds at most."""
+    """Keep the fleet in *directory* up until a signal comes or its files are gone, for at most LONGEST seconds."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

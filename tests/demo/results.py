@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the runs of the demo came to: the results of ansible-playbook, judged and shown."""
+"""The results of the demo's runs of ansible-playbook, checked and shown."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from . import stage
 
 Results = dict[str, dict[str, Any]]  # inventory name to what sync_assets returned
 
-DELTA_LIMIT = 0.2  # of its size: what the second build may cost; a few percent are usual
+DELTA_LIMIT = 0.2  # share of its size that the second build may cost; a few percent are usual
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of sync.yml: what it is called, its exit status, what it reported and how long it took."""
+    """One run of sync.yml: its title, its exit status, what it reported and how long it took."""
 
     title: str
     status: int
@@ -43,7 +43,7 @@ class Run:
 
 
 def problems(fleet: Fleet, runs: Iterable[Run], client: BootClient) -> list[str]:
-    """All that is not as it should be, in a line each."""
+    """Everything that is not as it should be, one line each."""
     first, second, third = runs
     found = [f"seen by the client: {violation}" for violation in client.violations]
     found += [f"{run.title}: ansible-playbook ended with {run.status}" for run in (first, second, third) if run.status]

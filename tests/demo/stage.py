@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the demo plays with: the fleet, and what arrives on its netboot server."""
+"""The fleet of the demo, and what arrives on its netboot server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import LabError
 from tests.lab.tree import CACHING_SERVER_IMAGE, KERNEL
 
-BIG_SIZE = 100 * 1024 * 1024  # bytes; uploads of this size were seen to arrive in parts
+BIG_SIZE = 100 * 1024 * 1024  # bytes; uploads of this size have been seen to arrive in parts
 SLOW_RATE = 40e6  # bit/s
 
 FIRST_BUILD = "prod/21-04-09-gnome-master-f1d734e"
@@ -26,7 +26,7 @@ FAST, SLOW, DEVELOPMENT = "cache-berlin", "cache-hamburg", "cache-dev"
 
 
 def build_fleet(directory: Path) -> Fleet:
-    """Three caching servers; only the development server takes the untested images."""
+    """Three caching servers; only the development server gets the untested images."""
     not_dev = {"netboot_sync_exclude": ["dev/**"]}
     return Fleet(
         directory,
