@@ -24,11 +24,11 @@ from .fleet import Costs
 MEASURED = Path(__file__).with_name("measured.json")
 
 PICTURE = CHECKOUT / "docs" / "performance" / "past-one-machine.svg"
-PYTHON = CHECKOUT / ".cache" / "bench" / "python"  # where ./dev puts matplotlib
+PYTHON = CHECKOUT / ".cache" / "bench" / "python"  # where ./dev installs matplotlib
 
 
 def measure(arguments: list[str]) -> None:
-    """Measure, and write down what was seen. In networks of its own."""
+    """Measure, in the lab's own networks, and write the results to ``measured.json``."""
     if os.geteuid() != 0:
         raise LabError("--measure needs root: it makes network namespaces and lines of its own")
     isolate("tests.simulation", arguments)

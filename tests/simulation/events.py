@@ -1,11 +1,11 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A simulation of events: processes that work, wait and queue, and what they share in equal parts. Pure.
+"""A discrete-event simulation: processes that work, wait and queue, and resources that they share equally. Pure.
 
-A process is a generator that yields what it does next. What is shared, a processor or a line, gives each of its users
-as much as any other, and what one cannot use to the rest (max-min fair), as the kernel's scheduler and TCP roughly
-do. A library such as simpy has queues and clocks, but nothing that is shared like this; the rest is a heap.
+A process is a generator that yields what it does next. A shared resource, such as a processor or a line, gives all its
+users the same, and what one cannot use to the others (max-min fair), roughly as the kernel's scheduler and TCP do. A
+library such as simpy has queues and clocks, but no resource that is shared like this; the rest is a heap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NEARLY = 1e-9
 
 @dataclass(frozen=True)
 class Use:
-    """An amount of something shared, such as seconds of a processor or bytes of a line, at so much a second at most."""
+    """Use an amount of a shared resource, such as seconds of a processor or bytes of a line, at a limited rate."""
 
     of: Shared
     amount: float
@@ -30,21 +30,21 @@ class Use:
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing, for so many seconds."""
+    """Do nothing for so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Enter:
-    """A place in a queue of places, kept until the process ends."""
+    """Queue for a place, which is kept until the process ends."""
 
     places: Places
 
 
 @dataclass(frozen=True)
 class Until:
-    """Nothing, until a gate is open."""
+    """Do nothing until a gate is open."""
 
     gate: Gate
 
@@ -53,24 +53,24 @@ Process = Generator[Use | Wait | Enter | Until, None, None]
 
 
 class Shared:
-    """Something of which *capacity* can be used in a second by all together; *used* is what was, so far."""
+    """A resource of which all users together can use *capacity* per second; *used* is the total so far."""
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
         self.used = 0.0
-        self._groups: dict[float, _Group] = {}  # of users that can use the same at most, and so get the same
+        self._groups: dict[float, _Group] = {}  # of users with the same maximum rate, which therefore get the same
         self._at = 0.0
-        self.version = 0  # of what is known of the next end
+        self.version = 0  # of the prediction of the next end
 
     def add(self, process: Process, use: Use, now: float, number: int) -> None:
-        """Let a process use some of it from now on."""
+        """Let a process begin to use it."""
         self._advance(now)
         group = self._groups.setdefault(use.at_most, _Group(use.at_most))
         heapq.heappush(group.users, (group.given + use.amount, number, process))
         self._share()
 
     def ended(self, now: float) -> list[Process]:
-        """Return the processes that have had what they wanted by now."""
+        """Return the processes that have received all that they wanted by now."""
         self._advance(now)
         found = []
         for group in self._groups.values():
@@ -81,7 +81,7 @@ class Shared:
         return found
 
     def next_end(self) -> float | None:
-        """Return when the next of its users has had what it wanted."""
+        """Return when the next of its users will have received all that it wanted."""
         ends = [(group.users[0][0] - group.given) / group.rate for group in self._groups.values() if group.users]
         return self._at + max(min(ends), 0.0) if ends else None
 
@@ -92,7 +92,7 @@ class Shared:
         self._at = now
 
     def _share(self) -> None:
-        """Work out what each gets; those that can use the least have all that they can use first."""
+        """Compute the rate of each user; those with the lowest maximum are served first."""
         left, users = self.capacity, sum(len(group.users) for group in self._groups.values())
         for group in sorted(self._groups.values(), key=lambda one: one.at_most):
             group.rate = min(group.at_most, left / users) if users else 0.0
@@ -105,12 +105,12 @@ class _Group:
     def __init__(self, at_most: float) -> None:
         self.at_most = at_most
         self.rate = 0.0
-        self.given = 0.0  # what each of them would have had, had it been here from the beginning
+        self.given = 0.0  # what each user would have received, had it been here from the beginning
         self.users: list[tuple[float, int, Process]] = []
 
 
 class Places:
-    """So many places; who comes when all are taken waits in turn."""
+    """A number of places; a process that finds all of them taken waits for its turn."""
 
     def __init__(self, count: int) -> None:
         self.free = count
@@ -118,7 +118,7 @@ class Places:
 
 
 class Gate:
-    """Something that has happened or not; who waits for it goes on as soon as it has."""
+    """Something that has happened or not; processes that wait for it continue as soon as it has."""
 
     def __init__(self) -> None:
         self.open = False
@@ -139,14 +139,14 @@ class Simulation:
         self._events_push(self.now, process)
 
     def open(self, gate: Gate) -> None:
-        """Let all who wait for it go on, now and from now on."""
+        """Let all processes through, those that wait now and those that come later."""
         gate.open = True
         for process in gate.waiting:
             self._events_push(self.now, process)
         gate.waiting.clear()
 
     def run(self) -> None:
-        """Let time pass until nothing happens any more."""
+        """Let time pass until no events are left."""
         while self._events:
             self.now, _number, what, version = heapq.heappop(self._events)
             if not isinstance(what, Shared):

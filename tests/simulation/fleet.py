@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet made of what a run costs: where an image goes from, over which lines, and when each site has it. Pure."""
+"""A fleet, built from the costs of a run: which host sends an image, over which line, when a site has it. Pure."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .events import Enter, Gate, Places, Process, Shared, Simulation, Until, Use
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured of a run; see ``measured.json``.
+    """The measured costs of a run; see ``measured.json``.
 
-    :ivar begin: CPU seconds before the first site is begun, one after the other.
-    :ivar dispatch: CPU seconds of Ansible's one process for each site, one after the other.
+    :ivar begin: CPU seconds before the first site is begun, strictly sequential.
+    :ivar dispatch: CPU seconds of Ansible's single process for each site, strictly sequential.
     :ivar near: CPU seconds for each site on the host that sends.
     :ivar far: CPU seconds for each site at the site.
     :ivar near_byte: CPU seconds for each byte on the host that sends; ``far_byte`` at the site.
     :ivar held: CPU seconds at both ends for each second that a transfer is held to a limit.
-    :ivar answers: seconds for each site in which no processor works.
+    :ivar answers: seconds for each site that are spent waiting for answers, without CPU.
     :ivar overhead: bytes on a line for each byte of an image.
     :ivar controller_memory: bytes for each site that is at work, where Ansible runs.
     :ivar source_memory: the same on the host that sends.
@@ -44,7 +44,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Machine:
-    """A host: processors, bytes of memory, and bit/s of the line that it sends over; *limited* if by an option."""
+    """A host: processors, bytes of memory, and bit/s of its uplink; *limited* if an option sets that rate."""
 
     cores: float
     memory: float
@@ -54,11 +54,11 @@ class Machine:
 
 @dataclass
 class Outcome:
-    """What came of it.
+    """The outcome of a simulation.
 
     :ivar seconds: when each site had the image, in order.
-    :ivar uplink_bytes: what left the netboot server.
-    :ivar source_cpu: CPU seconds of the netboot server for sending; ``controller_cpu`` of all that run Ansible.
+    :ivar uplink_bytes: bytes that left the netboot server.
+    :ivar source_cpu: CPU seconds of the netboot server; ``controller_cpu``: of all other hosts that run Ansible.
     :ivar at_once: how many sites were at work at the same time, at most.
     """
 
@@ -70,11 +70,11 @@ class Outcome:
 
 
 class _Source:
-    """A host that sends. With *far*, the CPU of the sites is its own as well, as where all are on one machine."""
+    """A host that sends. With *far*, the sites use its CPU as well, as when everything is on one machine."""
 
     def __init__(self, machine: Machine, places: int, *, far: bool = False) -> None:
         self.cpu = Shared(machine.cores)
-        # Ansible's one process sleeps most of the time, and so has a processor at once whenever it wants one.
+        # Ansible's single process sleeps most of the time, so the scheduler gives it a processor at once.
         self.ansible = Shared(1.0)
         self.line = Shared(machine.uplink / 8)
         self.limited = machine.limited
@@ -84,7 +84,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Site:
-    """A site over a line of *rate* bit/s; it begins after one gate, and opens another when it has the image."""
+    """A site with a line of *rate* bit/s; it begins after one gate, and opens another when it has the image."""
 
     source: _Source
     rate: float
@@ -99,7 +99,7 @@ class _Hub:
 
 
 def _sites_of(hubs: Sequence[_Hub], source: _Source) -> list[_Site]:
-    """Return the hubs as sites that a host sends to, each over the line on which it sends itself."""
+    """Return the hubs as sites of a host that sends to them; each receives at the rate of its own uplink."""
     return [_Site(source, one.source.line.capacity * 8, ready=one.ready) for one in hubs]
 
 
@@ -114,7 +114,7 @@ class Fleet:
         self._busy = 0
 
     def flat(self, machine: Machine, *, one_machine: bool = False) -> Outcome:
-        """One machine that Ansible runs on, and that sends; with *one_machine*, the sites are on it as well."""
+        """One machine runs Ansible and sends; with *one_machine*, the sites are on it as well."""
         c = self.costs
         places = int(machine.memory / (c.controller_memory + c.source_memory))
         source = _Source(machine, places, far=one_machine)
@@ -124,7 +124,7 @@ class Fleet:
         return self._done([source], source)
 
     def slices(self, machine: Machine, controllers: Sequence[Machine]) -> Outcome:
-        """Jobs that are split up: Ansible runs on several machines, and one netboot server sends."""
+        """A sliced job: Ansible runs on several machines, and one netboot server sends."""
         source = _Source(machine, int(machine.memory / self.costs.source_memory))
         simulation = Simulation()
         cpus = []
@@ -142,7 +142,7 @@ class Fleet:
     def hubs(self, machine: Machine, hubs: Sequence[Machine]) -> Outcome:
         """One run, in which each hub feeds its share of the sites as soon as it has the image itself."""
         c = self.costs
-        # Ansible and the sending of the hubs' images share that machine's memory; few hubs are sent to.
+        # Only Ansible's memory limits the places: few sites are hubs, so sending to them needs little of it.
         source = _Source(machine, int(machine.memory / c.controller_memory))
         simulation = Simulation()
         fed = self._fed(hubs)
@@ -151,7 +151,7 @@ class Fleet:
         return self._done([source], source)
 
     def hubs_and_slices(self, machine: Machine, controllers: Sequence[Machine], hubs: Sequence[Machine]) -> Outcome:
-        """A run for the hubs, and when it is over one for the sites, in slices that know of no other slice's hubs."""
+        """A run for the hubs, then one for the sites, in slices that know nothing of the hubs in other slices."""
         source = _Source(machine, int(machine.memory / self.costs.source_memory))
         simulation = Simulation()
         own = [_Source(one, int(one.memory / self.costs.controller_memory)) for one in controllers]
@@ -168,14 +168,14 @@ class Fleet:
         return [_Hub(_Source(one, int(one.memory / self.costs.source_memory)), Gate()) for one in hubs]
 
     def _leaves(self, hubs: Sequence[_Hub]) -> list[_Site]:
-        """Return the sites that are no hubs, each fed by one of them."""
+        """Return the sites that are not hubs, each fed by a hub."""
         turns = itertools.cycle(hubs)
         return [
             _Site(hub.source, rate, after=hub.ready) for rate, hub in zip(self.lines[len(hubs) :], turns, strict=False)
         ]
 
     def _run(self, simulation: Simulation, sites: Sequence[_Site], *, controlled: _Source) -> None:
-        """Start a run of Ansible: it begins one site after the other, in its one process."""
+        """Start a run of Ansible: its single process begins one site after the other."""
         c = self.costs
 
         def ansible() -> Process:
@@ -203,7 +203,7 @@ class Fleet:
         yield Wait(c.answers)
         began = simulation.now
         yield Use(source.line, self.size * c.overhead, site.rate / 8)
-        if source.limited:  # so little at a time that it holds up nobody
+        if source.limited:  # counted, but not simulated as load: it is so little at a time that it delays nothing
             source.cpu.used += c.held * (simulation.now - began)
         self.outcome.seconds.append(simulation.now)
         self._busy -= 1
@@ -220,7 +220,7 @@ class Fleet:
 
 
 def lines(count: int, shares: Sequence[tuple[float, float]]) -> list[float]:
-    """Return the rates of so many sites, the same for the same number; *shares* are rates, and how many have each."""
+    """Return the rates of *count* sites, always the same for the same count; *shares* are rates with their shares."""
     found: list[float] = []
     for rate, share in shares:
         found += [rate] * round(count * share)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures what the simulation is fed with, and a real run of 50 sites that it is held against. Needs root."""
+"""Measures the input of the simulation, and real runs of 50 sites that it is compared with. Needs root."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.lab.process import LabError
 from .fleet import Costs, lines
 
 FEW, MORE, MANY = 10, 25, 50
-HELD = 4e6  # bit/s, for FEW sites together: LARGER takes some half a minute then
+HELD = 4e6  # bit/s, for FEW sites together: sending LARGER then takes about half a minute
 SMALL, LARGER, LARGE = 1 * MIB, 2 * MIB, 129 * MIB
 LIMIT = 900.0  # seconds, for one run
 
 
 @dataclass(frozen=True)
 class Case:
-    """A run of MANY sites that is tried and simulated: bytes of the image, rates of the lines, and of all together."""
+    """A run of MANY sites, both real and simulated: bytes of the image, rates of the lines, and of the uplink."""
 
     name: str
     size: int
@@ -39,7 +39,7 @@ class Case:
     uplink: float | None
 
 
-FAST = 1e10  # bit/s: what no line of the lab ever is
+FAST = 1e10  # bit/s: faster than any line of the lab; means no limit
 CASES = (
     Case("lines without a limit", 4 * MIB, ((FAST, 1.0),), None),
     Case("mixed lines, 40 Mbit/s for all", 8 * MIB, ((2e6, 0.2), (10e6, 0.5), (50e6, 0.3)), 40e6),
@@ -48,7 +48,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Seen:
-    """A run: what it cost, CPU seconds of Ansible's own process, and when each site had the image."""
+    """A run: its cost, the CPU seconds of Ansible's own process, and when each site had the image."""
 
     cost: Cost
     ansible: float
@@ -56,7 +56,7 @@ class Seen:
 
 
 class _Ansible:
-    """Looks at the CPU time of the process of ansible-playbook below another one, until that has ended."""
+    """Samples the CPU time of the ansible-playbook process below another process, until :meth:`stop`."""
 
     def __init__(self, root: int) -> None:
         self.seconds = 0.0
@@ -80,11 +80,11 @@ class _Ansible:
                     self.seconds = sum(int(one) for one in fields.split()[11:13]) / TICKS  # its own, not its children's
 
     def _first(self, pid: int) -> int:
-        """The first process from above that is ansible-playbook."""
+        """The topmost ansible-playbook process, from *pid* downwards; 0 if there is none."""
         if b"ansible-playbook" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0-i\0")[0]:
             children = self._children(pid)
             below = [one for one in children if b"ansible-playbook" in Path(f"/proc/{one}/cmdline").read_bytes()]
-            # Of the keeper of processes, whose arguments name it, the one below it is meant.
+            # The arguments of the supervisor name ansible-playbook as well; the process below it is the right one.
             if b"supervise" not in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return pid
             return self._first(below[0]) if below else 0
@@ -169,10 +169,10 @@ def costs_of(
     first: Mapping[str, int],
     more: Mapping[str, int],
 ) -> Costs:
-    """What a further site costs, and a further byte; what is left of a run for one site is its beginning.
+    """Compute what each further site costs, and each further byte; the rest of a run for one site is its start.
 
-    A further site is what MORE sites cost beyond FEW: with both, all processors are busy. One site alone has them to
-    itself, and takes less CPU time for the same work.
+    The cost of a further site is the difference between MORE and FEW sites: all processors are busy with either. A
+    single site has them to itself, and takes less CPU time for the same work.
     """
     others, size = MORE - FEW, (LARGE - SMALL) * FEW
     dispatch = (many.ansible - few.ansible) / others

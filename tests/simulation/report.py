@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is simulated: a fleet of 10,000, in each arrangement; and what is made of it, a table and a picture."""
+"""What is simulated, a fleet of 10,000 sites in each arrangement; and the report about it, tables and a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .fleet import Costs, Fleet, Machine, Outcome, lines
 
 MB, GB = 1e6, 1e9
 SITES = 10_000
-SIZE = 26 * MB  # a week's new build as the difference to its predecessor: 9 % of 290 MB
+SIZE = 26 * MB  # a next-week build, sent as the difference from its predecessor: 9 % of 290 MB
 SHARES = ((5e6, 0.2), (20e6, 0.5), (100e6, 0.3))  # bit/s of the sites' lines, and how many have each
 SERVER = Machine(cores=16, memory=64 * GB, uplink=1e9)
 CONTROLLER = Machine(cores=4, memory=16 * GB, uplink=1e9)
@@ -33,12 +33,12 @@ BEGIN, END = "<!-- simulated -->", "<!-- /simulated -->"
 
 
 def simulated(costs: Costs) -> dict[str, Outcome]:
-    """Return what comes of each arrangement."""
+    """Simulate each arrangement, and return the outcomes."""
     return {name: arrange(Fleet(costs, lines(SITES, SHARES), SIZE)) for name, arrange in ARRANGEMENTS.items()}
 
 
 def beside(costs: Costs, cores: int, cases: Sequence[Any], real: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return for each case that was really run what the simulation says of it, beside what was seen."""
+    """Return for each case the simulation's outcome and, next to it, what was seen in the real run."""
     found = []
     for case, seen in zip(cases, real, strict=True):
         rates = lines(len(seen["seconds"]), case.shares)
@@ -49,7 +49,7 @@ def beside(costs: Costs, cores: int, cases: Sequence[Any], real: Sequence[Mappin
 
 
 def middle(values: Sequence[float]) -> float:
-    """Return the middle one."""
+    """Return the median; of an even number of values, the upper one."""
     return sorted(values)[len(values) // 2]
 
 
@@ -107,11 +107,11 @@ def markdown(costs: Costs, compared: Sequence[Mapping[str, Any]], outcomes: Mapp
 
 
 def plot(path: Path, compared: Sequence[Mapping[str, Any]], outcomes: Mapping[str, Outcome]) -> None:
-    """Draw which share of the sites has the image at which time. Raises ImportError without matplotlib."""
+    """Draw the share of the sites that have the image over time. Raises ImportError without matplotlib."""
     import matplotlib
 
     matplotlib.use("svg")
-    # The same figures make the same file.
+    # The same figures give the same file.
     matplotlib.rcParams.update(
         {"svg.hashsalt": "netboot", "svg.fonttype": "none", "font.size": 9, "figure.autolayout": True}
     )

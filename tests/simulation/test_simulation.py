@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulation: what is shared is shared fairly, nothing is lost, and it says of real runs what they were."""
+"""The simulation: resources are shared fairly, nothing is lost, and it predicts what real runs have shown."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEGABYTE = 1e6
 
 
 def ends(*processes: Process) -> list[tuple[str, float]]:
-    """Run processes that are named by their order, and return when each ended."""
+    """Run processes, named by letters in their order, and return when each ended."""
     simulation, found = Simulation(), []
 
     def named(name: str, process: Process) -> Process:
@@ -93,7 +93,7 @@ def test_slow_lines_hold_up_nobody() -> None:
 
 
 def test_few_places_let_others_wait() -> None:
-    outcome = Fleet(FREE, [8e6] * 4, MEGABYTE).flat(Machine(1, 4, 1e9))  # two at a time have room
+    outcome = Fleet(FREE, [8e6] * 4, MEGABYTE).flat(Machine(1, 4, 1e9))  # there is room for two at a time
     assert outcome.seconds == pytest.approx([1, 1, 2, 2])
     assert outcome.at_once == 2
 
@@ -102,7 +102,7 @@ def test_of_a_fleet_with_hubs_only_the_hubs_come_to_the_netboot_server() -> None
     machine = Machine(1, 1e9, 8e6)
     outcome = Fleet(FREE, [8e6] * 12, MEGABYTE).hubs(machine, [machine] * 2)
     assert outcome.uplink_bytes == pytest.approx(2 * MEGABYTE)
-    # Both hubs share the line; then each feeds five sites over its own.
+    # Both hubs share the line; then each feeds five sites over its own line.
     assert outcome.seconds == pytest.approx([2, 2, *[7] * 10])
 
 
@@ -159,7 +159,7 @@ def test_lines_are_the_same_for_the_same_fleet() -> None:
 
 
 def test_it_says_of_the_real_runs_what_they_were() -> None:
-    """From runs for 1, 10 and 25 sites, it is to tell what 50 cost: the last site, processors and bytes."""
+    """From runs for 1, 10 and 25 sites, it must predict those for 50: the time of the last site, CPU and bytes."""
     known = json.loads(MEASURED.read_text(encoding="utf-8"))
     for one in report.beside(Costs(**known["costs"]), known["cores"], real.CASES, known["real"]):
         outcome, seen = one["outcome"], one["seen"]
