@@ -23,12 +23,12 @@ from .mistakes import MISTAKES, Newcomer
 from .packages import Base
 from .story import Story
 
-NO_SYSTEM = 3  # exit status where apt offers none, such as without a network
+NO_SYSTEM = 3  # exit status if apt offers none, for example without a network
 BASE = CHECKOUT / ".cache" / "machines"
 
 
 def main(arguments: list[str]) -> int:
-    """Make what the machines are installed from, go where nobody else is, tell the story. Returns the exit status."""
+    """Make the base system, move to the lab's own network, and play the story. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="./dev machines", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one site less and fewer steps, in some minutes")
     parser.add_argument(
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
 
 
 def make_mistakes(base: Base, directory: Path, given: argparse.Namespace) -> int:
-    """Make them all, or those that are named. Returns the exit status."""
+    """Make all mistakes, or those that are named. Returns the exit status."""
     newcomer = Newcomer(base, directory)
     outcomes = {}
     try:

@@ -13,7 +13,7 @@ from .fleet import Fleet, expect
 
 
 def see_what_is_theirs(fleet: Fleet, site: str, image: str) -> None:
-    """Types, caching, ranges; nothing hidden, nothing of other owners by a link, no directory."""
+    """Check types, caching and ranges; and that no hidden names, no files of others by a link and no listing appear."""
     root = fleet.assets(site)
     status, headers, body = fleet.get(site, f"/{image}-kernel.json")
     expect(status == 200 and headers["Cache-Control"] == "no-store", f"the marker came with {headers}")
@@ -36,7 +36,7 @@ def see_what_is_theirs(fleet: Fleet, site: str, image: str) -> None:
 
 
 def say_which_is_theirs(fleet: Fleet, sites: Sequence[str]) -> None:
-    """Have the administrator write down the gateway of each site's clients, and that a sync renews the boot menu."""
+    """Write to the inventory the gateway of each site's clients, and that a sync renews the boot menu."""
     variables = fleet.inventory / "host_vars"
     variables.mkdir()
     for number, site in enumerate(sites, start=1):
@@ -45,7 +45,7 @@ def say_which_is_theirs(fleet: Fleet, sites: Sequence[str]) -> None:
 
 
 def find_the_site(fleet: Fleet, sites: set[str], on: Sequence[str]) -> None:
-    """Expect that the scripts on each of these machines send clients to these sites, and to no other."""
+    """Check that the scripts on each of these machines send clients to these sites, and to no others."""
     for machine in on:
         status, headers, body = fleet.get(machine, "/boot.ipxe")
         expect(status == 200 and body.startswith(b"#!ipxe\n"), f"{machine} answers {status} for boot.ipxe: {body!r}")

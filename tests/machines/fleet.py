@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A workstation with this checkout, or with its package alone, and the bare machines that it is to make a fleet of."""
+"""A workstation with this checkout, or with its package alone, and the bare machines that it turns into a fleet."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ PATIENCE = 900.0
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a playbook came out: its arguments, exit status, output, seconds, and for each host what the recap counts.
+    """How a playbook ended: its arguments, exit status, output and seconds, and the recap's counters for each host.
 
-    ``changes`` are what the callback lab_changes wrote.
+    ``changes`` is what the callback lab_changes wrote.
     """
 
     words: tuple[str, ...]
@@ -53,10 +53,11 @@ class Run:
 
 
 class Fleet:
-    """A netboot server and caching servers, all bare, and what the administrator has on the workstation.
+    """A netboot server and caching servers, all bare, and the administrator's files on the workstation.
 
     :arg sites: name and size of the data disk in bytes (0: none) of each caching server.
-    :arg package: install the collection from its package, and use nothing of the checkout, nor of its inventory.
+    :arg package: install the collection from its package, and use nothing else from the checkout, not even its
+        inventory.
     """
 
     def __init__(self, base: Base, directory: Path, sites: Mapping[str, int], *, package: bool = False) -> None:
@@ -84,7 +85,7 @@ class Fleet:
         return self.sites[site].root / "srv" / "netboot" / "assets"
 
     def up(self) -> None:
-        """Install and boot all machines, and write what the administrator has: their host keys and the inventory."""
+        """Install and boot all machines, and write the administrator's files: the host keys and the inventory."""
         make_network(f"{NETWORK}.1")
         for machine in self.machines.values():
             machine.install(self.key.public)
@@ -103,7 +104,7 @@ class Fleet:
             machine.off()
 
     def trust(self, machines: Iterable[Machine]) -> None:
-        """Have the administrator write down the host keys that the machines show on their consoles, for good."""
+        """Store the host keys that the machines show on their consoles as the administrator's known hosts."""
         text = self.known_hosts.read_text("ascii") if self.known_hosts.exists() else ""
         for machine in machines:
             text = "".join(line for line in text.splitlines(True) if line.split()[0] != machine.address)
@@ -111,7 +112,7 @@ class Fleet:
         self.known_hosts.write_text(text, "ascii")
 
     def hosts(self, user: str = "root") -> str:
-        """The inventory of ten lines, as the README has it. In the example's, the user is in group_vars."""
+        """The inventory of ten lines from the README. In the example inventory, the user is in group_vars instead."""
         sites = "".join(f"        {name}: {{ansible_host: {site.address}}}\n" for name, site in self.sites.items())
         said = f"  vars: {{ansible_user: {user}}}\n" if user and self.package else ""
         return (
@@ -121,7 +122,7 @@ class Fleet:
         )
 
     def _install_package(self) -> None:
-        """Build the package of what is here, and install it as anybody would who has only that file."""
+        """Build the package from this checkout, and install it like somebody who has only that file."""
         workstation = self.directory / "workstation"
         (workstation / "ansible.cfg").write_text("", "ascii")
         galaxy = [str(Path(sys.executable).with_name("ansible-galaxy")), "collection"]
@@ -133,7 +134,7 @@ class Fleet:
         subprocess.run(install, check=True, capture_output=True, env=environment)
 
     def bring_ansible(self) -> bool:
-        """Install on the netboot server what the workstation has: Ansible and the collection. False: it is too old."""
+        """Install the workstation's Ansible and collection on the netboot server. False: its Python is too old."""
         ours = Path(ansible.__file__).parents[1]
         info = next(ours.glob("ansible_core-*.dist-info/METADATA")).read_text("utf-8")
         wanted = re.search(r"^Requires-Python: >=3\.(\d+)", info, re.MULTILINE)
@@ -142,7 +143,7 @@ class Fleet:
             return False
         there = self.netboot.root / "opt" / "ansible"
         there.mkdir(parents=True)
-        without = shutil.ignore_patterns("*.so", "__pycache__")  # compiled for another Python: they do without
+        without = shutil.ignore_patterns("*.so", "__pycache__")  # compiled for another Python; they work without
         for name in ("ansible", "jinja2", "markupsafe", "yaml", "packaging", "resolvelib", "*.dist-info"):
             for place in ours.glob(name):
                 shutil.copytree(place, there / place.name, ignore=without)
@@ -160,18 +161,18 @@ class Fleet:
         return True
 
     def syncs(self) -> int:
-        """How many syncs the netboot server has begun by itself."""
+        """How many syncs the netboot server has started on its own."""
         return self.netboot.run("journalctl", "-o", "cat", "-u", "netboot-sync").stdout.count("PLAY [Before anything")
 
     def _image(self, name: str) -> AssetsTree:
-        """An image as somebody has it who uploads it."""
+        """An image that is ready to be uploaded from the workstation."""
         made = AssetsTree(self.directory / "workstation" / "made" / name.replace("/", "-"))
         made.add_kernel()
         made.add_image(name)
         return made
 
     def upload_by_rename(self, name: str) -> None:
-        """Copy an image beside the tree on the netboot server, and move it to its place, the marker last."""
+        """Copy an image next to the tree on the netboot server, and move it into place, the marker last."""
         made, into = self._image(name).image(name), self.tree.root
         for path in (made.squashfs, made.marker):
             waiting = into.parent / f"{path.name}.waiting"
@@ -211,10 +212,10 @@ class Fleet:
             "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
             "ANSIBLE_HOME": str(workstation / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
-            # Or another laboratory at the same time, with the same addresses, would be given this one's connections.
+            # Otherwise another laboratory that runs at the same time with the same addresses would reuse connections.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(workstation / "cp"),
             "ANSIBLE_PRIVATE_KEY_FILE": str(self.key.private),
-            # It only watches, so this is from the checkout, whatever else is of the package.
+            # It only observes, so it comes from the checkout even if the rest comes from the package.
             "ANSIBLE_CALLBACK_PLUGINS": str(CHECKOUT / "tests" / "lab" / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "lab_changes",
             "NETBOOT_LAB_CHANGES": str(changes),
@@ -235,7 +236,7 @@ class Fleet:
         return run
 
     def get(self, host: str, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
-        """Ask a machine's web server: the status, the headers and the body of its answer."""
+        """Send a GET to a machine's web server; return the status, the headers and the body of its answer."""
         connection = http.client.HTTPConnection(self.machines[host].address, timeout=20)
         try:
             connection.request("GET", path, headers=headers)

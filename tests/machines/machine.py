@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine with a systemd of its own, booted from the bare system, on the lab's network and on no other."""
+"""A machine with its own systemd, booted from the bare system, on the lab's network and on no other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOOT_PATIENCE = 60.0
 
 
 def make_network(address: str) -> None:
-    """Make the bridge at which all machines meet, in the lab's own network, with an address for the workstation."""
+    """Make the bridge that connects all machines, in the lab's own network, with an address for the workstation."""
     command("ip", "link", "add", BRIDGE, "type", "bridge")
     command("ip", "address", "add", f"{address}/24", "dev", BRIDGE)
     command("ip", "link", "set", BRIDGE, "up")
@@ -38,7 +38,7 @@ def make_network(address: str) -> None:
 class Machine:
     """A machine; it runs from :meth:`boot` to :meth:`off`.
 
-    :arg directory: what it writes is kept in here, and nothing of it in *base*.
+    :arg directory: everything that it writes is kept in here, and nothing in *base*.
     :arg disk: bytes of a data disk at ``/srv/netboot``; 0 for none.
     """
 
@@ -52,7 +52,7 @@ class Machine:
         self._running: Supervised | None = None
 
     def install(self, administrator: str) -> None:
-        """Put a fresh system onto it, with host keys of its own, and root's login for the key *administrator*."""
+        """Install a fresh system on it, with its own host keys, and a root login for the key *administrator*."""
         for kept in ("upper", "work", "root"):
             (self._directory / kept).mkdir(parents=True)
         layers = f"lowerdir={self._base.system},upperdir={self._directory}/upper,workdir={self._directory}/work"
@@ -65,7 +65,7 @@ class Machine:
         command(find_program("ssh-keygen", "openssh-client"), "-A", "-f", str(self.root))
 
     def uninstall(self) -> None:
-        """Take its system away; a data disk stays."""
+        """Remove its system; a data disk stays."""
         command("umount", str(self.root))
         command("rm", "-rf", *(str(self._directory / kept) for kept in ("upper", "work", "root")))
 
@@ -84,7 +84,7 @@ class Machine:
             words.append(f"--bind={disk}:/srv/netboot")
         console = self._directory / "console"
         with console.open("wb") as output:
-            # Or the sandbox of the forced command gets no /proc: the kernel grants none that shows more than the outer.
+            # Otherwise the forced command's sandbox gets no /proc: the kernel refuses one that shows more.
             environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes"}
             self._running = Supervised(words, stdout=output, stderr=output, env=environment)
         deadline = time.monotonic() + BOOT_PATIENCE
@@ -95,7 +95,7 @@ class Machine:
             time.sleep(0.1)
 
     def off(self) -> None:
-        """Switch it off, as a power cut does."""
+        """Switch it off, as in a power cut."""
         if self._running is not None:
             self._running.stop()
             self._running = None
@@ -112,18 +112,18 @@ class Machine:
         command("ip", "-n", self.name, "link", "set", "eth0", "up")
 
     def answers(self, port: int = 22) -> bool:
-        """Whether a server answers there."""
+        """Whether a server answers at this port."""
         with contextlib.suppress(OSError), socket.create_connection((self.address, port), timeout=2):
             return True
         return False
 
     def known_hosts(self) -> str:
-        """Its host keys as its keeper reads them on its console, as lines of a known hosts file."""
+        """Its host keys as the administrator reads them on its console, as lines of a known hosts file."""
         keys = sorted((self.root / "etc" / "ssh").glob("ssh_host_*_key.pub"))
         return "".join(f"{self.address} {' '.join(key.read_text('ascii').split()[:2])}\n" for key in keys)
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command on its console, as root. Raises LabError where it fails, unless that is not to be checked."""
+        """Run a command on its console, as root. Raises LabError if it fails, unless *check* is false."""
         if self._running is None:
             raise LabError(f"{self.name} is off")
         first = next(self._first_processes(), None)
@@ -153,12 +153,12 @@ class Machine:
         return done
 
     def bring_python(self) -> None:
-        """Install what Ansible's modules need, as its keeper would."""
+        """Install what Ansible's modules need, as the administrator would."""
         self.run("apt-get", "-q", "update")
         self.run("apt-get", "-q", "install", "--yes", "--no-install-recommends", "python3", "python3-apt")
 
     def _first_processes(self) -> Iterator[int]:
-        """Yield the systemd of the machine: the one among our processes that is number 1 of a process tree."""
+        """Yield the systemd of the machine: the process of ours that is number 1 in a nested process namespace."""
         running = self._running
         for pid in running.pids() if running else ():
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the mistakes of somebody new, each by a context manager that yields words for the command line."""
+"""Makes a newcomer's mistakes, each with a context manager that yields arguments for the command line."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Made = contextlib.AbstractContextManager[Sequence[str]]
 
 
 def given(*words: str) -> Callable[[Fleet], Made]:
-    """A mistake on the command line alone."""
+    """A mistake that is only on the command line."""
     return lambda _fleet: contextlib.nullcontext(words)
 
 
 def host(name: str = SITE, **variables: object) -> Callable[[Fleet], Made]:
-    """A mistake in a machine's line of the inventory."""
+    """A mistake in a machine's variables in the inventory."""
 
     @contextlib.contextmanager
     def make(fleet: Fleet) -> Iterator[Sequence[str]]:
@@ -40,7 +40,7 @@ def host(name: str = SITE, **variables: object) -> Callable[[Fleet], Made]:
 
 @contextlib.contextmanager
 def changed(path: Path, text: str | None) -> Iterator[None]:
-    """Another content of a file, or none at all, for a while."""
+    """Give a file other content for a while, or remove it if *text* is None."""
     before = path.read_text("utf-8") if path.exists() else None
     for content in (text, before):
         if content is None:
@@ -53,7 +53,7 @@ def changed(path: Path, text: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def home_directory(fleet: Fleet) -> Iterator[Sequence[str]]:
-    """Somebody's home is to be the tree."""
+    """Somebody's home directory is configured as the tree."""
     machine = fleet.sites[SITE]
     machine.run("useradd", "--create-home", "ann")
     yield ("-e", "netboot_sync_dest=/home/ann")
@@ -62,7 +62,7 @@ def home_directory(fleet: Fleet) -> Iterator[Sequence[str]]:
 
 @contextlib.contextmanager
 def no_sudo(fleet: Fleet) -> Iterator[Sequence[str]]:
-    """A login that is not root, where there is no sudo."""
+    """A login that is not root, on a machine without sudo."""
     machine = fleet.sites[SITE]
     machine.run("useradd", "--create-home", "ann")
     machine.run("cp", "-r", "/root/.ssh", "/home/ann/.ssh")
@@ -99,7 +99,7 @@ def unknown_host_key(fleet: Fleet) -> Iterator[Sequence[str]]:
 
 @contextlib.contextmanager
 def changed_host_key(fleet: Fleet) -> Iterator[Sequence[str]]:
-    """The site has other host keys than it had."""
+    """The site's host keys are not the known ones."""
     known = fleet.known_hosts.read_text("ascii").splitlines(keepends=True)
     ours, other = (fleet.machines[name].address for name in (SITE, NETBOOT))
     others = "".join(line.replace(other, ours) for line in known if line.startswith(f"{other} "))
@@ -130,7 +130,7 @@ def no_disk_at_all(fleet: Fleet) -> Iterator[Sequence[str]]:
 
 @contextlib.contextmanager
 def another_web_server(fleet: Fleet) -> Iterator[Sequence[str]]:
-    """Something else serves port 80 there."""
+    """Another program serves port 80 there."""
     machine = fleet.sites[SITE]
     machine.run("systemctl", "stop", "nginx")
     machine.run("systemd-run", "--quiet", "--unit=other", "python3", "-m", "http.server", "80")
@@ -144,7 +144,7 @@ def another_web_server(fleet: Fleet) -> Iterator[Sequence[str]]:
 
 @contextlib.contextmanager
 def another_site_of_nginx(fleet: Fleet) -> Iterator[Sequence[str]]:
-    """Another site in nginx is there for all names at port 80."""
+    """Another nginx site is the default server for all names at port 80."""
     other = fleet.sites[SITE].root / "etc" / "nginx" / "conf.d" / "intranet.conf"
     with changed(other, "server { listen 80 default_server; }\n"):
         yield ("-e", "netboot_caching_server_web_marker_required=true")
@@ -152,14 +152,14 @@ def another_site_of_nginx(fleet: Fleet) -> Iterator[Sequence[str]]:
 
 @contextlib.contextmanager
 def allowed_users(fleet: Fleet) -> Iterator[Sequence[str]]:
-    """Only some may log in to the site."""
+    """Only some users may log in to the site."""
     with changed(fleet.sites[SITE].root / "etc" / "ssh" / "sshd_config.d" / "site.conf", "AllowUsers root ann\n"):
         yield ()
 
 
 @contextlib.contextmanager
 def keys_elsewhere(fleet: Fleet) -> Iterator[Sequence[str]]:
-    """The site's sshd has all keys in one place of its own."""
+    """The site's sshd reads all users' keys from one directory outside their homes."""
     place = fleet.sites[SITE].root / "etc" / "ssh" / "sshd_config.d" / "site.conf"
     with changed(place, "AuthorizedKeysFile /etc/ssh/keys/%u\n"):
         yield ()

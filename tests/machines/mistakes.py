@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mistakes that somebody new makes, each made for real: what a playbook says then, in one line that helps."""
+"""Mistakes that newcomers make, each made for real: the playbook must answer with one line that helps."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ BARE, WITH_PYTHON, ONBOARDED = range(3)
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
-    """One of them.
+    """One of the mistakes.
 
-    :arg what: what was wrong, as the documentation tells it.
-    :arg when: how far the machines are then: ``BARE``, ``WITH_PYTHON`` or ``ONBOARDED``.
-    :arg make: makes it, yields words for the command line, and takes it back.
-    :arg said: what the line has to hold: the machine, what it is about, what to do.
+    :arg what: what was wrong, in the words of the documentation.
+    :arg when: the state of the machines at that time: ``BARE``, ``WITH_PYTHON`` or ``ONBOARDED``.
+    :arg make: makes it, yields arguments for the command line, and undoes it.
+    :arg said: what the line must contain: the machine, the problem, what to do.
     """
 
     what: str
@@ -60,7 +60,7 @@ class Mistake:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of a mistake: the line that was said, and what is wrong with that, if anything."""
+    """The outcome of a mistake: the line that the playbook ended with, and what is wrong with it, if anything."""
 
     line: str
     wrong: str = ""
@@ -204,7 +204,7 @@ class Newcomer:
         self.fleet = Fleet(base, directory, {SITE: 0})
 
     def all(self, names: Sequence[str] = ()) -> Iterator[tuple[str, Outcome]]:
-        """Make each, or those that are named, and yield its name and what came of it."""
+        """Make all mistakes, or those that are named, and yield the name and the outcome of each."""
         self.fleet.up()
         self.fleet.tree.add_kernel()
         self.fleet.tree.add_image("prod/21-04-10-gnome-master-9c41d0b")
@@ -234,7 +234,7 @@ class Newcomer:
 
 
 def judged(mistake: Mistake, run: Run) -> Outcome:
-    """What was said, and whether it is one line that helps."""
+    """Judge whether a run ended with one line that helps."""
     told = messages(run.output)
     wrong = []
     if run.status == 0:
@@ -254,7 +254,7 @@ def judged(mistake: Mistake, run: Run) -> Outcome:
 
 
 def messages(output: str) -> list[str]:
-    """What the tasks that failed say: each message once; all of the result, where it is more than a message."""
+    """The messages of failed tasks, each once; the whole result, if it has more than a message."""
     found = []
     for block in re.findall(r"^(?:fatal|failed): \[.*?FAILED! => ?\n((?: .*\n|\n)*)", output, re.MULTILINE):
         result = yaml.safe_load(block)

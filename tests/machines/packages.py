@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A bare system to boot machines from, and a repository of packages for them, made once and kept.
 
-This is the only step that wants a network, and it is this machine's apt that uses it, with its own configuration: the
-machines themselves have none but their own, and find their packages in a directory.
+This is the only step that needs an outside network, and this machine's apt does it, with its own configuration: the
+machines themselves have only the lab's network, and find their packages in a directory.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pathlib import Path
 
 from tests.lab.process import LabError, find_program
 
-# Enough for Ansible's ssh to arrive, and nothing of what onboarding is to bring.
+# Enough for Ansible to log in, and nothing that onboarding is meant to install.
 BARE = ("openssh-server", "systemd-sysv", "dbus", "iproute2")
-# What the machines may ask their repository for.
+# What the repository offers to the machines.
 OFFERED = ("python3", "python3-apt", "python3-paramiko", "rsync", "bubblewrap", "nginx", "openssh-client", "curl")
-KEEP = 7 * 24 * 3600  # seconds after which both are made anew, for newer packages
+KEEP = 7 * 24 * 3600  # seconds after which both are made again, to get newer packages
 PATIENCE = 900.0
 
 
@@ -37,7 +37,7 @@ class Base:
         self.packages = self.directory / "packages"
 
     def make(self) -> None:
-        """Make both, if they are not there or too old. Two that want it at once wait for each other."""
+        """Make both, if they are missing or too old. Of two callers at the same time, one waits for the other."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "lock").open("w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -63,7 +63,7 @@ class Base:
         program = find_program("debootstrap", "debootstrap")
         options = ["--variant=minbase", f"--cache-dir={cache}", f"--include={','.join(BARE)}"]
         _run(program, *options, release, str(self.system), mirror)
-        # Each machine has its own, and none has the network that these files lead to.
+        # Each machine gets its own host keys and machine id, and none has the network that these apt files point to.
         for path in (self.system / "etc" / "ssh").glob("ssh_host_*"):
             path.unlink()
         (self.system / "etc" / "machine-id").unlink(missing_ok=True)
@@ -73,7 +73,7 @@ class Base:
             path.unlink()
 
     def _download(self) -> None:
-        """Have apt fetch, for the bare system, what is offered, and what that depends on."""
+        """Have apt fetch the offered packages, with everything that they need on the bare system."""
         (self.packages / "partial").mkdir(parents=True)
         options = {
             "Dir::State::status": self.system / "var" / "lib" / "dpkg" / "status",

@@ -29,7 +29,7 @@ and this is the line with which `onboard.yml` (for the last one, `offboard.yml`)
 
 
 def page(lines: Sequence[str], runs: Sequence[Run]) -> str:
-    """Each step with its seconds, and what the first whole run said at its end."""
+    """Each step with its seconds, and the end of the first full run's output."""
     steps = "".join(f"    {line.rstrip()}\n" for line in lines)
     first = next(run for run in runs if "--check" not in run.words)
     table = re.search(r"^caching server  came out.*?(?=\n(?:ok: |\n))", first.output, re.DOTALL | re.MULTILINE)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a playbook says of changes: which tasks changed something where, and what ``--diff`` shows of it."""
+"""What a playbook reports about changes: which tasks changed something where, and what ``--diff`` shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PATH = re.compile(r"""^[ +-]    "?path"?: "?([^"\n]*?)"?,?$""", re.MULTILINE)
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Change:
-    """That a task changed something, or would: on a host (of a delegated task, both hosts), for an item of a loop."""
+    """A change that a task made or would make: on which host (both, if it is delegated), for which item of a loop."""
 
     task: str
     host: str
@@ -24,7 +24,7 @@ class Change:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Diff:
-    """What a task showed of a file: its lines, without the first; or of its attributes alone, its path."""
+    """A diff that a task showed: the lines without the header; if it is only about a file's attributes, the path."""
 
     task: str
     host: str
@@ -33,20 +33,20 @@ class Diff:
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """All the changes of a run, and the diffs."""
+    """All changes and diffs of a run."""
 
     changes: frozenset[Change]
     diffs: frozenset[Diff]
 
     def of(self, hosts: Set[str]) -> Said:
-        """That of some hosts alone; what was delegated to them counts, too."""
+        """Only those of some hosts, including what was delegated to them."""
         return Said(
             frozenset(one for one in self.changes if hosts & set(_names(one.host))),
             frozenset(one for one in self.diffs if hosts & set(_names(one.host))),
         )
 
     def without(self, tasks: Collection[str]) -> Said:
-        """All but that of some tasks."""
+        """All except those of some tasks."""
         return Said(
             frozenset(one for one in self.changes if one.task not in tasks),
             frozenset(one for one in self.diffs if one.task not in tasks),
@@ -54,7 +54,7 @@ class Said:
 
 
 def said(changes: Iterable[Mapping[str, str]]) -> Said:
-    """Read what the callback lab_changes wrote: task, host, item and the text of the diffs of each change."""
+    """Read what the callback lab_changes wrote: each change's task, host, item and the text of its diffs."""
     made, diffs = set(), set()
     for one in changes:
         made.add(Change(one["task"], one["host"], one["item"]))
@@ -66,14 +66,14 @@ def said(changes: Iterable[Mapping[str, str]]) -> Said:
 
 
 def _names(host: str) -> list[str]:
-    """The hosts of ``cache-berlin -> netboot(192.0.2.1)``."""
+    """The hosts in ``cache-berlin -> netboot(192.0.2.1)``."""
     return [one.partition("(")[0] for one in host.split(" -> ")]
 
 
 def _content(diff: Sequence[str]) -> str:
-    """What is shown of a file, without its first lines; of its attributes, only whose they are.
+    """A file's diff without its header; of a diff of attributes, only the path that they belong to.
 
-    Owners are shown by their numbers, and of accounts that have to be made first nobody knows any.
+    Attributes show owners by number, and check mode cannot know the numbers of accounts that do not exist yet.
     """
     text = "\n".join(line.rstrip() for line in diff if not line.startswith("+++ after")).rstrip()
     path = _PATH.search(text)
@@ -81,9 +81,9 @@ def _content(diff: Sequence[str]) -> str:
 
 
 def differences(foretold: Said, done: Said, *, diffs_of: Collection[str] = ()) -> list[str]:
-    """A line for each change that only one of them knows of, and for each diff.
+    """A line for each change, and for each diff, that only one of them has.
 
-    :arg diffs_of: tasks of whose diffs nobody can know yet.
+    :arg diffs_of: tasks whose diffs cannot be known in advance.
     """
     lines = [f"not foretold: {one}" for one in sorted(done.changes - foretold.changes)]
     lines += [f"foretold, and not done: {one}" for one in sorted(foretold.changes - done.changes)]

@@ -28,8 +28,8 @@ NEW = "prod/21-04-11-gnome-master-2b5a7e0"
 TOLD = ["netboot_sync_user", "netboot_sync_private_key_file", "netboot_sync_known_hosts_file"]
 ROLE = "netboot.syncer.netboot_caching_server : "
 SYNC = "netboot.syncer.netboot_sync : Bring the caching server in line"
-# In check mode, on a machine that has to be prepared first: no sync can be tried, nobody knows the key that would be
-# made, nor what lies in a package that is not installed.
+# In check mode, on a machine that has to be prepared first: a sync cannot be tried, and the key that would be made is
+# unknown, as is the content of a package that is not installed.
 UNTRIED = (SYNC,)
 UNKNOWN = tuple(
     ROLE + task
@@ -39,11 +39,11 @@ UNKNOWN = tuple(
         "Make the destination",
     )
 )
-RANDOM_BYTES = 4_000_000  # of each image; none of it can be made smaller
+RANDOM_BYTES = 4_000_000  # of each image; they cannot be compressed
 
 
 class Story:
-    """Three machines in the short form, four in the whole; what is not as it should be raises LabError.
+    """Three machines in the short form, four in the full one; anything that is not as it should be raises LabError.
 
     :arg package: with the collection's package alone on the workstation, and an inventory of ten lines.
     :arg tell: gets a line for each step that went well.
@@ -54,15 +54,15 @@ class Story:
     ) -> None:
         sites = {BARE: 0, FILLED: 0}
         if not short:
-            # Room for the newest image and the reserve, and not for both.
+            # Room for the newest image and the reserve, but not for both images.
             sites[SMALL] = 64 * 1024 * 1024 + 3 * RANDOM_BYTES // 2
         self.short = short
         self.fleet = Fleet(base, directory, sites, package=package)
-        self.lines: list[str] = []  # all that was told
+        self.lines: list[str] = []  # every line that was reported
         self._show = tell
 
     def all(self) -> None:
-        """Everything, in its order."""
+        """Play all steps in order."""
         self.bare_machines()
         self.look_first()
         self.onboard()
@@ -89,7 +89,7 @@ class Story:
         self.fleet.down()
 
     def bare_machines(self) -> None:
-        """The netboot server holds images; one site has them, too, carried there by whatever means."""
+        """The netboot server holds images; one site has them too, copied there by other means."""
         started = time.monotonic()
         self.fleet.up()
         tree = self.fleet.tree
@@ -100,10 +100,10 @@ class Story:
         for path in (tree.image(OLDER).squashfs, tree.image(OLDER).marker):
             os.utime(path, (1_600_000_000, 1_600_000_000))
         there = self.fleet.assets(FILLED)
-        shutil.copytree(tree.root, there, copy_function=shutil.copyfile)  # with times of its own
+        shutil.copytree(tree.root, there, copy_function=shutil.copyfile)  # without keeping the times
         for path in there.rglob("*"):
             os.chown(path, 1234, 1234)
-        # One that Ansible's modules can look at, so that check mode has more to say of it.
+        # With Python there, Ansible's modules can examine it, so that check mode has more to say about it.
         self.fleet.machines[FILLED].bring_python()
         for name in (NETBOOT, BARE):
             expect(self.fleet.machines[name].run("which", "python3", check=False).returncode != 0, f"{name} has Python")
@@ -114,7 +114,7 @@ class Story:
         """Check mode says what would be done, on machines without Python, and does nothing."""
         before = {name: _written(machine.root) for name, machine in self.fleet.machines.items()}
         if self.fleet.package:
-            # Where nobody says who logs in, Ansible does not know that it is root already, and asks for sudo.
+            # If the inventory names no user, Ansible does not know that it is root already, and uses sudo.
             (self.fleet.inventory / "hosts.yml").write_text(self.fleet.hosts(user=""), "utf-8")
             run = self._play("nobody says who logs in", "onboard.yml", "--check", status=2)
             said = "needs root there (bash: line 1: sudo: command not found). Log in as root"
@@ -134,7 +134,7 @@ class Story:
             expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
 
     def onboard(self) -> None:
-        """One command, and every site that has the room serves all images; what was there was not sent."""
+        """One command, and every site with enough room serves all images; what a site had already was not sent."""
         looked = self.fleet.runs[-1]
         run = self._play("onboard", "onboard.yml", "--diff", status=0 if self.short else 2)
         with_python = {FILLED} if self.short else {FILLED, NETBOOT}
@@ -146,18 +146,18 @@ class Story:
         expect("did not have to be sent" in _line(run, f"{FILLED}: clients can boot"), "not told what was spared", run)
         for site in (BARE, FILLED):
             self._serves(site)
-        # The same time is all that was missing there.
+        # Only the times differed there.
         ours, theirs = (root / f"{NEWEST}.squashfs" for root in (self.fleet.tree.root, self.fleet.assets(FILLED)))
         expect(int(ours.stat().st_mtime) == int(theirs.stat().st_mtime), "the tree that was there was not adopted", run)
         self._tell(f"        one command, {run.seconds / 60:.1f} minutes from bare machines to images at all sites")
 
     def what_clients_see(self) -> None:
-        """Types, caching, ranges; nothing hidden, nothing of other owners by a link, no directory."""
+        """Types, caching and ranges are right; no hidden names, no files of others by a link, no directory listings."""
         clients.see_what_is_theirs(self.fleet, BARE, NEWEST)
         self._tell("        clients get uncached markers and ranges, but no hidden names and nothing outside the tree")
 
     def clients_find_their_site(self) -> None:
-        """boot_menu.yml writes the scripts by which they do, and each sync that changes something renews them."""
+        """boot_menu.yml writes the scripts that lead them there, and each sync that changes something renews them."""
         clients.say_which_is_theirs(self.fleet, [BARE, FILLED])
         self._foretold("boot menu", "boot_menu.yml")
         clients.find_the_site(self.fleet, {BARE, FILLED}, [NETBOOT])
@@ -165,7 +165,7 @@ class Story:
         clients.find_the_site(self.fleet, {BARE, FILLED}, [NETBOOT, BARE, FILLED])
 
     def nothing_to_do_any_more(self) -> None:
-        """The same again changes nothing, nor does it in check mode."""
+        """Running the same again changes nothing, and neither does check mode."""
         sites = [] if self.short else ["--limit", f"{BARE},{FILLED}"]
         again = [("onboard.yml",), ("onboard.yml", "--check", "--diff"), ("sync.yml",)]
         for playbook, *words in again[:2] if self.short else again:
@@ -173,7 +173,7 @@ class Story:
             expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
 
     def something_new(self) -> None:
-        """An image arrives, and sync.yml brings it; before that, what onboarding said is put into the inventory."""
+        """A new image arrives, and sync.yml delivers it; before that, onboarding's lines go into the inventory."""
         if self.fleet.package:
             run = self.fleet.runs[-1]
             said = _line(run, f"{BARE}: for sync.yml, put into group_vars/caching_servers.yml of the inventory: ")
@@ -191,7 +191,7 @@ class Story:
         self._play("and is removed", "sync.yml", "--limit", f"{BARE},{FILLED}", "-e", "netboot_sync_delete=true")
 
     def by_itself(self) -> None:
-        """The netboot server syncs when something arrives, however it is uploaded, and at intervals; by systemd."""
+        """The netboot server syncs, by systemd, whenever something arrives, however it is uploaded, and on a timer."""
         fleet = self.fleet
         if not fleet.bring_ansible():
             self._tell("        the netboot server's Python is too old for this ansible-core: no triggers")
@@ -202,8 +202,8 @@ class Story:
         expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
         for number, upload in enumerate((fleet.upload_by_rename, fleet.upload_by_scp, fleet.upload_by_rsync)):
             self._arrives(upload, [f"prod/by-itself-{number}"])
-        self._arrives(fleet.upload_by_rsync, ["kiosk/first"])  # in a directory that was not there
-        self._arrives(fleet.upload_by_rename, ["kiosk/second"])  # and is watched since then
+        self._arrives(fleet.upload_by_rsync, ["kiosk/first"])  # in a new directory
+        self._arrives(fleet.upload_by_rename, ["kiosk/second"])  # which must be watched by now
         before = fleet.syncs()
         self._arrives(fleet.upload_by_rename, [f"prod/burst-{number}" for number in range(5)])
         expect(fleet.syncs() - before <= 2, f"a burst of five images made {fleet.syncs() - before} runs")
@@ -226,7 +226,7 @@ class Story:
                 self._waits_for(site, name)
 
     def _waits_for(self, site: str, name: str) -> None:
-        """Wait until a site has an image, and its marker; for three minutes at most."""
+        """Wait until a site has an image with its marker, for three minutes at most."""
         deadline = time.monotonic() + 180
         marker = self.fleet.assets(site) / f"{name}-kernel.json"
         while not marker.exists():
@@ -238,7 +238,7 @@ class Story:
         expect(image.exists(), f"{site} has the marker of {name} alone")
 
     def stolen_key(self) -> None:
-        """What the gate refuses, tried with the key that the netboot server has for the site."""
+        """Try what the gate must refuse, with the netboot server's key for the site."""
         for what, words, refused in attempts(self.fleet, BARE):
             done = self.fleet.netboot.run(*words, check=False)
             expect(refused(done), f"the sync's key is good for this: {what}: {done.stdout[:200]}{done.stderr[:200]}")
@@ -246,7 +246,7 @@ class Story:
         self._tell("        the sync's key, in the wrong hands, gives access to images alone")
 
     def small_disk(self) -> None:
-        """A site that lacks the room has the newest image, and is told what is missing."""
+        """A site without enough room has the newest image, and the run says what is missing."""
         run = next(run for run in self.fleet.runs if "--check" not in run.words)
         expect(f"failed: {SMALL}" in run.output and "not enough space" in _folded(run), "not told", run)
         status, _headers, _body = self.fleet.get(SMALL, f"/{NEWEST}-kernel.json")
@@ -254,7 +254,7 @@ class Story:
         self._tell(f"        {SMALL}, whose disk is small, serves the newest image, and the run said what to free")
 
     def marker_required(self) -> None:
-        """With the option, a squashfs without its marker is refused; one that needs none is not."""
+        """With the option, a squashfs without its marker is not served, unless it needs none."""
         fleet, root = self.fleet, self.fleet.assets(BARE)
         alone = "caching-server/netboot-caching-server.squashfs"
         for path in ("prod/alone.squashfs", alone, "prod/alone.img"):
@@ -269,7 +269,7 @@ class Story:
         expect(fleet.get(BARE, "/prod/alone.squashfs")[0] == 200, "the option stays after it is gone")
 
     def refused(self) -> None:
-        """What would harm a machine is refused before anything is written there, in check mode as well."""
+        """Settings that would harm a machine are refused before anything is written there, also in check mode."""
         site = self.fleet.sites[BARE]
         site.run("useradd", "--create-home", "joe")
         for setting, line in (
@@ -286,7 +286,7 @@ class Story:
         self._tell("        refused: homes, directories of the system, accounts of others, ports of others")
 
     def reinstalled(self) -> None:
-        """A site with a new host key is refused until the administrator trusts it anew, and then is as before."""
+        """A site with a new host key is refused until the administrator trusts it again, and then works as before."""
         fleet, site = self.fleet, self.fleet.sites[BARE]
         old = site.known_hosts().split()[2]
         site.off()
@@ -306,7 +306,7 @@ class Story:
         self._serves(BARE)
 
     def removed(self) -> None:
-        """A site is taken out: its clients first, then all that onboarding made there."""
+        """A site is removed: first its clients are led away, then everything that onboarding made there is undone."""
         fleet, site = self.fleet, self.fleet.sites[FILLED]
         words = ["--limit", FILLED, "-e", "netboot_offboard_grace=1"]
         if not self.short:
@@ -344,7 +344,7 @@ class Story:
     def _foretold(
         self, what: str, playbook: str, *words: str, looked: Callable[[Run], object] = lambda _run: None
     ) -> Run:
-        """Check mode says what a run then does, and after it that nothing is left to do. Returns the run."""
+        """Check that check mode says what the run then does, and afterwards that nothing is left. Returns the run."""
         foretold = self._play(f"{what}, check mode first", playbook, *words, "--check", "--diff")
         looked(foretold)
         run = self._play(what, playbook, *words, "--diff")
@@ -356,7 +356,7 @@ class Story:
         return run
 
     def _serves(self, site: str) -> None:
-        """Both images come from a site's web server as the netboot server's tree has them."""
+        """Check that a site's web server serves both images as they are in the netboot server's tree."""
         for name in (OLDER, NEWEST):
             image = self.fleet.tree.image(name)
             for path in (image.marker, image.squashfs):
@@ -365,7 +365,7 @@ class Story:
 
 
 def _folded(run: Run) -> str:
-    """The output with the line breaks gone that are there for the terminal's width."""
+    """The output without the line breaks that fit it to the terminal's width."""
     return " ".join(run.output.replace("''", "'").split())
 
 
@@ -375,7 +375,7 @@ def _line(run: Run, start: str) -> str:
 
 
 def _written(root: Path) -> dict[str, tuple[int | str, ...]]:
-    """What is in the places that onboarding writes to: kind and mode, owner, size, and what small files hold."""
+    """The state of the places that onboarding writes to: kind and mode, owner, size, and a hash of small files."""
     places = ("etc", "srv", "usr/bin", "usr/local", "var/lib/netboot", "var/lib/netboot-sync", "home")
     found: dict[str, tuple[int | str, ...]] = {}
     for path in [path for place in places for path in (root / place).rglob("*")]:

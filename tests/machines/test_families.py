@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between families of systems: nothing is asked of one that it has no entry for, and failures are told."""
+"""Differences between families of systems: each has every entry that the tasks use, and failures are reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.lab.fleet import CHECKOUT
 
 ROLES = CHECKOUT / "roles"
 ASKED = re.compile(r"\b(netboot_(?:caching_)?server)_families\[\w+\]\.(\w+)")
-# Asked only where the package brings a site of its own: a condition of the task says so.
+# Used only if the package brings its own site: the tasks have a condition for that.
 OF_SOME = {"web_default", "web_default_target", "web_verify"}
 
 
@@ -31,7 +31,7 @@ def families(role: str) -> dict[str, dict[str, object]]:
 
 
 def asked(role: str) -> set[str]:
-    """What the tasks of all roles ask of every family."""
+    """The entries that the tasks of all roles use for every family."""
     files = ROLES.glob("netboot_*/tasks/*.yml")
     found = {name for path in files for of, name in ASKED.findall(path.read_text("utf-8")) if of == role}
     return found - OF_SOME
@@ -45,7 +45,7 @@ def test_each_family_has_what_is_asked_of_it(role: str) -> None:
 
 
 def play(directory: Path, tasks_from: str, *words: str, **given: object) -> subprocess.CompletedProcess[str]:
-    """Run a file of tasks of the role on this machine."""
+    """Run one of the role's task files on this machine."""
     playbook = directory / "playbook.yml"
     task = {"import_role": {"name": "netboot.syncer.netboot_caching_server", "tasks_from": tasks_from}}
     playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]), "utf-8")
@@ -74,7 +74,7 @@ def play(directory: Path, tasks_from: str, *words: str, **given: object) -> subp
 
 def test_packages_that_cannot_be_installed_are_told_in_one_line(tmp_path: Path) -> None:
     known = families("netboot_caching_server")
-    known["RedHat"]["query"] = ["true"]  # rpm is not everywhere; it would list what is installed
+    known["RedHat"]["query"] = ["true"]  # rpm, which would list what is installed, is not everywhere
     ended = play(
         tmp_path,
         "packages",
@@ -88,8 +88,8 @@ def test_packages_that_cannot_be_installed_are_told_in_one_line(tmp_path: Path) 
     assert str(known["RedHat"]["remedy"]) in said
 
 
-# No machine here has SELinux in its kernel, and Debian's tools do nothing without it. These stand in for them: they
-# keep what they are told as semanage(8) lists it, and restorecon(8) says what it would label.
+# No machine here has SELinux in its kernel, and Debian's tools do nothing without it. These scripts replace them: they
+# store rules in the format in which semanage(8) lists them, and print what restorecon(8) would print.
 STANDING_IN = {
     "selinuxenabled": "exit 0",
     "semanage": """

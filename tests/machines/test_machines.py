@@ -38,7 +38,7 @@ pytestmark = [
 
 
 def test_bare_machines_become_a_fleet() -> None:
-    """With what a user has: the package, an inventory of ten lines, and nothing of the checkout."""
+    """With what a user has: the package and an inventory of ten lines, and nothing from the checkout."""
     command = [sys.executable, "-m", "tests.machines", "--short", "--package"]
     ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if ended.returncode == 3:
@@ -49,7 +49,7 @@ def test_bare_machines_become_a_fleet() -> None:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """What came of each mistake: the same two machines for all of them."""
+    """The outcome of each mistake; the same two machines are used for all of them."""
     path = tmp_path_factory.mktemp("mistakes") / "outcomes.json"
     command = [sys.executable, "-m", "tests.machines", "--mistakes", "--outcomes", str(path)]
     command += [word for name in MISTAKES for word in ("--only", name)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody with the netboot server's key might ask of a caching server."""
+"""What a thief of the netboot server's key might try on a caching server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _failed(done: Done) -> bool:
 
 
 def attempts(fleet: Fleet, site: str) -> Iterator[tuple[str, list[str], Callable[[Done], bool]]]:
-    """Yield what is tried, the command for the netboot server's console, and how one sees that it was refused."""
+    """Yield what is tried, the command for the netboot server's console, and a check that it was refused."""
     machine = fleet.sites[site]
     ssh = ["ssh", "-F", "none", "-i", "/etc/netboot/caching-server.pem", "-o", "BatchMode=yes"]
     ssh += ["-o", "UserKnownHostsFile=/etc/netboot/known_hosts"]
@@ -28,7 +28,7 @@ def attempts(fleet: Fleet, site: str) -> Iterator[tuple[str, list[str], Callable
     def is_there(path: str) -> bool:
         return machine.run("test", "-e", path, check=False).returncode == 0
 
-    # So that the others fail for the right reason.
+    # This one must work, so that the others fail for the right reason.
     yield "an image can be written", [*ssh, login, f"test -w {ASSETS}"], lambda done: done.returncode == 0
     yield "a shell", [*ssh, login], _failed
     yield "the accounts", [*ssh, login, "cat /etc/shadow || cat /etc/ssh/sshd_config"], _failed
