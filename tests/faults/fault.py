@@ -41,7 +41,7 @@ class Fault:
     :cvar runner: how the sync has to be run, if the fault needs a particular way: the module alone, a playbook, or a
         playbook that ansible-runner starts.
     :cvar at_once: whether to call :meth:`strike` as soon as the run is at work; it then waits for the right moment.
-    :cvar must_be_quiet: whether nothing of the run may be left :data:`~.lab.QUIET_WITHIN` seconds after it.
+    :cvar must_be_quiet: whether nothing of the run may be left :data:`~.places.QUIET_WITHIN` seconds after it.
     :cvar resend: whether to check that bytes which arrived before the fault are not sent again.
     """
 

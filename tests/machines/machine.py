@@ -84,7 +84,8 @@ class Machine:
             words.append(f"--bind={disk}:/srv/netboot")
         console = self._directory / "console"
         with console.open("wb") as output:
-            # Otherwise the forced command's sandbox gets no /proc: the kernel refuses one that shows more.
+            # Otherwise the forced command's sandbox gets no /proc: the kernel refuses a mount that shows more than the
+            # outer one.
             environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes"}
             self._running = Supervised(words, stdout=output, stderr=output, env=environment)
         deadline = time.monotonic() + BOOT_PATIENCE
