@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection says of itself as a whole is true of all that is in it."""
+"""What the collection states about itself as a whole holds for everything in it."""
 
 from __future__ import annotations
 

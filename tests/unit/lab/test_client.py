@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The booting machine: it finds every kind of broken promise, and blames nobody for a legitimate change."""
+"""The boot client: it finds every kind of broken promise, and does not report a legitimate change."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Lab:
         self.client = BootClient({"site": self.web}, self.ledger, interval=0.01)
 
     def copy(self, path: str) -> None:
-        """Bring one file to the caching server as it should be done: under a hidden name, then renamed."""
+        """Copy one file to the caching server the correct way: under a hidden name, then renamed."""
         hidden = self.cache / Path(path).parent / ".incoming"
         shutil.copy2(self.source.root / path, hidden)
         hidden.rename(self.cache / path)
@@ -97,7 +97,7 @@ def change_squashfs(lab: Lab) -> None:
 
 
 def copy_truncated_upload(lab: Lab) -> None:
-    # the netboot server held this content, so that only its superblock tells
+    # the netboot server did hold this content, so only the superblock shows the problem
     lab.source.truncate_image(NAME)
     lab.ledger.snapshot()
     lab.copy(SQUASHFS)
@@ -110,7 +110,7 @@ def copy_what_is_no_squashfs(lab: Lab) -> None:
 
 
 def mix_two_kernels(lab: Lab) -> None:
-    # every file was held once, but never these together
+    # each file existed at some time, but never these together
     lab.source.add_kernel(size=80_000)
     for name in ("initrd", "vmlinuz"):
         rewrite(lab.source.root / "kernels" / KERNEL / name, b"rebuilt " * 10_000)
@@ -210,7 +210,7 @@ def test_marker_withdrawn_while_its_parts_are_fetched_is_no_violation(
 
     def ask(client: BootClient, site: object, method: str, path: str, *, keep: bool = False) -> object:
         if path == SQUASHFS and (lab.cache / SQUASHFS).exists():
-            # between the client's look at the marker and at the squashfs
+            # after the client has read the marker, before it asks for the squashfs
             (lab.cache / MARKER).unlink()
             (lab.cache / SQUASHFS).unlink()
             if back:

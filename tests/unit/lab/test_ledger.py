@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the netboot server held: the measure of what a client may see."""
+"""The ledger of what the netboot server has held, which decides what a client may see."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLOSURE = [f"{NAME}.squashfs", f"kernels/{KERNEL}/vmlinuz", f"kernels/{KERNEL}/i
 def test_another_spelling_is_the_same_image_where_names_are_folded(
     tmp_path: Path, name: Callable[[str], str], *, same: bool
 ) -> None:
-    """A caching server that folds names answers to the old spelling, with all that the new one promises."""
+    """A caching server that folds names still answers to the old spelling, with all that the new one promises."""
     tree = AssetsTree(tmp_path)
     tree.add_kernel()
     tree.add_image(NAME)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The slow line: its rate is true, its faults are faults."""
+"""The slow line: it keeps its rate, and its faults act like real ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lab.line import Line
 
 
 class Echo:
-    """A server that takes all that a connection sends, and sends as much back once that has ended."""
+    """A server that reads all that a connection sends, and then sends the same number of bytes back."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -67,9 +67,9 @@ def receive(connection: socket.socket) -> int:
 
 
 def there_and_back(line: Line, count: int) -> tuple[float, float]:
-    """Seconds that *count* bytes took up, and up and down together.
+    """Return the seconds that *count* bytes took on the way up, and for the whole round trip.
 
-    A busy machine notes the turn late, so the way down has no beginning that can be trusted: it would seem too fast.
+    A busy machine notices the end of the upload late, so the way down is not timed alone: it would seem too fast.
     """
     with connect(line) as connection:
         start = time.monotonic()
@@ -82,7 +82,7 @@ def there_and_back(line: Line, count: int) -> tuple[float, float]:
 
 
 def true_to(seconds: float, expected: float) -> bool:
-    """Whether the rate was kept within 5 %; a busy machine may make it much slower than that, but never faster."""
+    """Return whether the rate was kept within 5 %; a busy machine may make it much slower, but never faster."""
     return 0.95 * expected < seconds < 4 * expected + 2
 
 
@@ -106,7 +106,7 @@ def test_rate_is_shared_by_all_connections(echo: Echo) -> None:
         for thread in threads:
             thread.join()
         took = time.monotonic() - start
-    # 1.5 MB up, and what goes down at the same time has its own direction
+    # 1.5 MB up; what goes down at the same time has the rate of its own direction
     assert took > 1_500_000 * 8 / 32e6
 
 
@@ -151,7 +151,7 @@ def test_stall_is_silent_until_restored(echo: Echo) -> None:
         connection.settimeout(0.2)
         with pytest.raises(TimeoutError):
             connection.recv(1)
-        with connect(line):  # a new connection is taken, as a silent firewall's would be
+        with connect(line):  # a new connection is accepted, as behind a firewall that drops everything silently
             assert echo.received == 0
         line.restore()
         connection.settimeout(10)

@@ -33,7 +33,7 @@ def start(tmp_path: Path, key: ClientKey) -> Iterator[ServerFactory]:
     servers: list[CachingServer] = []
 
     def start(**options: object) -> CachingServer:
-        # a directory with a space, as nothing forbids
+        # with a space in its name, which nothing forbids
         directory = tmp_path / f"caching server {len(servers)}"
         servers.append(CachingServer(directory, authorized=[key.public], **options))  # type: ignore[arg-type]
         servers[-1].start()
@@ -111,7 +111,7 @@ def test_new_host_key_is_refused_by_those_who_know_the_old(start: ServerFactory,
     server = start()
     known_hosts = write_known_hosts(server)
     server.new_host_key()
-    assert server.run("true", key=key).returncode == 0  # run() takes the key that is there now
+    assert server.run("true", key=key).returncode == 0  # run() uses the current host key
     with paramiko.SSHClient() as client:
         client.load_host_keys(str(known_hosts))
         with pytest.raises(paramiko.BadHostKeyException):
@@ -173,7 +173,7 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as test:
         assert test.stdout is not None
         pids = [int(word) for word in test.stdout.readline().split()]
-        # the supervisor, sshd, what the session left: sh and sleep; sshd's own process for it may be ending
+        # the supervisor, sshd, and the session's sh and sleep; sshd's own process for the session may be ending
         assert sum(alive(pid) for pid in pids) >= 4
         os.kill(test.pid, signal.SIGKILL)
     assert wait_until_gone(pids) == []

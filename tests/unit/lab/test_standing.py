@@ -26,7 +26,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def run(*arguments: str) -> str:
-    """Run the program. Returns what it complains about."""
+    """Run the program, and return its stderr."""
     command = [sys.executable, "-m", "tests.lab.standing", *arguments]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False).stderr
 
@@ -87,7 +87,7 @@ def test_what_does_not_come_up_says_why_and_leaves_no_process(directory: Path) -
 
 
 def test_a_process_that_holds_no_lock_is_never_ended(directory: Path) -> None:
-    """The fleet was killed, and its process id is another one's now."""
+    """The fleet was killed, and its process id now belongs to another process."""
     directory.mkdir()
     with subprocess.Popen(["sleep", "60"]) as stranger:
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""File systems with quirks are what they say, seen by programs that know nothing of them."""
+"""File systems with quirks behave as described, as seen by programs that know nothing about them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading from what a playbook says what changed where, and comparing what was foretold with what was done."""
+"""Reading from a playbook's output what changed where, and comparing what check mode predicted with what was done."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CHECK = [
 
 
 def other(old: str, new: str) -> list[dict[str, str]]:
-    """The same with other words."""
+    """Return ``CHECK`` with a text replaced."""
     return [{name: value.replace(old, new) for name, value in one.items()} for one in CHECK]
 
 
@@ -92,7 +92,7 @@ PLAY = """
 
 @pytest.mark.parametrize("how", ["yaml", "json"])
 def test_a_real_run_tells_whose_each_change_is(tmp_path: Path, how: str) -> None:
-    """Two hosts at once, each with a loop: on the console, nobody can tell whose their diffs are."""
+    """Two hosts at once, each with a loop: the console does not show which host a diff belongs to."""
     hosts = {}
     for name in ("berlin", "hamburg"):
         (tmp_path / name).mkdir()

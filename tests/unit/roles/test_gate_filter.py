@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter of system calls in the gate, run as the kernel runs it, for each kind of machine."""
+"""The gate's filter of system calls, run as the kernel runs it, for each architecture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def program() -> list[tuple[int, int, int, int]]:
 
 
 def verdict(machine: int, number: int, *arguments: int) -> int:
-    """Interpret the program; it has these five instructions only."""
+    """Interpret the program, which has only these five instructions."""
     data = struct.pack("<IIQ6Q", number, machine, 0, *arguments, *[0] * (6 - len(arguments)))
     value, at, steps = 0, 0, program()
     while True:
@@ -79,7 +79,7 @@ def test_no_call_makes_a_setuid_file(machine: int, number: int, before: tuple[in
         arguments = before if flags is None else (*before, flags)
         for mode, expected in ((0o755, ALLOW), (0o4755, EPERM), (0o2755, EPERM), (0o6000, EPERM), (0o1777, ALLOW)):
             assert verdict(machine, number, *arguments, mode) == expected, (flags, oct(mode))
-    if is_open:  # what stands where the mode would be means nothing
+    if is_open:  # without O_CREAT or O_TMPFILE, the mode argument is ignored
         assert verdict(machine, number, *before, READS, 0o6755) == ALLOW
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation site tells of every message, playbook and state that the code has."""
+"""The documentation site covers every message, playbook and state of the code."""
 
 from __future__ import annotations
 

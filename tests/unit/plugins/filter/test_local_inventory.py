@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a netboot server is told of its caching servers, to sync them by itself."""
+"""What a netboot server is told about its caching servers, so that it can sync them on its own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said where Ansible cannot log in: from OpenSSH's own words to one line that helps."""
+"""What is reported when Ansible cannot log in: OpenSSH's message becomes one line that helps."""
 
 from __future__ import annotations
 

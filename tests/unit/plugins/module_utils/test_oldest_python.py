@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The code of the netboot server on the oldest Python that it may have, where this machine has that one as well.
+"""The code that runs on a netboot server, on the oldest supported Python, if this machine has it.
 
-The linter knows its syntax; what only shows when the code runs is here. A bare interpreter is enough.
+The linter checks the syntax; this finds what only shows when the code runs. A bare interpreter is enough.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ MODULE_UTILS = CHECKOUT / "plugins" / "module_utils"
 
 
 def oldest_python() -> str | None:
-    """Where a Python 3.9 is: on the PATH, or one of pyenv's."""
+    """Return the path of a Python 3.9: on the PATH, or one of pyenv's."""
     installed = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3.9"))
     for program in filter(None, [shutil.which("python3.9"), *map(str, installed)]):
-        # One of pyenv's shims is there for each version, but works only for the chosen ones.
+        # pyenv has a shim for each installed version, but only those of the selected versions work.
         if subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0:
             return program
     return None
@@ -35,9 +35,9 @@ pytestmark = pytest.mark.skipif(PYTHON is None, reason="needs a Python 3.9")
 
 
 def run(script: str) -> str:
-    """What a script prints there."""
+    """Return what a script prints under that Python."""
     assert PYTHON is not None
-    # Isolated and without site-packages, and nothing is left beside the code.
+    # Isolated, without site-packages, and without leaving bytecode next to the code.
     start = f"import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {str(CHECKOUT / '.collections')!r})\n"
     done = subprocess.run([PYTHON, "-I", "-S", "-c", start + script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -57,7 +57,7 @@ def test_the_modules_compile() -> None:
 
 
 def test_silence_is_told_from_a_refusal() -> None:
-    """There, a timeout of a socket is an OSError without a number, as a refusal of SFTP is."""
+    """In that version, a socket timeout is an OSError without an errno, just as a refusal over SFTP is."""
     script = f"""
 import errno, socket
 from {COLLECTION}.module_utils.ssh import sftp_client

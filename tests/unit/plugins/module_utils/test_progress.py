@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tells of itself while it runs."""
+"""What a run reports about itself while it is active."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils import progress
 from ansible_collections.netboot.syncer.plugins.module_utils.progress import Pace, Progress
 
-# rsync 3.2.7, --stats --no-human-readable --info=progress2, as it came
+# verbatim output of rsync 3.2.7 with --stats --no-human-readable --info=progress2
 WHOLE = (
     b"\r          32768   0%    0.00kB/s    0:00:00  "
     b"\r        8552448  21%    7.82MB/s    0:00:03  "

@@ -32,12 +32,12 @@ from ansible_collections.netboot.syncer.plugins.module_utils.planning.plan impor
 from tests.lab import images
 
 KERNEL = "5.8.0-43-generic"
-NOON = 1_617_969_600  # 2021-04-09 12:00 UTC, the time of what has no other
+NOON = 1_617_969_600  # 2021-04-09 12:00 UTC, the default time
 HOUR = 3600
 
 
 def squashfs(text: str = "1") -> bytes:
-    """A real image of one page. Another *text* makes another one of the same size."""
+    """Return a real image of one page. Another *text* makes a different one of the same size."""
     return _squashfs(text)
 
 
@@ -48,7 +48,7 @@ def _squashfs(text: str) -> bytes:
 
 
 class Assets:
-    """A tree: what its listing shows, and the bytes behind it. Each method that puts something in returns the tree."""
+    """A tree: its listing, and the contents of its files. Each method that adds something returns the tree."""
 
     def __init__(self) -> None:
         self.tree: Tree = {}
@@ -103,13 +103,13 @@ class Assets:
         mtime: int = NOON,
         **states: Any,
     ) -> Assets:
-        """Put an image *name* in, the name without ``.squashfs``; its marker states *version* and *states*."""
+        """Add the image *name*, given without ``.squashfs``; its marker states *version* and *states*."""
         self.file(f"{name}.squashfs", squashfs(text), mtime=mtime)
         stated = {"version": version, **states} if version else states
         return self.marker(f"{name}{suffix}", stated, mtime=mtime)
 
     def drop(self, *paths: str) -> Assets:
-        """Take paths out, with all below them."""
+        """Remove paths, with everything below them."""
         for path in paths:
             for gone in [name for name in self.tree if name == path or name.startswith(f"{path}/")]:
                 del self.tree[gone]
@@ -117,7 +117,7 @@ class Assets:
         return self
 
     def evidence(self, rules: Rules | None = None, *, unreadable: Mapping[str, str] | None = None) -> Evidence:
-        """What is read of the files; of those in *unreadable* nothing is."""
+        """Return what is read from the files; from those in *unreadable*, nothing is."""
         hidden = dict(unreadable or {})
         seen = {path: content for path, content in self.content.items() if path not in hidden}
         wanted = readiness.wanted_contents(self.tree, rules or Rules())
@@ -146,9 +146,9 @@ def make_plan(
     max_delete: int = 10,
     grace: int = 0,
 ) -> Plan:
-    """Plan as a run does: only those markers of the caching server are read that look different.
+    """Plan as a run does: of the caching server's markers, only those that look different are read.
 
-    What has the same size and another time there is compared, as a run does it.
+    Files with the same size and a different time there are compared, as in a run.
     """
     rules = rules or Rules()
     inventory = source.inventory(rules)
@@ -168,7 +168,7 @@ def make_plan(
 
 
 def adoptable_paths(source: Assets, there: Assets) -> set[str]:
-    """What is the same on both sides but for its time."""
+    """Return the files that differ only in their time."""
     return {
         path
         for path, entry in source.tree.items()
@@ -180,7 +180,7 @@ def adoptable_paths(source: Assets, there: Assets) -> set[str]:
 
 
 class StepFailed(Exception):
-    """A step that a run would stop its unit at."""
+    """A step failed that would end its unit in a run."""
 
 
 class Server:
@@ -192,9 +192,9 @@ class Server:
         self._staged: dict[str, list[str]] = {}
 
     def carry_out(self, plan: Plan, *, failing: str = "") -> Iterator[tuple[steps.Unit, steps.Step]]:
-        """Do all that is planned; yield after each step. A unit whose step fails is left, and the next one tried.
+        """Carry out the plan; yield after each step. If a step fails, its unit is abandoned and the next one tried.
 
-        *failing* is a path that cannot be put up.
+        *failing* is a path that cannot be published.
         """
         put: set[str] = set()
         for unit in plan.units:
@@ -216,7 +216,7 @@ class Server:
     def do(self, step: steps.Step) -> None:
         assets = self.assets
         if isinstance(step, (steps.Withdraw, steps.Remove)):
-            if not any(name.startswith(f"{step.path}/") for name in assets.tree):  # as rmdir
+            if not any(name.startswith(f"{step.path}/") for name in assets.tree):  # like rmdir
                 assets.drop(step.path)
         elif isinstance(step, steps.Send):
             self.send(step)
@@ -245,5 +245,5 @@ class Server:
                     raise StepFailed(entry.path)
 
     def send(self, step: steps.Send) -> None:
-        marker = step.entry.path.endswith(".json")  # so small that it goes whole
+        marker = step.entry.path.endswith(".json")  # small enough to be sent whole
         assert marker or step.basis is None or self.assets.tree[step.basis].kind == FILE

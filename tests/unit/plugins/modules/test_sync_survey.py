@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the sites given are looked at; all others are left to sync_assets."""
+"""Which of the given sites are surveyed; all others are left to sync_assets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module that was killed is told as, and what is left in Ansible's own words."""
+"""How a killed module is reported, and which failures keep Ansible's own message."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where ansible-core is not as the guardian knows it, a run only loses the guard. What it does: test_killed.py."""
+"""If ansible-core is not as the guardian expects, a run only loses its guard. test_killed.py tests what it does."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_part_that_is_another(strategy: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(guardian, "LOOK", 0.001)
     monkeypatch.setattr(guardian, "_current_strategy", lambda _handle: strategy)
     watch = guardian._Watch()
-    watch.run()  # comes to its end
+    watch.run()  # it returns
     watch.close()
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one worker process tells the others of its run, and what those that follow a hub are told elsewhere."""
+"""What one worker process tells the others about its run, and what a run that follows a hub elsewhere is told."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_is_told_to_those_that_follow() -> None:
     seen, lost = [Seen(Stage.AT_WORK)], threading.Event()
 
     def write(text: str) -> None:
-        if lost.is_set() and len(told) < 99:  # the line to the hub is gone for a while
+        if lost.is_set() and len(told) < 99:  # the connection to the hub is lost for a while
             lost.clear()
             raise OSError
         told.append(text)
@@ -93,4 +93,4 @@ def test_what_is_told_to_those_that_follow() -> None:
         lost.set()
         seen[0] = Seen(Stage.OVER)
         wait_until(lambda: told[-1] == "over", "the end was never told")
-    assert len(told) == len(set(told))  # what stays the same is as good as nothing
+    assert len(told) == len(set(told))  # content that does not change counts as silence

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Known hosts: exactly the keys that are given, under the names that the sync uses, and nobody else's lines touched."""
+"""Known hosts: exactly the given keys, under the names that the sync uses; all other lines stay untouched."""
 
 from __future__ import annotations
 

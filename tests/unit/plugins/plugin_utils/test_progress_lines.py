@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How often lines come, and that nothing in them disturbs a run."""
+"""How often progress lines come, and that nothing about them disturbs a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def state(seconds: float = 9) -> str:
 
 
 def lines_of(read: Callable[[], str], monkeypatch: pytest.MonkeyPatch, *, wanted: int = 0) -> list[str]:
-    """What is shown until *wanted* lines are there, or for a moment where none are wanted."""
+    """Return what is shown until *wanted* lines are there, or for a moment if none are wanted."""
     monkeypatch.setattr(progress_lines, "FIRST", 0.01)
     shown: list[str] = []
     with ProgressLines(read, shown.append, host="site-a", interval=0.01):
@@ -54,7 +54,7 @@ def lines_of(read: Callable[[], str], monkeypatch: pytest.MonkeyPatch, *, wanted
 
 
 def test_lines_come_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lines_of(lambda: state(2), monkeypatch) == []  # not worth one yet
+    assert lines_of(lambda: state(2), monkeypatch) == []  # not worth a line yet
     monkeypatch.setattr(progress_lines, "LONGEST", 0.01)
     shown = lines_of(state, monkeypatch, wanted=2)
     assert set(shown) == {"site-a: a 50 %, 2 B of 4 B, 1 B/s, 2 s left"}

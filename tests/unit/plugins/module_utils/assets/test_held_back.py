@@ -199,7 +199,7 @@ def test_held_back(change: Change, reason: str) -> None:
     image = image_of(assets)
     assert image.reason == reason.format(short=used() - 1, used=used())
     assert not image.ready
-    assert image_of(assets, path="prod/other.squashfs").ready  # one image never keeps others back
+    assert image_of(assets, path="prod/other.squashfs").ready  # one image never holds back others
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is an image: by name, by content, by a marker beside it; and which marker is whose."""
+"""What is an image: by name, by content, by a marker beside it; and which marker belongs to which image."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_is_none(change: Change) -> None:
 
 
 def test_a_kernel_directory_has_its_own_img_and_squashfs() -> None:
-    """An initrd.img is no image, and Alpine's modloop is a part of its kernel; but it has to be whole."""
+    """An initrd.img is not an image, and Alpine's modloop is a part of its kernel, but must be complete."""
     directory = f"kernels/{KERNEL}"
     assets = Assets().kernel().image("prod/a").drop(f"{directory}/initrd")
     assets.file(f"{directory}/initrd.img").marker(f"{directory}/initrd.json", {}).file(
@@ -186,7 +186,7 @@ def test_a_marker_beside_a_symlink_says_that_what_it_leads_to_is_whole() -> None
         assert found["store/0a1b"].startswith("no marker yet")
         assert found["p/x.squashfs"] != ""
     assets = Assets().file("dev/y.sqfs", squashfs()).link("p/x.squashfs", "../dev/y.sqfs").marker("p/x.json", {})
-    assert reasons(assets)["dev/y.sqfs"].startswith("no marker yet")  # whoever takes it away means that
+    assert reasons(assets)["dev/y.sqfs"].startswith("no marker yet")  # it needs its own: whoever removed that, meant it
 
 
 def ltsp(content: bytes = b"", marker: bytes = b"{}") -> Assets:
@@ -210,7 +210,7 @@ def test_a_new_one_is_published_squashfs_first() -> None:
 
 
 def test_what_came_there_as_two_plain_files_is_put_right() -> None:
-    """As an earlier version sent them: half of the squashfs, and its marker."""
+    """As an earlier version left them: half of the squashfs, and its marker."""
     assert steps_of(ltsp(), ltsp(HALF)) == [
         ("withdraw", "ltsp/x86_64.json"),
         ("publish", "ltsp/x86_64.img"),
@@ -233,7 +233,7 @@ def test_what_only_the_caching_server_has_goes_marker_first(name: str) -> None:
 
 
 def test_the_netboot_server_says_what_is_an_image_there() -> None:
-    """Its marker has gone here, and no name tells of it; nor does its length, which mksquashfs -nopad leaves odd."""
+    """Its marker is gone here, and its name shows nothing; nor does its length, which mksquashfs -nopad leaves odd."""
     image = squashfs() + b"x"
     there = Assets().file("p/rootfs", image).marker("p/rootfs.json", {})
     plan = make_plan(Assets().file("p/rootfs", image), there)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a tree goes where: plain files, pointers, kernels, and what the selection leaves."""
+"""How a tree is sorted: plain files, pointers, kernels, and what the selection leaves."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_everything_is_sorted_out() -> None:
 def test_what_cannot_be_sent(put: Change, reason: str) -> None:
     inventory = put(usual()).inventory()
     assert inventory.held_back == {"x": reason}
-    assert "x" in inventory.paths  # or it would be removed elsewhere
+    assert "x" in inventory.paths  # otherwise it would be removed from caching servers
     assert not inventory.files + inventory.pointers
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kernel directory must hold, under which names; and what of it a marker promises."""
+"""What a kernel directory must hold, under which names; and which of its files a marker promises."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_it_must_hold_is_an_option(names: tuple[str, ...], kernel_files: An
 
 
 def test_every_name_that_is_there_must_be_whole() -> None:
-    """Nobody knows which of them a client asks for."""
+    """A client may ask for any of them."""
     assert reason(holding("vmlinuz", "initrd").file(f"{DIRECTORY}/initrd.img", b"")).endswith(
         "initrd.img, which is empty"
     )
@@ -85,7 +85,7 @@ def test_every_name_that_is_there_must_be_whole() -> None:
 
 
 def test_an_upload_of_a_part_of_it_holds_nothing_up() -> None:
-    """Like a hidden name, it says nothing of the files that have their final names."""
+    """Like a hidden name, it says nothing about the files under their final names."""
     inventory = holding("vmlinuz", "initrd", "initrd.filepart").inventory()
     assert inventory.images[0].ready
     assert [entry.path for entry in inventory.kernels[KERNEL]] == [f"{DIRECTORY}/initrd", f"{DIRECTORY}/vmlinuz"]
@@ -101,7 +101,7 @@ def test_a_symlink_to_what_is_being_uploaded_holds_it_up() -> None:
 
 @pytest.mark.parametrize("names", [("vmlinuz", "initrd.img"), ("linux", "initrd.gz")])
 def test_a_marker_on_the_caching_server_promises_the_same(names: tuple[str, ...]) -> None:
-    """What is there is in line; where the initrd is lost there, the marker goes before all else."""
+    """A complete copy is up to date; if its initrd is lost, the marker is withdrawn first."""
     source = holding(*names)
     assert make_plan(source, source.copy()).units == ()
     plan = make_plan(source, source.copy().drop(f"{DIRECTORY}/{names[1]}"))

@@ -94,7 +94,7 @@ def test_largest_marker() -> None:
     with pytest.raises(ValueError, match=r"larger than \d+ bytes"):
         parse(content + b" ")
     with pytest.raises(ValueError, match=r"larger than \d+ bytes"):
-        parse(b" " * (MAX_SIZE + 1))  # what was read of one that begins with blanks
+        parse(b" " * (MAX_SIZE + 1))  # as read from a file that begins with blanks
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ JSON = st.recursive(
 @settings(database=None, derandomize=True, deadline=None, max_examples=50)
 @given(st.binary(max_size=50) | JSON.map(lambda data: json.dumps(data).encode()))
 def test_anything_is_refused_or_names_a_directory(content: bytes) -> None:
-    # Every other exception would end a run.
+    # Any other exception would end a run.
     with contextlib.suppress(ValueError):
         version = parse(content).version
         assert not set(version) & set("/\\\0\n")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PLAIN_NAMES = st.text("ab.-_ äß\n\udcff+()$^|{}\\", min_size=1, max_size=6)
-PLAIN_NAMES = PLAIN_NAMES.filter(lambda name: name not in (".", ".."))  # these are no names
+PLAIN_NAMES = PLAIN_NAMES.filter(lambda name: name not in (".", ".."))  # these are not names
 PLAIN_PATHS = st.lists(PLAIN_NAMES, min_size=1, max_size=4).map("/".join)
 
 
@@ -157,7 +157,7 @@ def test_what_is_no_pattern_is_refused_by_its_text(field: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["", "/", "//", ".", "./", "/."])
 def test_pattern_that_names_nothing_is_refused(pattern: str) -> None:
-    # As "everything" it would be a surprise in exclude, as "nothing" one in include.
+    # Taken as "everything", it would be a surprise in exclude; taken as "nothing", in include.
     with pytest.raises(ValueError, match=r"names nothing in the tree; everything is \*\*"):
         Selection(include=[pattern])
 
@@ -172,7 +172,7 @@ def test_pattern_that_leads_above_is_refused(pattern: str) -> None:
 @settings(database=None, derandomize=True, deadline=None, max_examples=300)
 @given(pattern=st.text("ab[]!^-&|~*?./\\", max_size=8), name=st.text("ab[]!^-&|~\\", min_size=1, max_size=4))
 def test_any_text_is_a_pattern_or_bad_input(pattern: str, name: str) -> None:
-    # Every other exception would end a run with a traceback.
+    # Any other exception would end a run with a traceback.
     with contextlib.suppress(ValueError):
         found = matches(name, [pattern])
         if "/" not in pattern and "^" not in pattern:

@@ -40,7 +40,7 @@ def test_fields_are_those_that_the_tools_show(tmp_path: Path) -> None:
     size = re.search(r"Filesystem size (\d+) bytes", shown)
     assert size is not None
     used = int(size[1])
-    assert SUPERBLOCK_SIZE < used < len(squashfs())  # mksquashfs fills up the last page
+    assert SUPERBLOCK_SIZE < used < len(squashfs())  # mksquashfs pads the last page
     assert trouble(superblock(), used) is None
     assert trouble(superblock(), used - 1) == f"the squashfs is cut short: {used - 1} of {used} bytes are there"
 
@@ -101,7 +101,7 @@ def test_empty_file() -> None:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """An image as mksquashfs makes it: of many blocks, with fragments, inode, directory and id tables."""
+    """An image made by mksquashfs: many blocks, with fragments, and with inode, directory and id tables."""
     directory = tmp_path_factory.mktemp("squashfs")
     images.write_rootfs(directory / "root", size=700_000)
     return images.build_image(directory / "image", directory / "root").read_bytes()
@@ -109,7 +109,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def test_real_image_is_refused_wherever_it_is_cut(real: bytes) -> None:
     used = images.bytes_used(real)
-    assert len(real) - 4096 < used <= len(real)  # mksquashfs fills up the last page; those zeros hold nothing
+    assert len(real) - 4096 < used <= len(real)  # mksquashfs pads the last page with zeros
     taken = [size for size in range(len(real) + 1) if trouble(real[: min(size, SUPERBLOCK_SIZE)], size) is None]
     assert taken == list(range(used, len(real) + 1))
 
@@ -121,7 +121,7 @@ def test_whole_from_its_last_byte_on(size: int) -> None:
 
 
 def is_said_well(head: bytes, size: int) -> bool:
-    """Whether the answer is a reason in one line, or right: what is taken has a superblock whose image fits."""
+    """Return whether the verdict is a reason in one line, or rightly accepts: the superblock's image fits the size."""
     reason = trouble(head, size)
     if reason is not None:
         return bool(reason) and reason.isprintable()

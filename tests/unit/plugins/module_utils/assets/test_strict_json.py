@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON as the standard has it: each thing that is none is said as it is, and nothing of it is a traceback."""
+"""JSON by the standard: everything else is refused with the exact reason, and never with a traceback."""
 
 from __future__ import annotations
 

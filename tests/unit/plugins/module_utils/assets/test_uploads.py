@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is still being uploaded: by its name, by what lies beside it, by the time for which it was left alone."""
+"""What is still being uploaded: judged by its name, by the files next to it, and by how long it was left alone."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_the_first_part_under_the_final_name() -> None:
 
 
 def test_a_whole_copy_under_the_name_of_a_part_is_an_image() -> None:
-    """wget calls a second copy so."""
+    """This is the name that wget gives to a second copy."""
     (image,) = Assets().file("live/x.squashfs.1", squashfs()).inventory().images
     assert image.path == "live/x.squashfs.1"
     assert "no marker yet" in image.reason

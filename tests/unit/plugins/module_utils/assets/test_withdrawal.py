@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images a pattern names that is to withdraw them, and what setting aside and putting back does to the tree."""
+"""Which images a withdrawal's pattern names, and what setting aside and putting back do to the tree."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_withdrawn_in_both_ways_is_undone_at_once(tree: Tree, first: bool) -> No
 
 @pytest.mark.parametrize(("name", "told"), [("new\nline", "new\\nline"), ("latin\udce9", "latin\\xe9")])
 def test_name_as_it_is_printed(tree: Tree, name: str, told: str) -> None:
-    """What one run has told of a name that is no text means that name to the next, and no other."""
+    """A name that is not plain text, as one run printed it, means exactly that name to the next run."""
     tree.image(f"prod/{name}.squashfs", f"prod/{name}-kernel.json")
     before = tree.names()
     tree.withdraw(f"prod/{told}")
@@ -134,7 +134,7 @@ def test_name_as_it_is_printed(tree: Tree, name: str, told: str) -> None:
 
 @pytest.mark.parametrize("path", ["../evil.squashfs", "prod/../../evil.squashfs", "/evil.squashfs", "prod/.b/x.sqfs"])
 def test_nothing_is_written_outside_the_tree(tree: Tree, path: str) -> None:
-    """What caching servers say they have is not believed."""
+    """What a caching server claims to have is not trusted."""
     with pytest.raises(ValueError, match="is not the path of an image in the tree"):
         tree.withdraw("*evil*", only_elsewhere=(path,))
     assert list(tree.root.parent.iterdir()) == [tree.root]

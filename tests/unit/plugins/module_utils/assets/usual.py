@@ -31,7 +31,7 @@ def sha256() -> str:
 
 
 def used() -> int:
-    """The bytes of the image that count; what follows fills up its last page."""
+    """Return how many bytes of the image count; the rest is the padding of its last page."""
     return bytes_used(squashfs())
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients are offered, and what of a user's words may stand in a boot script."""
+"""What clients are offered, and which of a user's texts may be used in a boot script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGE = "prod/21-04-09-gnome-master-f1d734e"
 
 
 def offers_of(assets: Assets, rules: Rules | None = None) -> tuple[dict[str, Offer], dict[str, str]]:
-    """What is offered, and why the rest is not, by path."""
+    """Return by path what is offered, and why the rest is not."""
     inventory = assets.inventory(rules)
     offered, reasons = {}, {}
     for image in inventory.images:
@@ -36,7 +36,7 @@ def offer(path: str, newest: int = NOON, sha256: str = "") -> Offer:
 
 def test_an_image_is_offered_with_the_kernel_that_its_marker_names() -> None:
     offered, reasons = offers_of(Assets().kernel().kernel("6.1").latest("6.1").image(IMAGE, sha256="a" * 64).image("x"))
-    # the first states a hash that does not fit
+    # the first states a hash that does not match
     assert list(reasons) == [f"{IMAGE}.squashfs"]
     assert list(offered) == ["x.squashfs"]
     assert offered["x.squashfs"] == Offer(
@@ -150,7 +150,7 @@ def test_order(offers: list[Offer], newest: list[str], older: list[str]) -> None
     [("prod/a.squashfs", "prod/a"), ("prod/a.img", "prod/a"), ("p/gnome-21.04", "p/gnome-21.04"), ("p.d/a", "p.d/a")],
 )
 def test_label(path: str, label: str) -> None:
-    """Two images whose names end with a version are two lines of the menu."""
+    """Two images whose names end with a version get two different lines in the menu."""
     assert dataclasses.replace(offer("prod/x"), path=path).label == label
 
 

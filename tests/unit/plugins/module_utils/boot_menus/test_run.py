@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The boot scripts of a real tree: written as a whole, left alone where nothing changed, never another's."""
+"""The boot scripts of a real tree: written whole, left alone if nothing changed, and never over another file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of the iPXE scripts. That iPXE takes it as meant is for tests/boot to show."""
+"""The text of the iPXE scripts. ``tests/boot`` shows that iPXE understands it as intended."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GNOME, OLD, KDE = offer("prod/2-gnome", 2), offer("prod/1-gnome"), offer("dev/3-
 
 
 def sections(script: str) -> dict[str, list[str]]:
-    """The commands of a script, by the label that they follow."""
+    """Return the commands of a script, by the label that they follow."""
     found: dict[str, list[str]] = {"": []}
     label = ""
     for line in script.splitlines():
@@ -38,7 +38,7 @@ def sections(script: str) -> dict[str, list[str]]:
 
 
 def check_jumps(script: str) -> None:
-    """Every jump has somewhere to go, and what cannot go on jumps."""
+    """Every jump has a target, and a section that must not run into the next one ends with a jump."""
     labels = sections(script)
     for target in re.findall(r"goto (\S+)", script):
         assert "${" in target or target in labels, target
@@ -82,7 +82,7 @@ def test_a_site_is_offered_what_it_holds() -> None:
         "menu0": ["prod/2-gnome", "prod/1-gnome"],
         "menu1": ["dev/3-kde", "prod/2-gnome", "prod/1-gnome"],
     }
-    # newer is dev/3-kde, but what boots by itself is of prod
+    # dev/3-kde is newer, but the default is the newest of prod
     default = next(line.split()[1] for line in found["menu1"] if line.endswith(" prod/2-gnome"))
     for menu in items:
         assert found[menu][-1] == (

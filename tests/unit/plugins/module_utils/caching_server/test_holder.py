@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who holds the lock, as the file beside it says; whatever is in that, it breaks no run."""
+"""Who holds the lock, as the file next to it says; whatever that file contains, no run breaks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The history's file: many processes at once, rotation, a disk that is full, what somebody else left there."""
+"""The history file: many processes at once, rotation, a full disk, and whatever somebody else left there."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_line_that_somebody_died_over_does_not_spoil_the_next(tmp_path: Path) 
 
 
 def test_a_full_disk_leaves_no_half_of_a_line(tmp_path: Path) -> None:
-    """The limit on the size of a file stands for the disk: the kernel cuts the write in the middle."""
+    """A limit on the file size acts as the full disk: the kernel cuts the write in the middle."""
     path = tmp_path / "h"
     path.write_bytes(b"whole\n")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

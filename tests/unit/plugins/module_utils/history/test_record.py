@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A line of the history: what it tells of a run, and what is found again in whatever lies in the file."""
+"""A line of the history: what it records about a run, and what is read back from a file with any content."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rates and windows as people write them, what holds at which time, and who gets how much of an uplink."""
+"""Rates and windows as people write them, which one applies when, and who gets how much of an uplink."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_fair_shares(demands: dict[str, float | None], shares: dict[str, float])
     st.dictionaries(st.text(max_size=3), st.none() | st.floats(0, 1e9), max_size=8),
 )
 def test_shares_are_fair(cap: float, demands: dict[str, float | None]) -> None:
-    """Never more than the cap in all; nobody more than he wants; and who gets less than he wants, gets the most."""
+    """Never more than the cap in total, nor than a site wants; a site that gets less than it wants gets the most."""
     shares = fair_shares(cap, demands)
     assert sum(shares.values()) <= cap * 1.000001
     for name, demand in demands.items():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The relay as the program that it is: between two pipes, told its rate over a socket."""
+"""The relay as a program: between two pipes, with its rate sent over a socket."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_everything_passes_and_the_end_as_well() -> None:
 
 
 def test_answers_pass_while_there_is_no_rate_yet() -> None:
-    """What the command says is nobody's to hold up."""
+    """The output of the command is never held up."""
     with started("sh", "-c", "echo ready; cat >&2", rate=b"") as (process, _control):
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -117,7 +117,7 @@ def test_the_end_of_the_relay_ends_the_command(tmp_path: Path) -> None:
 
 
 def feed(process: subprocess.Popen[bytes], count: int) -> None:
-    """Write in the background, since at a low rate nobody takes it; that the relay ends is no trouble."""
+    """Write; at a low rate this blocks, and needs a thread. It does not matter if the relay ends."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(bytes(count))
@@ -136,7 +136,7 @@ def test_a_higher_rate_holds_at_once(tmp_path: Path) -> None:
 
 
 def test_a_lower_rate_holds_at_once(tmp_path: Path) -> None:
-    """At the first rate, all would be there before the relay is ended."""
+    """At the first rate, everything would arrive before the relay is ended."""
     with started("sh", "-c", f"cat >{tmp_path}/arrived", rate=b"-") as (process, control):
         feed(process, 30_000)
         wait_until(lambda: size(tmp_path / "arrived") == 30_000, "all so far")
@@ -171,7 +171,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def sent_within(bucket: Bucket, clock: Clock, seconds: float, *, late: float = 0.0) -> float:
-    """What goes over the line in that time, where every wake-up is *late* by so many seconds."""
+    """Return what passes within *seconds* if every wake-up is *late* by that many seconds."""
     before, end = bucket.passed, clock.now + seconds
     while clock.now < end:
         delay = bucket.delay()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of a transfer that a limit has ended: between the real relay and a clock of the test's own."""
+"""What is reported about a transfer that a limit has ended, with the real relay and a fake clock."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_limit_of_0_is_told_as_such(looks: list[str], reason: str) -> None:
     with throttle.relayed("cat") as relayed, started(relayed.shell, relayed.descriptors) as process:
         relayed.begin()
         assert process.wait(PATIENCE) == 0
-        # At once, as the one does who waits for rsync
+        # at once, as the code that waits for rsync does
         trouble = relayed.trouble("prod/a.squashfs")
     assert isinstance(trouble, LeftForLater)
     assert (trouble.what, trouble.path) == (reason, "prod/a.squashfs")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who shares an uplink: files in a private directory, of which only the locked ones count."""
+"""Who shares an uplink: each one is a file in a private directory, and only locked files count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Clock = Callable[[float], None]
 
 @pytest.fixture
 def tick(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Moves the clock on."""
+    """Return a function that advances the clock."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
@@ -36,7 +36,7 @@ def tick(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Sender:
-    """A transfer that sends what it may, but no more than its line takes."""
+    """A transfer that sends as much as it may, but no more than its line takes."""
 
     def __init__(self, directory: Path, line: float = 1e12, own: float | None = None) -> None:
         self.uplink = Uplink(CAP, directory=str(directory))
@@ -54,7 +54,7 @@ class Sender:
 
 
 def run(tick: Clock, seconds: float, *senders: Sender) -> list[float]:
-    """Let all send for a while; return the rates at the end, in parts of the cap."""
+    """Let all send for a while; return the rates at the end, as fractions of the cap."""
     for _each in range(int(seconds / 0.2)):
         tick(0.2)
         for sender in senders:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans in few words, for the tests of the planner."""
+"""Plans in short form, for the tests of the planner."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def units(plan: Plan) -> list[str]:
 
 
 def actions(planned: Plan | steps.Unit) -> list[str]:
-    """All steps in order. A withdrawal that an earlier unit made already is not made again."""
+    """Return all steps in order. A withdrawal that an earlier unit has made is not repeated."""
     found = planned.units if isinstance(planned, Plan) else (planned,)
     listed: list[str] = []
     for step in (step for one in found for step in one.steps):
@@ -48,13 +48,13 @@ def actions(planned: Plan | steps.Unit) -> list[str]:
 
 
 def seen(planned: Plan | steps.Unit) -> list[str]:
-    """The actions that a client can see."""
+    """Return the actions that a client can see."""
     visible = ("withdraw", "publish", "permit", "link", "remove")
     return [action for action in actions(planned) if action.split()[0] in visible]
 
 
 def unit(plan: Plan, path: str) -> steps.Unit:
-    """The one unit of this path."""
+    """Return the only unit of this path."""
     (found,) = [one for one in plan.units if one.path == path]
     return found
 
@@ -68,7 +68,7 @@ def staging(path: str) -> list[str]:
 
 
 def swap(*withdrawn: str) -> list[str]:
-    """Replace the image: all that is new lies beside the old one before clients see any of it."""
+    """Return the steps that replace the image: everything new is staged before clients see any of it."""
     return [
         *staging(IMAGE),
         *staging(MARKER),

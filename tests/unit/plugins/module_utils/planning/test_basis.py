@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which file a new one is sent as the difference to."""
+"""Which file a new one is sent as a difference against."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_name(path: str, name: BuildName) -> None:
 )
 def test_basis_of_an_image(there: list[str], basis: str | None) -> None:
     assert choose(NEW, holding(*there)) == basis
-    assert choose(NEW, dict(reversed(holding(*there).items()))) == basis  # the order of a listing means nothing
+    assert choose(NEW, dict(reversed(holding(*there).items()))) == basis  # the order of a listing does not matter
 
 
 def test_image_without_a_date() -> None:

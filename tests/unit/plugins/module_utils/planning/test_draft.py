@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is damaged, closed, or sent as a difference; and what stands in the way."""
+"""What is damaged, lacks read permission, or is sent as a difference; and what is in the way."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_obstacle(put: Change, failed: str, reason: str) -> None:
         prevented = {f"kernels/{KERNEL}", IMAGE}
         assert plan.impossible.pop(IMAGE) == f"it requires {failed}: {reason}"
     assert plan.impossible == {failed: reason}
-    assert units(plan) == [one for one in everything if one.split()[1] not in prevented]  # all else is tried
+    assert units(plan) == [one for one in everything if one.split()[1] not in prevented]  # everything else is tried
 
 
 def test_files_and_symlinks_take_each_others_place() -> None:

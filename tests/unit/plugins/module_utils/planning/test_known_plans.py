@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan that was made is found for what is the same in every part, and for nothing else."""
+"""A cached plan is found for input that is the same in every part, and for nothing else."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any plan, at every moment; and what planning costs."""
+"""Any plan, after each of its steps; and what planning costs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sources(draw: st.DrawFn) -> Assets:
 
 
 def closures(assets: Assets) -> dict[str, list[bytes | None]]:
-    """By marker: its own content, and of all that it promises; None stands for what is not there."""
+    """Return for each marker its own content and that of everything it promises; None for what is missing."""
     found = {}
     for marker, image in find(assets.tree, pointers=Rules().pointers).pairs.items():
         version = parse(assets.content[marker]).version
@@ -66,7 +66,7 @@ def closures(assets: Assets) -> dict[str, list[bytes | None]]:
 
 
 def promised(source: Assets) -> dict[str, list[bytes | None]]:
-    """The same of the images that are ready: nothing else may ever show on a caching server."""
+    """Return the same for the images that are ready: a caching server may never show anything else."""
     ready = {entry.path for image in source.inventory().images if image.ready for entry in image.markers}
     return {marker: found for marker, found in closures(source).items() if marker in ready}
 
@@ -90,7 +90,7 @@ def test_plan_from_any_state(before: Assets, source: Assets, data: st.DataObject
     kept = {marker for marker, found in closures(there).items() if allowed[1].get(marker) == found}
     for one, _step in Server(there, source).carry_out(make_plan(source, there)):
         shown = closures(there)
-        if one.kind != "withdrawal":  # what was lost is hidden first
+        if one.kind != "withdrawal":  # withdrawals come first, and hide what was lost
             assert not [marker for marker, found in shown.items() if found not in [one.get(marker) for one in allowed]]
         assert kept <= set(shown)  # never withdrawn: the netboot server still holds it unchanged
     assert promised(source).items() <= closures(there).items()
@@ -99,7 +99,7 @@ def test_plan_from_any_state(before: Assets, source: Assets, data: st.DataObject
 
 
 def many(count: int) -> Assets:
-    """Images of several directories and days, by turns with one of four kernels."""
+    """Return images of several directories and days, which use four kernels in turn."""
     found = Assets()
     for number in range(4):
         found.kernel(f"5.{number}.0", mtime=NOON + number)
@@ -109,7 +109,7 @@ def many(count: int) -> Assets:
 
 
 def cost(source: Assets, there: Assets) -> int:
-    """How many calls a plan takes: the same on every machine."""
+    """Return how many calls a plan takes: the same on every machine."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:

@@ -95,7 +95,7 @@ def test_max_delete(max_delete: int, refused: str) -> None:
 
 @pytest.mark.parametrize("renewed", [False, True])
 def test_image_of_which_the_netboot_server_has_only_the_marker_is_left_over(renewed: bool) -> None:
-    """Whether that marker is the one at the site or a newer one: the squashfs that it was about is gone."""
+    """It does not matter whether that marker is the site's or a newer one: its squashfs is gone."""
     source = usual()
     if renewed:
         source.marker("prod/a-kernel.json", {"version": KERNEL, "note": "renewed"}, mtime=NOON + 1)
@@ -283,7 +283,7 @@ def test_nothing_is_removed_for_an_empty_source(source: Assets) -> None:
     ],
 )
 def test_empty_source_never_becomes_a_plan(tmp_path: Path, names: list[str]) -> None:
-    # What is not mounted is found out before anybody connects; the planner would remove nothing either.
+    # A tree that is not mounted is noticed before any connection; the planner would remove nothing either.
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

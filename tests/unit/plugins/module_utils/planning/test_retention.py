@@ -24,7 +24,7 @@ OLD_KERNEL = "5.4.0-1-generic"
 
 @pytest.fixture
 def tree(tmp_path: Path) -> AssetsTree:
-    """Five gnomes of one branch, 1 to 5 days old, a kde of 9 days, and a gnome of dev."""
+    """Five gnome images of one branch, 1 to 5 days old, a kde image of 9 days, and a gnome image of dev."""
     found = AssetsTree(tmp_path / "assets")
     found.add_kernel()
     found.add_kernel(OLD_KERNEL, latest=False)
@@ -52,7 +52,7 @@ def decide(
 
 
 def going(pruning: Pruning) -> list[str]:
-    """The days of the gnomes of prod that go."""
+    """Return the ages, in days, of the gnome images of prod that go."""
     return sorted(path[-10] for path, one in pruning.images.items() if one.state == retention.SET_ASIDE)
 
 
@@ -110,7 +110,7 @@ def aged(pruning: Pruning) -> list[str]:
 def test_the_second_run_removes_squashfs_kernel_and_record_in_this_order(tree: AssetsTree) -> None:
     set_aside(tree, 4)
     set_aside(tree, 5)
-    since = NOW + 10 * 365 * DAY  # later than what the files of this test show: nobody touched them since
+    since = NOW + 10 * 365 * DAY  # later than any time of this test's files: nobody has touched them since
     late = tuple(record(days, since=since) for days in (4, 5))
     source = SourceTree(str(tree.root))
     source.scan()
@@ -147,7 +147,7 @@ def test_what_keeps_a_kernel_or_a_squashfs(tree: AssetsTree, why: str) -> None:
     inventory = source.inventory(Rules(), lambda _image: False)
     found = retention.plan(inventory, source.tree, Policy(keep_last=9), now=since + 1000, records=late, grace=300)
     removed = [path for path in aged(found) if not path.startswith("prod/.")]
-    if why == "uploaded":  # nothing is known of a marker that is yet to come; the kernel was its predecessor's
+    if why == "uploaded":  # a new upload, whose marker names no kernel yet; the old kernel was its predecessor's
         assert removed[0] == "prod/21-04-16-gnome-master-f1d7344.squashfs"
         assert "prod/21-04-15-gnome-master-f1d7345.squashfs" not in removed
     else:

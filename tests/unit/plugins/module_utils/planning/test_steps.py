@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each step tells what it is about; results and the state of a run are built on it."""
+"""Each step says what it is about; results and the state of a run are built on that."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every step of the protocol is one that the executor can do."""
+"""The executor can do every step of the protocol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_all_kinds_of_steps_are_listed() -> None:
 
 @pytest.mark.parametrize("kind", STEPS, ids=lambda kind: kind.name)
 def test_every_step_has_a_method_and_words(kind: type[steps.Step]) -> None:
-    server = cast(CachingServer, None)  # nothing is done
+    server = cast(CachingServer, None)  # it is never called
     source = SourceTree("/nowhere")
     executor = Executor(server, source, Comparing(server, source, Progress()), read_back=False, progress=Progress())
     assert kind in executor.kinds

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Following a hub: when to look again, and when nobody is waited for any more."""
+"""Following a hub: when to rescan, and when to stop waiting."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_who_is_not_heard_of_is_not_waited_for(tmp_path: Path) -> None:
     for number in range(3):
         file.write_text(f"at work {number}\n", encoding="ascii")
         clock.now += LEASE - 1
-        assert following.at_work()  # the first look at what was written counts
+        assert following.at_work()  # the lease begins when new content is first seen
     clock.now += LEASE - 1
     assert following.at_work()
     clock.now += 2
@@ -82,17 +82,17 @@ def test_what_is_published_counts_and_what_is_on_its_way_does_not(tmp_path: Path
     assert not is_waited_for()
     image = tree.add_image(IMAGE)
     aside = image.marker.rename(tmp_path / "marker")
-    assert not is_waited_for()  # its squashfs alone is of no use to anybody
+    assert not is_waited_for()  # a squashfs alone is of no use
     aside.rename(image.marker)
     assert is_waited_for()
-    assert not is_waited_for()  # the tree was listed anew
+    assert not is_waited_for()  # the tree was rescanned
     image.marker.unlink()
     assert is_waited_for()  # such as by a withdrawal
     assert Following(str(over)).wait(source, Rules(), Progress(), owed=True)
 
 
 def test_a_hub_that_is_still_empty_is_waited_for(tmp_path: Path) -> None:
-    """A new one, that is: one that had something, and has nothing now, is told."""
+    """That is, a new one: one that has lost everything is a change, and gets reported."""
     tree = AssetsTree(tmp_path / "assets")
     source = SourceTree(str(tree.root))
     over = tmp_path / "told"

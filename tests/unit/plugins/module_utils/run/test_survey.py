@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long the survey of many caching servers goes on.
 
-The caching servers are doubles: no test can have a thousand that answer, each in its time. How one is looked at for
-real is in ``tests/integration/test_survey.py``.
+The caching servers are doubles: no test can have a thousand that each answer at their own pace. The survey of real
+ones is in ``tests/integration/test_survey.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EACH = 0.05  # seconds that one takes to answer
 
 
 class Double:
-    """A run that finds nothing to do, after a while; or an error."""
+    """A run that, after a while, finds nothing to do, or fails."""
 
     idle = True
     answers = True
@@ -42,7 +42,7 @@ class Double:
 
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> type[Double]:
-    """What the survey takes for runs; one at a time."""
+    """Return the double that the survey uses as a run; one runs at a time."""
 
     class Own(Double):
         pass
@@ -64,7 +64,7 @@ def sites(tmp_path: Path, count: int) -> list[Target]:
 def test_it_goes_on_as_long_as_they_answer(
     tmp_path: Path, double: type[Double], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of them take longer than it waits for one: 4 s, and 2."""
+    """Half of them take 4 s together, longer than the 2 s that it waits for one."""
     monkeypatch.setattr(survey, "PATIENCE", 2.0)
     found = survey.Survey(sites(tmp_path, 160), keep=lambda run: run).run()
     assert len(found) == double.looked == 160

@@ -17,7 +17,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.target import T
 
 
 def site(**given: Any) -> Target:
-    """What the options of a task mean, with the defaults of the others."""
+    """Return what a task's options mean, with defaults for the others."""
     checked = ArgumentSpecValidator(ARGUMENTS).validate({"host": "192.0.2.1", **given})
     assert not checked.error_messages
     return read_target(checked.validated_parameters, check_mode=False)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tree of any depth, size or shape: what cannot be sent is held back with its reason, and the rest goes."""
+"""A tree of any depth, size or shape: what cannot be sent is held back with its reason, and the rest is sent."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def large(root: Path) -> Path:
 
 @pytest.mark.parametrize("when", [None, 1_000_000_000, 4_000_000_000], ids=["now", "long-ago", "in-the-future"])
 def test_a_large_file_is_as_old_as_its_last_change(root: Path, when: int | None) -> None:
-    """Whatever time was given to it: cp -p, rsync -a and wget give it that of where it comes from."""
+    """Whatever its mtime: cp -p, rsync -a and wget set that of the original."""
     path = large(root)
     if when is not None:
         os.utime(path, (when, when))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tree that does not let itself be read as a whole: what cannot be read is held back and told in words."""
+"""A tree that cannot be read completely: what cannot be read is held back, with the reason."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ for _each in range(8_000):
 
 @contextlib.contextmanager
 def nobody() -> Iterator[None]:
-    """Be a user whom permissions hold for; root is none."""
+    """Act as a user to whom permissions apply; they do not apply to root."""
     if os.geteuid() != 0:
         yield
         return
@@ -64,7 +64,7 @@ def nobody() -> Iterator[None]:
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    """A tree of one image with its kernel, and a file; that user can get there, which is not so of tmp_path."""
+    """A tree of one image with its kernel, and a file. That user can reach it, unlike tmp_path."""
     above = Path(tempfile.mkdtemp(prefix="netboot-lab-"))
     above.chmod(0o755)
     found = above / "assets"
@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_held_back(
     if image is not None:
         assert [one.reason for one in inventory.images] == [image]
     if closed != "file":
-        assert [entry.path for entry in inventory.files] == ["file"]  # one thing never keeps the others
+        assert [entry.path for entry in inventory.files] == ["file"]  # one problem never holds back the rest
 
 
 @pytest.mark.parametrize(("closed", "mode"), [("prod", 0o000), ("prod", 0o444), ("kernels", 0o444)])
@@ -139,7 +139,7 @@ def test_nothing_is_removed_where_nobody_could_look(root: Path, closed: str, mod
         }.items()
     }
     if mode == 0o444 and closed == "prod":
-        # The names in it are known, so what has none of them is gone.
+        # Its names could be listed, so anything under another name is gone.
         del there["prod/5.8"], there["prod/5.8/empty"], there["prod/5.8/old"]
     plan = make_plan(inventory, source.tree, There(there), Rules(), delete=True)
     assert [unit.path for unit in plan.units if unit.kind == "removal"] == ["gone"]
@@ -170,7 +170,7 @@ def test_no_tree(tmp_path: Path) -> None:
 def test_a_file_that_another_run_hashed_before_it_changed(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two runs listed it as it was, and one of them has hashed it; for the other, it is still a change."""
+    """Two runs listed it before the change, and one of them hashed it; the other must still notice the change."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "shared"))
     monkeypatch.setattr(tempfile, "tempdir", None)
     (tmp_path / "shared").mkdir()
@@ -221,7 +221,7 @@ def test_a_directory_that_is_closed_meanwhile(root: Path) -> None:
 
 
 def test_a_disk_that_does_not_give_what_is_on_it() -> None:
-    """The memory of a process is a file with an error of the device at its beginning, as on a broken disk."""
+    """/proc/self/mem fails with an I/O error at its beginning, like a file on a broken disk."""
     source = SourceTree("/proc/self")
     entry = source.look("mem")
     assert entry is not None
@@ -235,10 +235,10 @@ def test_a_disk_that_does_not_give_what_is_on_it() -> None:
 
 
 def test_a_name_that_is_another_thing_at_each_moment(tmp_path: Path) -> None:
-    """Another process swaps it all the time: it is always one of these, and to read it is never an error of ours."""
+    """Another process keeps swapping it: it is always one of these kinds, and reading it never fails unexpectedly."""
     (tmp_path / "target").write_text("x", encoding="utf-8")
     source = SourceTree(str(tmp_path))
-    # A process of its own, so that it strikes between two system calls as well.
+    # A separate process, so that it also strikes between two system calls.
     with subprocess.Popen([sys.executable, "-c", SWAP], cwd=tmp_path) as swapper:
         kinds = set()
         while swapper.poll() is None:
@@ -263,7 +263,7 @@ def test_an_overwrite_with_its_time_restored_is_a_change(tmp_path: Path) -> None
 
 
 class _Swapping(SourceTree):
-    """Somebody puts a symlink in the place of a file right after it was looked at, before it is opened."""
+    """Puts a symlink in the place of a file after the check, before it is opened."""
 
     def confirm(self, entry: Entry) -> None:
         super().confirm(entry)

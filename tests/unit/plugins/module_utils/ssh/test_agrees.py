@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look from inside the process is made only where OpenSSH could not but agree."""
+"""The survey connects from inside the process only where OpenSSH would certainly decide the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINE = "[127.0.0.1]:2222 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHatj0dSQulXe9JCdTG
 
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
-    monkeypatch.setattr(in_process, "_decides_by_command", lambda: False)  # the home of who runs the tests is no part
+    monkeypatch.setattr(in_process, "_decides_by_command", lambda: False)  # whatever the tester's ssh_config says
     key = tmp_path / "key"
     key.write_text("a key\n", "ascii")
     key.chmod(0o600)

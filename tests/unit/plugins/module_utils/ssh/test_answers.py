@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read out of the answers of rsync and of a caching server's shell; nothing in them can break a run."""
+"""Parsing the output of rsync and of a caching server's shell; nothing in it can break a run."""
 
 from __future__ import annotations
 

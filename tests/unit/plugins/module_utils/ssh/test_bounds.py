@@ -15,13 +15,13 @@ def test_what_a_program_says_and_how_it_ends() -> None:
 
 @pytest.mark.parametrize("stream", [1, 2])
 def test_a_program_that_says_too_much_is_ended(stream: int) -> None:
-    """``head`` bounds it as well, so that this ends whatever happens."""
+    """``head`` limits it as well, so that this test always ends."""
     status, *said = run_bounded(["sh", "-c", f"yes | head -c 50000000 >&{stream}"], size=100_000)
     assert status is None
     assert 100_000 < len(said[stream - 1]) < 1_000_000
 
 
 def test_a_program_that_does_not_end_is_ended_with_what_it_started() -> None:
-    """It would wait for what it started, which has its standard output."""
+    """Otherwise it would wait for its child, which still holds its standard output."""
     status, out, _err = run_bounded(["sh", "-c", "echo begun; sleep 50 & wait"], timeout=0.5)
     assert (status, out) == (None, b"begun\n")

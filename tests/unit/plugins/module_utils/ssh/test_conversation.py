@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made of the lines of a script; whatever is in them, they are read or refused."""
+"""Parsing the lines that a remote script prints: whatever they contain, they are read or refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARK = b"netboot-sync-mark"
 
 
 class Line(socket.socket):
-    """One end of a pair of sockets as a channel: no shell that this machine has would say such lines."""
+    """One end of a socket pair as a channel: no shell on this machine would print such lines."""
 
     errors = ""
 

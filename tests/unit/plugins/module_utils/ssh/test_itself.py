@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When two directories are one, by what the kernels of both ends tell of them."""
+"""When two directories are the same one, judged by what the kernels at both ends report."""
 
 from __future__ import annotations
 

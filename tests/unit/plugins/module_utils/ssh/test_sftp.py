@@ -16,11 +16,11 @@ from paramiko.ssh_exception import SSHException
 
 
 class OldTimeout(OSError):
-    """What ``socket.timeout`` is before Python 3.10: no TimeoutError."""
+    """What ``socket.timeout`` is before Python 3.10: not a TimeoutError."""
 
 
 def fail(error: Exception) -> None:
-    """Stand for a call to the server."""
+    """Take the place of a call to the server."""
     raise error
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The archive of small files: one that any tar reads, written while it is sent."""
+"""The archive of small files: any tar can read it, and it is written while it is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAIT = 60.0  # seconds
 
 
 class Files:
-    """Files of a source tree, with sizes around those of a block of tar."""
+    """Files of a source tree, with sizes around that of a tar block."""
 
     def __init__(self, root: Path) -> None:
         self.contents = {f"{size}.cfg": os.urandom(size) for size in (0, 1, 511, 512, 513, 3000, 65536)}
