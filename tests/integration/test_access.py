@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nothing can be read or written: one line that names host, path and remedy."""
+"""When something cannot be read or written, one line names host, path and remedy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BOTH_SERVERS = pytest.mark.parametrize("spec", [SiteSpec(SITE), SFTP_ONLY], indi
 
 
 def refused(fleet: Fleet, **changes: Any) -> str:
-    """What a user reads of a run that is to fail."""
+    """Return what the user reads about a run that must fail."""
     return complaint(prepare(fleet, **changes), fleet.sites[SITE].ssh.address)
 
 
@@ -69,12 +69,12 @@ def test_proxy_command_cannot_be_started(fleet: Fleet, ssh_config: Callable[[str
     ssh_config("Host *\n  ProxyCommand /nowhere/proxy %h\n")
     line = refused(fleet)
     assert "through the ProxyCommand or ProxyJump of ssh_config failed" in line
-    assert re.search(r"/nowhere/proxy: (No such file or directory|not found)", line)  # the shell of the user says it
+    assert re.search(r"/nowhere/proxy: (No such file or directory|not found)", line)  # as the user's shell words it
     assert "Try ssh there by hand, as the user that the module runs as." in line
 
 
 def test_nothing_is_left_of_a_way_that_leads_nowhere(fleet: Fleet, ssh_config: Callable[[str], None]) -> None:
-    """Such as a ProxyJump that leads in a circle: what it starts has children, which ssh does not end."""
+    """Such as a ProxyJump in a circle: the command has child processes, which ssh does not end."""
     ssh_config("Host *\n  ProxyCommand sh -c 'sleep 98765.25 & sleep 98765.25'\n")
     assert "of ssh_config failed" in refused(fleet, connect_timeout=1)
     assert subprocess.run(["pgrep", "-f", "^sleep 98765[.]25"], check=False).returncode == 1
@@ -103,7 +103,7 @@ def test_dest_is_made_where_the_directory_above_it_is_there(fleet: Fleet) -> Non
 
 @BOTH_SERVERS
 def test_web_server_may_enter_what_a_run_makes(fleet: Fleet) -> None:
-    """Whatever umask sessions have there; and no directory is dated 1970."""
+    """Whatever umask the sessions have; and no directory gets a time in 1970."""
     site = fleet.sites[SITE]
     site.assets.rmdir()
     before = os.umask(0o077)
@@ -118,12 +118,12 @@ def test_web_server_may_enter_what_a_run_makes(fleet: Fleet) -> None:
     assert len(public) > 3
     assert {stat.S_IMODE(one.st_mode) for one in public} == {0o755}
     assert min(one.st_mtime for one in public) > began - 2
-    assert site.assets.joinpath(".netboot-sync").stat().st_mode & 0o077 == 0  # the umask was there
+    assert site.assets.joinpath(".netboot-sync").stat().st_mode & 0o077 == 0  # the umask did apply
 
 
 @BOTH_SERVERS
 def test_dest_and_the_directory_above_it_missing(fleet: Fleet, tmp_path: Path) -> None:
-    """A file system that is not mounted looks like this: nothing is written where it belongs."""
+    """A file system that is not mounted looks like this: nothing is written in its place."""
     dest = tmp_path / "not" / "mounted"
     line = refused(fleet, dest=str(dest))
     assert f"{dest}: the destination is not there, and neither is the directory above it." in line
@@ -143,7 +143,7 @@ def test_dest_is_a_file(fleet: Fleet, tmp_path: Path) -> None:
 @BOTH_SERVERS
 @pytest.mark.parametrize("begun", [False, True], ids=["new", "synced-before"])
 def test_dest_cannot_be_written(fleet: Fleet, mount: Callable[[Path, str], None], *, begun: bool) -> None:
-    """Root may write wherever permissions forbid it, so for root the file system is read-only."""
+    """Permissions do not stop root, so for root the file system is read-only."""
     assets = fleet.sites[SITE].assets
     root = os.geteuid() == 0
     if root:
@@ -152,7 +152,7 @@ def test_dest_cannot_be_written(fleet: Fleet, mount: Callable[[Path, str], None]
         sync(fleet)
         fleet.tree.add_image("prod/later")
     read_only = ["mount", "-o", "remount,ro", str(assets)] if root else ["chmod", "-R", "a-w", str(assets)]
-    # a run that has just ended closes its files there a moment later
+    # for a moment, a run that has just ended may still have files open there
     wait_until(lambda: subprocess.run(read_only, check=False).returncode == 0, "nobody writes there any more")
     try:
         line = refused(fleet)

@@ -114,7 +114,7 @@ def test_disk_of_the_netboot_server_that_fails_under_rsync(
 ) -> None:
     add_large_image(fleet.tree, "prod/broken", size=1_000_000)
     sync(fleet)
-    broken = add_large_image(fleet.tree, "prod/broken", size=1_000_001)  # goes as a difference
+    broken = add_large_image(fleet.tree, "prod/broken", size=1_000_001)  # sent as a difference
     program = tmp_path / "bin/rsync"
     program.parent.mkdir()
     fails = f"strace -f -o /dev/null -P '{broken.squashfs}' -e trace=read -e inject=read:error=EIO:when=2"
@@ -135,7 +135,7 @@ def test_disk_of_the_netboot_server_that_fails_under_rsync(
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, which makes system calls fail")
 @pytest.mark.parametrize("call", ["sendfile", "read"])
 def test_disk_of_the_netboot_server_that_fails(fleet: Fleet, call: str) -> None:
-    """Under the stream itself, and under the hash that is worked out beside it."""
+    """Both while the stream is read, and while the hash is computed alongside."""
     broken = add_large_image(fleet.tree, "prod/broken", size=3_000_000)
     fails = ["strace", "-f", "-o", "/dev/null", "-P", str(broken.squashfs)]
     fails += ["-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=3+"]

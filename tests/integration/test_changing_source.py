@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Somebody writes to the netboot server's tree while a run sends it: held back, no failure, the next run delivers."""
+"""Writes to the netboot server's tree while a run sends it: held back without a failure, delivered by the next run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_squashfs_while_it_is_sent(
 @SLOW
 @pytest.mark.parametrize("what", ["marker", "initrd"])
 def test_what_belongs_to_it_while_the_squashfs_is_sent(fleet: Fleet, what: str) -> None:
-    """The squashfs arrives, but nothing promises it: the marker is of another time than the rest."""
+    """The squashfs arrives, but its marker does not: the parts are no longer from the same moment."""
     image = add_large_image(fleet.tree, LARGE, size=SIZE)
     path = image.marker if what == "marker" else next(fleet.tree.root.glob("kernels/*/initrd"))
     line = fleet.sites[SITE].line
@@ -103,7 +103,7 @@ def test_what_belongs_to_it_while_the_squashfs_is_sent(fleet: Fleet, what: str) 
 
 @SLOW
 def test_published_image_stays_while_its_successor_under_the_same_name_changes(fleet: Fleet) -> None:
-    """What is replaced stays until its successor lies beside it; where that is held back, it stays for good."""
+    """The old image stays until its successor is staged; if that is held back, the old image is not touched at all."""
     image = add_large_image(fleet.tree, LARGE, size=SIZE)
     line = fleet.sites[SITE].line
     assert line is not None
@@ -131,9 +131,9 @@ def test_published_image_stays_while_its_successor_under_the_same_name_changes(f
 def test_overwrite_without_a_trace_is_never_published_as_a_mixture(
     fleet: Fleet, tmp_path: Path, strange_disk: Callable[[Path, Quirks], StrangeDisk], transport: str
 ) -> None:
-    """Neither size nor any time tells of it, as on a file system without ctime; only the content does."""
+    """Neither the size nor any time shows it, as on a file system without ctime; only the content does."""
     tree = AssetsTree(strange_disk(tmp_path / "source", NO_CTIME).path)
-    size = 4 * SIZE  # more than is read in advance, and lies in buffers
+    size = 4 * SIZE  # more than is read ahead and buffered
     image = add_large_image(tree, LARGE, size=size)
     tree.add_kernel()
     held = [image.squashfs.read_bytes()]
@@ -141,8 +141,8 @@ def test_overwrite_without_a_trace_is_never_published_as_a_mixture(
     assert line is not None
 
     def overwrite_both_ends() -> None:
-        line.stall()  # or all of it might have gone over before both are done
-        for offset in (200, size):  # the beginning has been sent by then, the end has not
+        line.stall()  # otherwise everything might be sent before both flips are done
+        for offset in (200, size):  # the beginning has been sent, the end has not
             flip_byte(image.squashfs, offset=offset)
         held.append(image.squashfs.read_bytes())
         line.restore()
@@ -160,7 +160,7 @@ def test_overwrite_without_a_trace_is_never_published_as_a_mixture(
 
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=160e6, hide=["sha256sum"])], indirect=True, ids=["no-hash"])
 def test_piece_of_an_older_content_is_not_gone_on_from(fleet: Fleet) -> None:
-    """It was cut, then built anew: a caching server that cannot hash would not notice a mixture of the two."""
+    """It was interrupted, then the image was rebuilt: a caching server without hashes would not notice a mixture."""
     size = 24_000_000
     image = add_large_image(fleet.tree, LARGE, size=size)
     site = fleet.sites[SITE]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode writes nothing, and tells exactly what the run after it does."""
+"""Check mode writes nothing, and predicts exactly what the next run does."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_writes_nothing_and_tells_all(fleet: Fleet, begin: Callable[[Fleet], Non
 
 
 def is_locked(file: IO[bytes]) -> bool:
-    """Take the kernel's lock, if nobody has it."""
+    """Take the kernel's lock if it is free, and return whether it was."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disk of a caching server is full: the message has figures, smaller images arrive, nothing partial is seen."""
+"""The disk of a caching server is full: the message has figures, smaller images arrive, no partial file is visible."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BOTH_TRANSPORTS = pytest.mark.parametrize("transport", ["rsync", "sftp"])
 
 
 def fill(path: Path, *, leave: int) -> None:
-    """Fill the file system of a file with it, but for *leave* bytes."""
+    """Create a file that fills its file system, except for *leave* bytes."""
     space = os.statvfs(path.parent)
     with path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - leave)
@@ -69,7 +69,7 @@ def test_others_fill_the_disk_meanwhile(fleet: Fleet, mount: Mount, transport: s
     site = fleet.sites[SITE]
     mount(site.assets, f"size={RESERVE + 16 * MB}")
     large = add_large_image(fleet.tree, "prod/large", size=12 * MB)
-    os.utime(large.marker)  # the newest goes first
+    os.utime(large.marker)  # the newest is sent first
     run = prepare(fleet, transport=transport)
     line = site.line
     assert line is not None
@@ -87,7 +87,7 @@ def test_others_fill_the_disk_meanwhile(fleet: Fleet, mount: Mount, transport: s
 
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
 def test_pieces_of_other_images_make_room(fleet: Fleet, mount: Mount) -> None:
-    """They are kept for a later run, but never at the cost of what this one is about."""
+    """They are kept for a later run, but never at the expense of what this run sends."""
     site = fleet.sites[SITE]
     line = site.line
     assert line is not None
@@ -104,11 +104,11 @@ def test_pieces_of_other_images_make_room(fleet: Fleet, mount: Mount) -> None:
 
 @pytest.mark.parametrize("options", ["size=1m", "size=100m,nr_inodes=40"], ids=["bytes", "inodes"])
 def test_nothing_at_all_fits(fleet: Fleet, mount: Mount, options: str) -> None:
-    """Asked to delete, a run makes room even so, and the next one has it."""
+    """With delete, the run frees space all the same, and the next run can use it."""
     assets = fleet.sites[SITE].assets
     mount(assets, options)
     if "inodes" in options:
-        sync(fleet)  # not even the hidden directory can be made without one
+        sync(fleet)  # without a free inode, not even the hidden directory could be created
     before = {path: assets.joinpath(path).read_bytes() for path, _unused in visible_files(assets)}
     image = fleet.tree.add_image("prod/later")
     for number in range(40):

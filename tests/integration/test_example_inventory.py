@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory.example/ as a newcomer uses it: copied, addresses and key filled in, run."""
+"""The inventory.example/ as a newcomer uses it: copied, with addresses and key filled in, and run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def store(path: Path, data: Any) -> None:
 
 
 def fill_in(inventory: Path, fleet: Fleet, netboot: CachingServer) -> None:
-    """Fill in addresses and key, and what makes this machine's servers unusual: ports and the place of the trees."""
+    """Fill in addresses and key, and what is unusual about this machine's servers: ports and paths of the trees."""
     hosts = load(inventory / "hosts.yml")
     groups = hosts["all"]["children"]
     assert set(groups["caching_servers"]["hosts"]) == set(fleet.sites)
@@ -48,7 +48,7 @@ def fill_in(inventory: Path, fleet: Fleet, netboot: CachingServer) -> None:
         assert "ansible_user" in variables
         variables["ansible_user"] = user
         if group == "netboot_server":
-            # Nobody has made the account netboot here.
+            # The account netboot does not exist here.
             variables["ansible_become"] = False
         else:
             variables["netboot_sync_user"] = user

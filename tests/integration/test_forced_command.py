@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The forced command on a caching server: the sync does all its work through it, and a thief of its key little else."""
+"""The forced command on a caching server: a sync can do all its work through it, and a stolen key little else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def gated(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def thief(fleet: Fleet, command: str, *options: str, timeout: float = 30) -> subprocess.CompletedProcess[bytes]:
-    """What somebody with the key can ask a caching server for, with a real ssh client."""
+    """Send a command to the caching server with the stolen key and a real ssh client."""
     server = fleet.sites[SITE].server
     known_hosts = f"-oUserKnownHostsFile={fleet.known_hosts}"
     ssh = [find_program("ssh", "openssh-client"), "-F", "none", "-i", str(fleet.key.private), known_hosts]
@@ -59,7 +59,7 @@ def thief(fleet: Fleet, command: str, *options: str, timeout: float = 30) -> sub
 
 
 def test_the_sync_does_all_its_work(gated: Fleet) -> None:
-    """Differences, hashes on the caching server, the lock, the repair: nothing is lost for safety's sake."""
+    """Differences, hashes on the caching server, the lock, the repair: security costs no feature."""
     first = sync(gated)
     assert first.transport == "rsync"
     assert first.images[f"{IMAGE}.squashfs"].verified
@@ -162,7 +162,7 @@ def test_nothing_of_a_session_outlives_it(gated: Fleet) -> None:
     assert thief(gated, command).returncode == 0
     wait_until(lambda: not any(os.fsencode(beat) in command_of(one) for one in os.listdir("/proc")), "its end")
     beat.unlink()
-    time.sleep(0.2)  # some beats of what would still be there
+    time.sleep(0.2)  # several writes of the loop, if it were still running
     assert not beat.exists()
 
 

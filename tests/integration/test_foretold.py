@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode says what the run would say, as far as can be known without writing; the run says it before it sends."""
+"""Check mode reports what the run would, as far as is known without writing; the run reports it before it sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MB = 1_000_000
 RESERVE = 64 * 1024 * 1024
 Mount = Callable[[Path, str], None]
 
-# A user whom permissions hold for; the tests' own is root.
+# A user to whom permissions apply; the tests themselves run as root.
 DROP = "setpriv --reuid 65534 --regid 65534 --clear-groups"
 AS_NOBODY = (
     f"case $SSH_ORIGINAL_COMMAND in internal-sftp) exec {DROP} /usr/lib/openssh/sftp-server ;;"
@@ -29,7 +29,7 @@ ONLY_SFTP = f"cd /; exec {DROP} /usr/lib/openssh/sftp-server"
 
 
 def open_up(fleet: Fleet) -> Path:
-    """Let other users come as far as the destination, and give it to nobody."""
+    """Let other users reach the destination, and make the user nobody its owner."""
     assets = fleet.sites[SITE].assets
     for path in assets.parents:
         if path.stat().st_mode & 0o055 != 0o055 and "pytest" in str(path):
@@ -40,7 +40,7 @@ def open_up(fleet: Fleet) -> Path:
 
 @pytest.fixture(params=["shell", "sftp-only"])
 def humble(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
-    """A fleet whose caching server's user is nobody."""
+    """A fleet with nobody as the user on the caching server."""
     command = AS_NOBODY if request.param == "shell" else ONLY_SFTP
     with Fleet(tmp_path / "fleet", [SiteSpec(SITE, key_options=f'command="{command}"')]) as fleet:
         fleet.tree.add_kernel()
@@ -56,9 +56,9 @@ def test_all_is_well(humble: Fleet) -> None:
 
 
 def test_directory_of_somebody_else(humble: Fleet) -> None:
-    """The kernels go; the images, whose directory is root's, fail by name, and not a byte of them is sent."""
+    """The kernels are sent; the images, whose directory is root's, fail by name, and not a byte of them is sent."""
     if "setpriv" in humble.sites[SITE].spec.key_options and "case" not in humble.sites[SITE].spec.key_options:
-        # by SFTP alone, the user's number is known from its home: / is root's, so check mode says nothing false
+        # with SFTP alone, the user id is that of the home's owner: / is root's, so check mode makes no false claim
         pytest.skip("SFTP does not tell who its user is")
     assets = humble.sites[SITE].assets
     (assets / "prod").mkdir()
@@ -96,7 +96,7 @@ def test_read_only_file_system(fleet: Fleet, mount: Mount) -> None:
 
 @BOTH
 def test_room_in_the_order_of_the_run(fleet: Fleet, mount: Mount) -> None:
-    """There is room for one of two: the same one is said to fail as fails."""
+    """There is room for one of two: check mode names the one that then fails."""
     mount(fleet.sites[SITE].assets, f"size={RESERVE + 16 * MB}")
     add_large_image(fleet.tree, "prod/21-05-01-gnome-master-1111111", size=9 * MB)
     add_large_image(fleet.tree, "prod/21-05-02-gnome-master-2222222", size=9 * MB)
@@ -129,7 +129,7 @@ def test_transport_is_told(fleet: Fleet) -> None:
 
 
 def test_deep_tree_there_is_listed_and_left_alone(fleet: Fleet) -> None:
-    """Further down than Python calls itself."""
+    """Deeper than Python's recursion limit."""
     deep = fleet.sites[SITE].assets / "deep"
     deep.mkdir()
     for _level in range(1200):

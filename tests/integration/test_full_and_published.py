@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disk of a caching server is full: what is published there stays, and what was withdrawn by name goes."""
+"""The disk of a caching server is full: what is published there stays, unless it was withdrawn by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SQUASHFS = f"{IMAGE}.squashfs"
 
 @pytest.fixture
 def full(fleet: Fleet, mount: Callable[[Path, str], None]) -> Iterator[Fleet]:
-    """The fleet after a sync, with a disk at the site on which no byte is left."""
+    """The fleet after a sync, without a free byte on the site's disk."""
     assets = fleet.sites[SITE].assets
     mount(assets, f"size={80 * 1024 * 1024}")
     sync(fleet)
@@ -33,7 +33,7 @@ def full(fleet: Fleet, mount: Callable[[Path, str], None]) -> Iterator[Fleet]:
 
 
 def test_same_content_under_another_time_stays_published(full: Fleet) -> None:
-    """A tree that was copied there without its times: nothing is sent, so nothing is withdrawn for it."""
+    """As if the tree had been copied there without its times: nothing is sent, so nothing has to be withdrawn."""
     os.utime(full.sites[SITE].assets / SQUASHFS, (1, 1))
     run = sync(full)
     assert run.failures == []

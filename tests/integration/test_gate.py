@@ -36,7 +36,7 @@ def gated(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def by_sftp(fleet: Fleet, *lines: str) -> None:
-    """Ask for this with a real sftp client; what is refused is passed over."""
+    """Run these commands with a real sftp client; refusals are ignored."""
     site = fleet.sites[SITE]
     batch = fleet.directory / "batch"
     batch.write_text("".join(f"-{line}\n" for line in lines), encoding="utf-8")
@@ -81,7 +81,7 @@ def test_nor_by_sftp(gated: Fleet) -> None:
     "name", [".ssh/authorized_keys", ".bashrc", "prod/.htaccess", "prod/.a/.b/c", ".netboot-syncs"]
 )
 def test_hidden_names_do_not_stay(gated: Fleet, name: str) -> None:
-    """Whether a shell makes them, or SFTP; the sync's own stay."""
+    """Whether a shell or SFTP created them; the sync's own names stay."""
     assets = gated.sites[SITE].assets
     sync(gated)
     parent = (assets / name).parent
@@ -104,7 +104,7 @@ def test_hidden_file_that_was_there_stays_as_it_is(gated: Fleet) -> None:
 
 
 def test_nothing_outside_is_taken_away_with_them(gated: Fleet) -> None:
-    """A directory that becomes a symlink meanwhile leads the one who cleans up nowhere."""
+    """The cleanup does not follow a directory that has meanwhile become a symlink."""
     assets = gated.sites[SITE].assets
     (outside := gated.directory / "outside").mkdir()
     (outside / ".ssh").mkdir()
@@ -129,7 +129,7 @@ def test_what_a_session_started_ends_when_its_client_is_gone(gated: Fleet) -> No
 
 
 def gate_as(user: int, dest: Path, command: str, home: Path) -> subprocess.CompletedProcess[str]:
-    """Run the gate as sshd would for a user, of which the machine need not know: limits do not hold for root."""
+    """Run the gate as sshd would for a user, who need not have an account here: limits do not apply to root."""
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
     return subprocess.run(
         [*drop, "sh", str(GATE), str(dest)],
@@ -144,7 +144,7 @@ def gate_as(user: int, dest: Path, command: str, home: Path) -> subprocess.Compl
 
 @pytest.fixture
 def own_directory() -> Iterator[Path]:
-    """A directory below /tmp, which every user may enter, that belongs to a user of no account."""
+    """A directory below /tmp, which every user may enter, owned by a user without an account."""
     path = Path("/tmp") / f"netboot-gate-{os.getpid()}"
     path.mkdir(mode=0o755)
     os.chown(path, 54321, 54321)

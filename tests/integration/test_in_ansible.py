@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run leaves with Ansible and AWX: recap, statistics, a table that can be read, and module defaults."""
+"""What Ansible and AWX get from a run: recap, statistics, and a readable table; and module defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULTS = {"group/netboot.syncer.all": {"retries": 0, "stall_timeout": 30, "pro
 
 @pytest.fixture
 def sites(tmp_path: Path) -> Iterator[Fleet]:
-    """Three caching servers that hold all that the netboot server has, and are surveyed."""
+    """Three caching servers that are up to date, with the survey enabled."""
     variables = {"netboot_sync_survey_from": 2, "netboot_sync_retries": 0}
     with Fleet(tmp_path / "fleet", [SiteSpec(name) for name in NAMES], variables=variables) as fleet:
         fleet.tree.add_kernel()
@@ -34,7 +34,7 @@ def sites(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def recap(run: PlaybookRun) -> dict[str, dict[str, int]]:
-    """The recap: host to counter to number."""
+    """Return the recap: the counters of each host."""
     lines = run.output[run.output.index("PLAY RECAP") :].splitlines()[1:]
     found = {}
     for line in lines:
@@ -45,7 +45,7 @@ def recap(run: PlaybookRun) -> dict[str, dict[str, int]]:
 
 
 def statistics(run: PlaybookRun) -> dict[str, Any]:
-    """What set_stats would show: one line of JSON under the recap."""
+    """Return what set_stats shows: one line of JSON under the recap."""
     (line,) = [line for line in run.output.splitlines() if "netboot_sync_summary" in line and "RUN:" in line]
     found: dict[str, Any] = json.loads(line.partition("RUN:")[2])["netboot_sync_summary"]
     return found
@@ -57,7 +57,7 @@ CUSTOM = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "j
 def test_everybody_is_in_the_recap_and_the_statistics(sites: Fleet) -> None:
     run = sites.run_playbook("sync.yml", env=CUSTOM)
     assert run.status == 0, run.output
-    assert run.results == {}  # nobody was called
+    assert run.results == {}  # no caching server was called
     assert set(recap(run)) == set(NAMES)
     assert all(one["ok"] >= 1 and one["changed"] == one["failed"] == 0 for one in recap(run).values())
     found = statistics(run)
@@ -81,7 +81,7 @@ def test_each_outcome_is_counted(sites: Fleet) -> None:
 
 @pytest.mark.parametrize("mode", [[], ["--check"]], ids=["run", "check"])
 def test_left_over(sites: Fleet, mode: list[str]) -> None:
-    """Published there, gone from the netboot server, and nothing is to be removed."""
+    """Published there, gone from the netboot server, and no removal was asked for."""
     sites.tree.remove_image(IMAGE)
     sites.tree.add_image(NEXT)
     for name in NAMES:
@@ -99,7 +99,7 @@ def test_the_table_is_a_table_in_the_other_format_of_results(sites: Fleet) -> No
 
 
 def assert_a_table(run: PlaybookRun) -> None:
-    """Line by line, whatever the format of results: CUSTOM has JSON."""
+    """It is printed as separate lines, whatever the format of results: CUSTOM has JSON."""
     lines = run.output.splitlines()
     (start,) = [n for n, line in enumerate(lines) if line.startswith("caching server  came out  published")]
     assert [line.split()[:3] for line in lines[start + 1 : start + 4]] == [[name, "in", "line"] for name in NAMES]
@@ -108,7 +108,7 @@ def assert_a_table(run: PlaybookRun) -> None:
 
 @pytest.mark.parametrize("count", [1, 3], ids=["alone", "with-a-survey"])
 def test_module_defaults_of_the_group(sites: Fleet, count: int) -> None:
-    """They hold for every module of the collection, and what a caching server says for itself goes before them."""
+    """They apply to every module of the collection, and a caching server's own variables take precedence."""
     playbook = sites.directory / "play.yml"
     plays = yaml.safe_load((CHECKOUT / "playbooks" / "sync.yml").read_text(encoding="utf-8"))
     plays = [{**play, "module_defaults": DEFAULTS} for play in plays if "hosts" in play]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line breaks in a step that clients see: what is reported is what they see, done before the cut or after it.
+"""The connection breaks during a step that clients see: the report matches what they see, done or not.
 
-The line is real, and so is the server. Only the moment of the cut is chosen in the run itself: no line can be told to
+The line and the server are real. Only the moment of the cut is chosen inside the run: no line can be told to
 break between a rename and its answer.
 """
 
@@ -39,7 +39,7 @@ def line(fleet: Fleet) -> Line:
 
 @pytest.fixture
 def cut_at(monkeypatch: pytest.MonkeyPatch, line: Line) -> CutAt:
-    """Have the line cut, once, at a call of the caching server about a path: before it, or after it was done."""
+    """Cut the line, once, at a call of the caching server about a path: before the call, or after it."""
 
     def prepare_cut(name: str, path: str, *, done: bool) -> None:
         real = getattr(SshCachingServer, name)
@@ -54,7 +54,7 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, line: Line) -> CutAt:
                 real(server, what)
             line.cut()
             try:
-                server.look(path)  # it has no answer
+                server.look(path)  # gets no answer
             finally:
                 line.restore()
 
@@ -133,7 +133,7 @@ def test_repair_of_permissions(fleet: Fleet, cut_at: CutAt, done: bool) -> None:
 
 
 def test_withdrawal_of_what_only_the_caching_server_has(fleet: Fleet, cut_at: CutAt) -> None:
-    """Its kernel was lost there."""
+    """Its kernel was lost on the caching server."""
     fleet.tree.add_kernel("4.19.0-old", latest=False)
     old = fleet.tree.add_image("prod/old", kernel="4.19.0-old")
     sync(fleet)
@@ -149,7 +149,7 @@ def test_withdrawal_of_what_only_the_caching_server_has(fleet: Fleet, cut_at: Cu
 
 
 def test_without_another_attempt_it_counts_as_a_change(fleet: Fleet, cut_at: CutAt) -> None:
-    """Clients may see it, and nobody can tell."""
+    """Clients may see it, and there is no way to tell."""
     sync(fleet)
     (fleet.tree.root / "menu.txt").write_text("boot this", encoding="utf-8")
     cut_at("publish", "menu.txt", done=True)
@@ -162,7 +162,7 @@ def test_without_another_attempt_it_counts_as_a_change(fleet: Fleet, cut_at: Cut
 
 
 def test_step_that_was_not_begun_is_no_change(fleet: Fleet, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line broke before it, and so the lock is lost: nothing was put up."""
+    """The connection broke before it, so the lock is lost: nothing was published."""
     sync(fleet)
     (fleet.tree.root / "menu.txt").write_text("boot this", encoding="utf-8")
     real = SshCachingServer.publish

@@ -67,7 +67,7 @@ class Stack:
 
 
 def _without_marks(one: dict[str, Any]) -> Any:
-    """Return a text that ansible-inventory marks as one that is no template."""
+    """Return the text itself where ansible-inventory marks it as not a template."""
     return one["__ansible_unsafe"] if list(one) == ["__ansible_unsafe"] else one
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching server that has an IPv6 address, in a network namespace that has nothing but its own loopback device."""
+"""A caching server with an IPv6 address, in a network namespace that has only a loopback device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lab.fleet import CHECKOUT, Fleet, SiteSpec
 from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, is_delivered, sync
 
 ADDRESS = "::1"
-OUTSIDE = "NETBOOT_TEST_OUTSIDE"  # environment: the network namespace that the tests below are not to run in
+OUTSIDE = "NETBOOT_TEST_OUTSIDE"  # environment variable: the network namespace in which the tests below must not run
 NETWORK = Path("/proc/self/ns/net")
 
 
@@ -38,7 +38,7 @@ def test_ipv6(way: str, tmp_path: Path) -> None:
 
 
 def by_the_module(fleet: Fleet) -> None:
-    """By rsync and by SFTP, and seen as in line by the one run after that."""
+    """Over rsync and over SFTP; a further run finds everything up to date."""
     for name, transport in ((IMAGE, "rsync"), (NEXT, "sftp")):
         image = add_large_image(fleet.tree, name, size=1_000_000)
         run = sync(fleet, transport=transport)
@@ -48,7 +48,7 @@ def by_the_module(fleet: Fleet) -> None:
 
 
 def by_the_playbook(fleet: Fleet) -> None:
-    """With the survey before it."""
+    """With the survey first."""
     image = add_large_image(fleet.tree, IMAGE, size=1_000_000)
     run = fleet.run_playbook("sync.yml")
     assert run.status == 0, run.output
@@ -58,7 +58,7 @@ def by_the_playbook(fleet: Fleet) -> None:
 
 
 def main(way: str, directory: str) -> None:
-    """Inside the namespace."""
+    """Run inside the namespace."""
     assert os.readlink(NETWORK) != os.environ[OUTSIDE], "this would use the network of the machine"
     with Fleet(Path(directory), [SiteSpec(SITE, address=ADDRESS)], variables={"netboot_sync_survey_from": 1}) as fleet:
         fleet.tree.add_kernel()

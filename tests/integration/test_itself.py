@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A site that turns out to be the netboot server itself: found out by looking, whatever its address."""
+"""A site that turns out to be the netboot server itself: this is detected there, whatever its address."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_by_another_mount(fleet: Fleet, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("there", [True, False], ids=["there", "not-yet"])
 def test_within_the_tree(fleet: Fleet, there: bool) -> None:
-    """Each run would copy what the one before had made."""
+    """Otherwise each run would copy the copy that the previous one made."""
     dest = fleet.tree.root / "copy"
     if there:
         dest.mkdir()

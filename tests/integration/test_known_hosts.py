@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""known_hosts is read, and written where that was asked for, as OpenSSH does it."""
+"""known_hosts is read, and written if asked for, the way OpenSSH does it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SPOILED = [
 
 @pytest.mark.parametrize("line", SPOILED)
 def test_line_that_cannot_be_read_is_skipped(fleet: Fleet, line: bytes) -> None:
-    """The lines around it count, for paramiko and for the OpenSSH client below rsync."""
+    """The lines around it still count, for paramiko and for the OpenSSH client that rsync uses."""
     known = fleet.known_hosts.read_bytes()
     fleet.known_hosts.write_bytes(line + b"\n" + known)
     sync(fleet)
@@ -68,7 +68,7 @@ def test_new_key_is_learned_on_a_line_of_its_own(fleet: Fleet, before: bytes | N
 
 
 def test_alias_stands_alone_whatever_the_port(fleet: Fleet, ssh_config: Callable[[str], None]) -> None:
-    """So OpenSSH has it: read and learned under one name for both connections, and a changed key is refused there."""
+    """As in OpenSSH: both connections read and learn keys under that name alone, and a changed key is refused."""
     ssh_config("Host *\n  HostKeyAlias cache-by-name\n")
     server = fleet.sites[SITE].server
     assert server.port != 22
@@ -88,7 +88,7 @@ def test_alias_stands_alone_whatever_the_port(fleet: Fleet, ssh_config: Callable
 
 @pytest.mark.parametrize("before", [None, b"# ours\n"])
 def test_check_mode_learns_nothing(fleet: Fleet, before: bytes | None) -> None:
-    """Neither does the survey, which is check mode; and a changed key is refused there as well."""
+    """Nor does the survey, which runs in check mode; and a changed key is refused in check mode as well."""
     fleet.known_hosts.unlink()
     if before is not None:
         fleet.known_hosts.write_bytes(before)
@@ -106,7 +106,7 @@ def test_check_mode_learns_nothing(fleet: Fleet, before: bytes | None) -> None:
 
 
 def test_accept_new_takes_no_other_key_of_a_known_host(fleet: Fleet, tmp_path: Path) -> None:
-    """A host of which a key of another kind is known is not one that is seen for the first time."""
+    """A host that is known by a key of another type is not a new host."""
     server = fleet.sites[SITE].server
     subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(tmp_path / "other")], check=True)
     kind, key = (tmp_path / "other.pub").read_text(encoding="ascii").split()[:2]
@@ -119,7 +119,7 @@ def test_accept_new_takes_no_other_key_of_a_known_host(fleet: Fleet, tmp_path: P
 
 @pytest.mark.parametrize("checking", ["true", "accept-new"])
 def test_rsync_goes_by_the_same_known_hosts(fleet: Fleet, checking: str) -> None:
-    """It has a connection of its own: whoever gets between after the first one gets nothing."""
+    """It has its own connection: an attacker who intercepts that one gets nothing."""
     server = fleet.sites[SITE].server
     with Session(address_of(fleet, host_key_checking=checking)) as session:
         session.bulk()

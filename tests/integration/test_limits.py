@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limits of the bandwidth, measured on the line: kept, changed in the middle of a transfer, shared among sites."""
+"""Bandwidth limits, measured on the line: kept, changed in the middle of a transfer, shared among sites."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, prepare, 
 
 MB = 1_000_000
 LARGE = "prod/large"
-TOKYO = "Asia/Tokyo"  # nobody's own zone here, and without summer time
+TOKYO = "Asia/Tokyo"  # not the zone of this machine, and without daylight saving time
 WITH_LINE = pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
 BOTH_TRANSPORTS = pytest.mark.parametrize("transport", ["rsync", "sftp"])
-# What a limit may be missed by. On a machine with other work, a transfer that waits for the processor is slower.
+# How far a limit may be missed. On a busy machine, a transfer that waits for the CPU is slower.
 MOST, LEAST = 1.05, 0.9
-# What lay in pipes and sockets while the receiver waited for the processor comes late, and all at once.
+# Data that sat in pipes and sockets while the receiver waited for the CPU arrives late, and all at once.
 IN_BUFFERS = 2 * MB
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _before_others() -> Iterator[None]:
-    """Rates are measured here: where that is allowed, other tests get the processor when these do not want it."""
+    """Raise the priority of these tests, which measure rates, over that of other tests, if permitted."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, before - 10)
@@ -46,7 +46,7 @@ def _before_others() -> Iterator[None]:
 
 
 class Watch:
-    """Writes down what a line has carried, ten times per second."""
+    """Records what each line has carried, ten times per second."""
 
     def __init__(self, *lines: Line) -> None:
         self._lines = lines
@@ -67,7 +67,7 @@ class Watch:
             self.samples.append((time.time(), tuple(line.bytes_up for line in self._lines)))
 
     def carried(self, begin: float, end: float, *of: int) -> tuple[int, float]:
-        """The bytes between two times, over the lines with these numbers (all without any), and in how many seconds."""
+        """Return the bytes between two times, and in how many seconds: of the lines with these numbers, or of all."""
         found = [(then, sum(counts[i] for i in of or range(len(counts)))) for then, counts in self.samples]
         within = [one for one in found if begin <= one[0] <= end]
         assert within, f"nothing was carried between {begin} and {end}"
@@ -76,17 +76,17 @@ class Watch:
         return after - before, last - first
 
     def rate(self, begin: float, end: float, *of: int) -> float:
-        """Bytes per second between two times, over the lines with these numbers; all without any."""
+        """Return the bytes per second between two times: of the lines with these numbers, or of all."""
         carried, seconds = self.carried(begin, end, *of)
         return carried / seconds
 
     def is_kept(self, limit: float, begin: float, end: float, *of: int) -> bool:
-        """Whether a limit in bytes per second was kept, and used, between two times."""
+        """Return whether a limit in bytes per second was kept, and used, between two times."""
         carried, seconds = self.carried(begin, end, *of)
         return LEAST * limit * seconds - IN_BUFFERS < carried < MOST * limit * seconds + IN_BUFFERS
 
     def span(self, number: int = 0) -> tuple[float, float]:
-        """When most of what a line carried began and ended: without the first and the last tenth."""
+        """Return the time span in which a line carried most of its bytes: without the first and the last tenth."""
         total = self.samples[-1][1][number]
         busy = [then for then, counts in self.samples if 0.1 * total < counts[number] < 0.9 * total]
         return busy[0], busy[-1]
@@ -100,7 +100,7 @@ def line(fleet: Fleet) -> Line:
 
 
 def window(seconds: float, *, zone: str = TOKYO, hours: int = 1) -> str:
-    """The times of a window that begins that many seconds from now, in a site's local time."""
+    """Return the times of a window that begins that many seconds from now, in a site's local time."""
     begin = datetime.datetime.now(zoneinfo.ZoneInfo(zone)) + datetime.timedelta(seconds=seconds)
     return f"{begin:%H:%M:%S}-{begin + datetime.timedelta(hours=hours):%H:%M:%S}"
 
@@ -145,18 +145,18 @@ def test_a_window_of_0_ends_a_transfer_and_the_rest_is_left_for_later(fleet: Fle
         assert run.images[path].state == "held_back"
         assert run.images[path].reason.startswith("until ")
         assert run.images[path].reason.endswith(" the limit of this site is 0")
-    assert 0.9 * line.bytes_up < run.images[image.path].sent_bytes < line.bytes_up  # and not what only filled pipes
+    assert 0.9 * line.bytes_up < run.images[image.path].sent_bytes < line.bytes_up  # without what only filled pipes
     assert line.bytes_up > MB
     sync(fleet, transport=transport)
     assert is_delivered(fleet, image)
     assert is_delivered(fleet, other)
-    # SFTP goes on at the last boundary of 8 MiB
+    # SFTP continues from the last boundary of 8 MiB
     assert line.bytes_up < 41 * 1.05 * MB + (8.4 * MB if transport == "sftp" else 0.5 * MB)
 
 
 @WITH_LINE
 def test_nothing_is_sent_nor_withdrawn_in_a_window_of_0(fleet: Fleet, line: Line) -> None:
-    """An image that is to be replaced stays as it is until it can be."""
+    """An image that is to be replaced stays as it is until it can be replaced."""
     sync(fleet)
     image = fleet.tree.image(IMAGE)
     marker = fleet.sites[SITE].assets / image.marker.relative_to(fleet.tree.root)
@@ -175,7 +175,7 @@ def test_nothing_is_sent_nor_withdrawn_in_a_window_of_0(fleet: Fleet, line: Line
 
 
 def test_lost_image_is_withdrawn_in_a_window_of_0(fleet: Fleet) -> None:
-    """A marker without its squashfs goes at once: that is a few bytes."""
+    """A marker without its squashfs is withdrawn at once: that takes only a few bytes."""
     sync(fleet)
     image = fleet.tree.image(IMAGE)
     (fleet.sites[SITE].assets / image.path).unlink()
@@ -187,9 +187,9 @@ def test_lost_image_is_withdrawn_in_a_window_of_0(fleet: Fleet) -> None:
 
 
 def test_a_window_of_0_that_ends_meanwhile(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What needs a kernel that was left for later is left as well; that is no failure."""
+    """An image whose kernel was left for later is left for later too, and that is not a failure."""
     words = ["until 18:00 the limit of this site is 0", ""]
-    # Only a clock that is asked here can have a window end between the kernel and its image, at that very moment.
+    # Only a fake can make the window end at the very moment between the kernel and its image.
     monkeypatch.setattr(Throttle, "why_not", lambda _self: words.pop(0) if len(words) > 1 else words[0])
     run = sync(fleet, bandwidth_limit=parse_limit("0"))
     assert run.failures == []
@@ -237,7 +237,7 @@ def lines(fleet: Fleet) -> list[Line]:
 
 @contextlib.contextmanager
 def in_parallel(fleet: Fleet, shared: Path, **of_site: dict[str, object]) -> Iterator[None]:
-    """Sync all sites at once under the cap; *of_site* are what a run of one of them has of its own."""
+    """Sync all sites at once under the cap; *of_site* has the options of each site's own run."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         common = {"uplink_limit": CAP, "uplink_directory": str(shared)}
         runs = [pool.submit(sync, fleet, site, **{**common, **options}) for site, options in of_site.items()]
@@ -262,8 +262,8 @@ def test_two_sites_share_the_uplink_and_one_alone_has_all(two: Fleet, tmp_path: 
 
 
 def test_a_site_that_ends_leaves_its_share_to_the_other(two: Fleet, tmp_path: Path) -> None:
-    add_large_image(two.tree, "prod/first", size=24 * MB)  # long enough that both are at work at once on a busy machine
-    add_large_image(two.tree, "prod/second", size=68 * MB)  # and alone for long enough after it
+    add_large_image(two.tree, "prod/first", size=24 * MB)  # long enough for both to overlap on a busy machine
+    add_large_image(two.tree, "prod/second", size=68 * MB)  # and this one to be alone for long enough after it
     with (
         Watch(*lines(two)) as watch,
         in_parallel(
@@ -299,8 +299,8 @@ def test_what_a_slow_site_cannot_use_goes_to_the_other(tmp_path: Path) -> None:
         ):
             pass
         begin, end = watch.span(1)
-        # what the line's own buffers take at first looks like more
-        # Half of it would be its share. What is possible is 0.8, on a machine that does nothing else.
+        # at first, the line's own buffers make the rate look higher
+        # Its own share would be half of the cap. On an idle machine, 0.8 is possible.
         assert watch.rate(begin + 5, end, 1) > 0.6 * CAP
         carried, seconds = watch.carried(begin + 5, end)
         assert carried < MOST * CAP * seconds + IN_BUFFERS
@@ -326,7 +326,7 @@ def test_a_directory_of_somebody_else_is_refused(fleet: Fleet, tmp_path: Path) -
 
 
 def test_windows_in_a_playbook(tmp_path: Path) -> None:
-    """As YAML and the module's archive have it."""
+    """With the values that YAML gives, and with the module run from its archive."""
     variables = {
         "netboot_sync_bandwidth_limit": [{window(-60): 0}, "80Mbit"],
         "netboot_sync_timezone": TOKYO,
@@ -346,7 +346,7 @@ def test_windows_in_a_playbook(tmp_path: Path) -> None:
 
 
 def test_waiting_is_used(fleet: Fleet) -> None:
-    """A limit so low that its pauses are long is no stall."""
+    """The long pauses of a very low limit are not a stall."""
     add_large_image(fleet.tree, LARGE, size=MB // 2)
     run = sync(fleet, bandwidth_limit=parse_limit("64kB"), stall_timeout=2)
     assert run.failures == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes over the line: differences, what was cut, what fell silent."""
+"""What is sent over the line: differences, and the rest after the connection broke or fell silent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_del
 
 MB = 1_000_000
 LARGE = "prod/large"
-NEWEST = time.time() + 86_400  # goes before all else, also where this module was imported long ago
+NEWEST = time.time() + 86_400  # sent before anything else, even if this module was imported long ago
 WITH_LINE = pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
 CUT_LINE = pytest.mark.parametrize("spec", [SiteSpec(SITE, rate=160e6)], indirect=True, ids=["160-mbit"])
 BOTH_TRANSPORTS = pytest.mark.parametrize("transport", ["rsync", "sftp"])
@@ -57,11 +57,11 @@ def test_second_build_goes_as_the_difference_to_the_first(fleet: Fleet, tmp_path
 @CUT_LINE
 @BOTH_TRANSPORTS
 def test_a_cut_line_is_tried_again_and_goes_on(fleet: Fleet, line: Line, transport: str) -> None:
-    """What arrived is not sent again; SFTP goes on at the last boundary of 8 MiB, which it knows to be on disk."""
+    """What arrived is not sent again; SFTP continues from the last boundary of 8 MiB, which it knows to be on disk."""
     image = add_large_image(fleet.tree, LARGE, size=24 * MB)
     line.cut_after(18 * MB)
     run = prepare(fleet, transport=transport, retries=3)
-    # The planned cut also ends the line, as a real one does for a while; it stands again for the next try.
+    # The planned cut also takes the line down, as a real one does for a while; it is up again for the next try.
     with meanwhile(line.was_cut.is_set, lambda: threading.Timer(0.5, line.restore).start()):
         run.run()
     assert run.attempts == 2
@@ -107,7 +107,7 @@ def test_a_difference_goes_on_where_it_was_cut(fleet: Fleet, line: Line) -> None
 @CUT_LINE
 @pytest.mark.parametrize("spoil", [lambda piece: piece[:-1] + b"?", lambda piece: b"x" * len(piece), bytes.upper])
 def test_a_piece_of_something_else_is_no_beginning(fleet: Fleet, line: Line, spoil: Callable[[bytes], bytes]) -> None:
-    """A power cut may have left zeros in it, or the image was replaced meanwhile."""
+    """A power cut may have left zeros in it, or the image was replaced in the meantime."""
     image = add_large_image(fleet.tree, LARGE, size=24 * MB)
     line.cut_after(18 * MB)
     complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
@@ -119,13 +119,13 @@ def test_a_piece_of_something_else_is_no_beginning(fleet: Fleet, line: Line, spo
 
 
 def pieces(fleet: Fleet) -> int:
-    """Bytes of what lies in the work area."""
+    """Return the bytes that the files in the work area take."""
     area = fleet.sites[SITE].assets / ".netboot-sync"
     return sum(path.stat().st_size for path in area.glob("*/*") if path.is_file())
 
 
 def is_idle(fleet: Fleet, **changes: Any) -> bool:
-    """Whether a survey would leave the caching server alone."""
+    """Return whether a survey would skip the caching server."""
     source = SourceTree(str(fleet.tree.root))
     source.scan()
     run = prepare(fleet, check_mode=True, source=source, **changes)
@@ -137,7 +137,7 @@ def is_idle(fleet: Fleet, **changes: Any) -> bool:
 @CUT_LINE
 @BOTH_TRANSPORTS
 def test_what_arrived_outlives_runs_about_something_else(fleet: Fleet, line: Line, transport: str) -> None:
-    """A narrower selection, or that the image is held back just then; and it makes nobody call the site for nothing."""
+    """Such as a narrower selection, or with the image held back; and it does not make runs call the site needlessly."""
     image = add_large_image(fleet.tree, LARGE, size=24 * MB)
     os.utime(image.marker, (NEWEST, NEWEST))
     line.cut_after(18 * MB)
@@ -148,7 +148,7 @@ def test_what_arrived_outlives_runs_about_something_else(fleet: Fleet, line: Lin
     other = fleet.tree.add_image("dev/other")
     sync(fleet, transport=transport, include=["dev/**"])
     assert is_delivered(fleet, other)
-    assert pieces(fleet) >= kept  # what was under way at the cut may have been written since
+    assert pieces(fleet) >= kept  # what was in flight at the cut may have been written since
     marker = image.marker.read_bytes()
     image.marker.unlink()
     assert sync(fleet, transport=transport).images[image.path].state == "held_back"
@@ -185,7 +185,7 @@ def test_pieces_of_what_the_netboot_server_dropped_are_cleaned(fleet: Fleet, lin
 @WITH_LINE
 @BOTH_TRANSPORTS
 def test_a_line_that_falls_silent(fleet: Fleet, line: Line, transport: str) -> None:
-    """It is given up after stall_timeout, and nobody says that the disk or the permissions were to blame."""
+    """The run gives up after stall_timeout, and does not blame the disk or the permissions."""
     image = add_large_image(fleet.tree, LARGE, size=12 * MB)
     os.utime(image.marker, (NEWEST, NEWEST))
     run = prepare(fleet, transport=transport, stall_timeout=2)

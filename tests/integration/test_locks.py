@@ -46,7 +46,7 @@ BOTH_LOCKS = pytest.mark.parametrize("spec", [SLOW, SLOW_SFTP], indirect=True, i
 
 @pytest.fixture
 def holder(fleet: Fleet) -> Iterator[Supervised]:
-    """The module in a process of its own, in the middle of a transfer."""
+    """The module in its own process, in the middle of a transfer."""
     add_large_image(fleet.tree, LARGE, size=SIZE)
     line = fleet.sites[SITE].line
     assert line is not None
@@ -100,14 +100,14 @@ def test_abandoned_lease_is_taken_over_but_not_early(
     run = sync(fleet, lock_timeout=60)
     assert run.attempts == 1
     assert is_delivered(fleet, fleet.tree.image(LARGE))
-    # and it is given back
+    # the lease is released again
     assert sync(fleet, lock_timeout=0).actions == []
     assert [path.name for path in (fleet.sites[SITE].assets / ".netboot-sync").iterdir()] == []
 
 
 @pytest.mark.parametrize("spec", [SLOW_SFTP], indirect=True, ids=["lease"])
 def test_lease_is_kept_while_files_are_sent(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its beats go beside the transfer on the same connection, many times, and neither disturbs the other."""
+    """Many of its beats share the connection with the transfer, and neither disturbs the other."""
     monkeypatch.setattr(lock, "BEAT", 0.02)
     image = add_large_image(fleet.tree, LARGE, size=SIZE)
     run = sync(fleet)
@@ -117,7 +117,7 @@ def test_lease_is_kept_while_files_are_sent(fleet: Fleet, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("spec", [SLOW_SFTP], indirect=True, ids=["lease"])
 def test_lease_is_renewed_all_the_time(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for it sees another content at each beat, or would take it for abandoned."""
+    """A waiting run must see its content change with each beat, or would take it for abandoned."""
     monkeypatch.setattr(lock, "BEAT", 0.02)
     add_large_image(fleet.tree, LARGE, size=SIZE)
     path = fleet.sites[SITE].assets / ".netboot-sync" / "lock"
@@ -134,7 +134,7 @@ def test_lease_is_renewed_all_the_time(fleet: Fleet, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("spec", [SLOW_SFTP], indirect=True, ids=["lease"])
 def test_the_lock_is_given_back_once_its_last_beat_is_answered(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a slow line that takes its time; of two threads at one channel, each would read the answers to the other."""
+    """On a slow line, that answer takes time; two threads on one channel would read each other's answers."""
     monkeypatch.setattr(lock, "BEAT", 0.01)
     line = fleet.sites[SITE].line
     assert line is not None
@@ -152,7 +152,7 @@ def test_the_lock_is_given_back_once_its_last_beat_is_answered(fleet: Fleet, mon
 
         monkeypatch.setattr(lease._handle, "close", note_and_close)
         line.stall()
-        time.sleep(0.1)  # a beat is under way by now, or the next one begins: either way nothing is answered
+        time.sleep(0.1)  # a beat is in flight, or the next one is about to begin: neither gets an answer
         restore = threading.Timer(1, line.restore)
         restore.start()
         lease.release()
@@ -180,7 +180,7 @@ def test_run_whose_lease_was_taken_over_publishes_nothing_more(fleet: Fleet) -> 
     assert path.read_text(encoding="utf-8") == "another run's"
 
 
-# Debian's busybox has no flock of its own; this one says no as BusyBox's does, and otherwise does what it should.
+# Debian's busybox has no flock; this script refuses -w as BusyBox's does, and otherwise works.
 OLD_FLOCK = """#!/bin/sh
 case "$*" in *-w*) echo "flock: invalid option -- 'w'" >&2; exit 1 ;; esac
 exec /usr/bin/flock "$@"
@@ -218,7 +218,7 @@ def abilities(fleet: Fleet) -> Abilities:
 
 
 def lease_is_kept(fleet: Fleet) -> bool:
-    """Whether a run with the lock as a file works, and gives it back."""
+    """Return whether a run that uses the lease works, and removes it at the end."""
     run = sync(fleet)
     left = [path.name for path in (fleet.sites[SITE].assets / ".netboot-sync").iterdir()]
     return run.attempts == 1 and is_delivered(fleet, fleet.tree.image(IMAGE)) and left == []
@@ -227,7 +227,7 @@ def lease_is_kept(fleet: Fleet) -> bool:
 def test_flock_and_timeout_of_a_usual_system_make_a_kernel_lock(fleet: Fleet) -> None:
     assert abilities(fleet).locks
     sync(fleet)
-    assert (fleet.sites[SITE].assets / ".netboot-sync" / "lock").is_file()  # which a lease takes away
+    assert (fleet.sites[SITE].assets / ".netboot-sync" / "lock").is_file()  # a lease would have been removed
 
 
 @LIKE_BUSYBOX
@@ -244,7 +244,7 @@ def test_programs_that_know_too_little_make_a_lease(fleet: Fleet) -> None:
     ids=["busybox"],
 )
 def test_busybox_works(fleet: Fleet) -> None:
-    """Whichever lock it is good for."""
+    """With whichever lock it supports."""
     assert abilities(fleet).locks or lease_is_kept(fleet)
     sync(fleet)
     assert is_delivered(fleet, fleet.tree.image(IMAGE))

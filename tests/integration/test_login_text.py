@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the login of a caching server's user prints or refuses by itself, beside what the sync asks it for."""
+"""What the login of a caching server's user prints or refuses on its own, apart from what the sync asks it for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SFTP = "case $SSH_ORIGINAL_COMMAND in internal-sftp) exec /usr/lib/openssh/sftp-
 
 
 def forced(text: str, *, sftp: bool = True) -> SiteSpec:
-    """A site whose key runs this; SFTP works beside it, unless it is to be hit as well."""
+    """Return a site whose key runs this; SFTP stays unaffected, unless *sftp* is false."""
     text = ((SFTP if sftp else "") + text).replace("\\", "\\\\").replace('"', '\\"')
     return SiteSpec(SITE, key_options=f'command="{text}"')
 
@@ -25,7 +25,7 @@ TALKATIVE = [
     pytest.param(forced('printf Welcome; eval "$SSH_ORIGINAL_COMMAND"'), id="no-newline"),
     pytest.param(
         forced('(while sleep 0.01; do echo tick; done) & sleep 0.1; eval "$SSH_ORIGINAL_COMMAND"; kill $!'),
-        id="meanwhile",  # and before, or nothing would tell it beforehand
+        id="meanwhile",  # and before, or it could not be noticed beforehand
     ),
     pytest.param(forced('seq 20000; eval "$SSH_ORIGINAL_COMMAND"'), id="long"),
 ]
@@ -33,13 +33,13 @@ TALKATIVE = [
 
 @pytest.mark.parametrize("spec", TALKATIVE, indirect=True)
 def test_text_of_the_login_is_ignored(fleet: Fleet) -> None:
-    """The lock, the hashes and the join are as they are without; where rsync cannot take the text, SFTP does it."""
+    """The lock, the hashes and the join work as without it; if rsync cannot cope with the text, SFTP is used."""
     image = add_large_image(fleet.tree, NEXT, size=1_000_000)
     run = sync(fleet)
     assert run.attempts == 1
     assert is_delivered(fleet, image)
     assert run.images[image.path].verified
-    assert (fleet.sites[SITE].assets / ".netboot-sync" / "lock").is_file()  # the kernel's: a lease is taken away
+    assert (fleet.sites[SITE].assets / ".netboot-sync" / "lock").is_file()  # the kernel's: a lease would be gone
     assert sync(fleet, verify=True).actions == []
 
 
@@ -100,7 +100,7 @@ NAS = (
 @pytest.mark.root
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, key_options=f'command="{NAS}"')], indirect=True, ids=["nas"])
 def test_sftp_that_shows_other_files_than_the_shell(fleet: Fleet) -> None:
-    """As on a NAS: the kernel's lock and the hashes would be of another place."""
+    """As on a NAS: the kernel's lock and the hashes would be those of another directory."""
     run = sync(fleet)
     assert run.transport == "sftp"
     assert "its shell does not see the files that SFTP shows" in "".join(run.warnings)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How often a run logs in at its caching server, as the log of its sshd has it."""
+"""How often a run logs in at its caching server, according to the log of its sshd."""
 
 from __future__ import annotations
 
@@ -162,19 +162,19 @@ def test_nothing_is_left_of_the_sockets(fleet: Fleet, short_path: Path, monkeypa
     (left / "held").touch()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
     with Session(address_of(fleet)) as session:
-        (directory,) = place.iterdir()  # the one of a run that was killed is gone
+        (directory,) = place.iterdir()  # that of the killed run is gone
         assert directory != left
         assert directory.stat().st_mode & 0o777 == 0o700
         session.bulk()
         with Session(address_of(fleet)):
-            assert session.run("say yes").lines == ["yes"]  # the second took nothing from the first
+            assert session.run("say yes").lines == ["yes"]  # the second session did not break the first
     assert list(place.iterdir()) == []
 
 
 def test_sockets_of_a_run_that_begins_just_now_are_left_alone(
     short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What another run sweeps must not be what this one has made and not locked yet."""
+    """Another run's cleanup must not remove what this one has created and not locked yet."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     lock, others = fcntl.flock, list[Sockets]()
 
@@ -194,7 +194,7 @@ def test_sockets_of_a_run_that_begins_just_now_are_left_alone(
 
 @pytest.mark.parametrize("name", ["netboot-new-ssh-a", "netboot-ssh-b"])
 def test_sockets_without_a_lock_go_after_an_hour(short_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A run was killed when it had just made them, or was about to remove them."""
+    """A run was killed when it had just created them, or was about to remove them."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     left = short_path / name
     left.mkdir()
@@ -208,7 +208,7 @@ def test_sockets_without_a_lock_go_after_an_hour(short_path: Path, monkeypatch: 
 def test_a_login_for_bulk_begins_early_and_only_where_it_is_wanted(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A marker alone goes over the connection for control."""
+    """A marker alone is sent over the control connection."""
     expected: list[Sequence[str]] = []
     real = Session.expect_bulk
 

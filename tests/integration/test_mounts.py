@@ -23,7 +23,7 @@ Mount = Callable[[Path, str], None]
 
 @pytest.fixture
 def bind() -> Iterator[Callable[..., None]]:
-    """Binds a directory, or a file, to another place, until the end of the test."""
+    """Return a function that bind-mounts a directory or a file until the end of the test."""
     bound: list[Path] = []
 
     def do(what: Path, where: Path, *, read_only: bool = False) -> None:
@@ -38,13 +38,13 @@ def bind() -> Iterator[Callable[..., None]]:
 
 
 def hidden(directory: Path) -> list[str]:
-    """What lies in a work area, but for the lock."""
+    """Return what is in a work area, except for the lock."""
     return sorted(path.name for path in (directory / ".netboot-sync").iterdir() if path.name != "lock")
 
 
 @BOTH
 def test_file_system_of_its_own(fleet: Fleet, mount: Mount) -> None:
-    """Delivered, with nothing left over, the predecessor as basis; and listed as if it were none."""
+    """Images arrive without leftovers, with the predecessor as basis; and it is listed like a plain directory."""
     assets = fleet.sites[SITE].assets
     mount(assets / "prod", "size=128m")
     mount(assets / "kernels", "size=128m")
@@ -79,7 +79,7 @@ def test_pieces_on_another_file_system_are_used(fleet: Fleet, mount: Mount) -> N
 
 
 def test_bind_mount_of_the_same_file_system(fleet: Fleet, bind: Callable[..., None]) -> None:
-    """Its number is that of the destination, and still nothing can be renamed into it."""
+    """Its device number is that of the destination, but still nothing can be renamed into it."""
     assets = fleet.sites[SITE].assets
     (elsewhere := assets.parent / "else where").mkdir()
     (assets / "prod").mkdir()

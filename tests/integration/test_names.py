@@ -31,7 +31,7 @@ NAMES = [
     os.fsdecode(b"not-utf-8-\xff\xe4"),
 ]
 
-# rsync carries these, where it can; each is the name of a directory, too.
+# rsync sends these, if it can; each is also the name of a directory.
 LARGE_NAMES = ["--delete", "a b", "new\nline", "host:path", NAMES[-1]]
 
 
@@ -60,7 +60,7 @@ def test_every_name_arrives_is_repaired_and_goes(fleet: Fleet) -> None:
 
 
 def hostile_names(count: int) -> list[str]:
-    """File names of all bytes that a file system takes, in a row that is the same each time."""
+    """Return file names from all bytes that a file system accepts; they are the same each time."""
     chance = random.Random(20260101)
     tricky = [
         b"$",

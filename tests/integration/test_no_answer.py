@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A question without an answer is neither a no nor a difference.
 
-Elsewhere a timeout was taken for "not there", and a revision was published without its root
+In another project, a timeout was taken for "not there", and a revision was published without its root
 (https://github.com/cvmfs/cvmfs/issues/4270).
 """
 
@@ -34,7 +34,7 @@ MB = 1_000_000
 
 
 class SftpClient(paramiko.SFTPClient):
-    """A client over a socket, which paramiko can do but for its log: that wants the name of a channel."""
+    """A client over a plain socket; paramiko supports that except in its log, which wants the name of a channel."""
 
     def _log(self, level: int, msg: str | list[str], *args: object) -> None:
         pass
@@ -42,7 +42,7 @@ class SftpClient(paramiko.SFTPClient):
 
 @contextlib.contextmanager
 def sftp_of_nobody() -> Iterator[tuple[Sftp, Path]]:
-    """OpenSSH's SFTP server, as a user whom permissions hold for, and a directory that this user may look into."""
+    """Run OpenSSH's SFTP server as a user to whom permissions apply, with a directory that this user may list."""
     program = next((path for path in SFTP_SERVERS if path.exists()), None)
     if program is None:
         pytest.skip("OpenSSH's sftp-server is not where Debian and Fedora have it")
@@ -109,7 +109,7 @@ def test_look_tells_a_line_without_an_answer_from_absence(fleet: Fleet, fault: s
     ],
 )
 def test_silence_is_a_broken_line_whatever_was_asked(fleet: Fleet, ask: Callable[[SshCachingServer], object]) -> None:
-    """Nobody is sent to look at permissions, and another try is made."""
+    """It is not reported as a problem of permissions, and the run is retried."""
     site = fleet.sites[SITE]
     assert site.line is not None
     sync(fleet)
@@ -118,7 +118,7 @@ def test_silence_is_a_broken_line_whatever_was_asked(fleet: Fleet, ask: Callable
         site.line.stall()
         with pytest.raises(Exception) as caught:  # noqa: PT011  # paramiko has many kinds
             ask(server)
-        # at once, while the connection itself still seems to stand
+        # at once, while the connection itself still seems to be up
         assert isinstance(session.in_words(caught.value), ConnectionTrouble)
         assert session.alive()
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A program that one of the two ends lacks, or has too old."""
+"""A program that is missing or too old at one of the two ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLD_RSYNC = '#!/bin/sh\necho "rsync  version 3.0.9  protocol version 30"\n'
 
 
 def source_without(directory: Path, program: str, script: str = "") -> str:
-    """A PATH with all commands of this machine but one, or with a script instead of that."""
+    """Return a PATH with all commands of this machine except one, which is missing or replaced by a script."""
     directory.mkdir()
     for place in [*os.environ["PATH"].split(":"), *STANDARD_PATH.split(":")]:
         for entry in os.scandir(place) if os.path.isdir(place) else ():
@@ -48,7 +48,7 @@ CASES = [
 def test_rsync_cannot_be_used(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, str] | None, why: str
 ) -> None:
-    """Asked for, it is an error with the remedy; left to us, everything goes by SFTP, and a warning says why."""
+    """If rsync was asked for, an error names the remedy; otherwise SFTP is used, and a warning says why."""
     if lacking:
         monkeypatch.setenv("PATH", source_without(tmp_path / "bin", *lacking))
     line = complaint(prepare(fleet, transport="rsync"), fleet.sites[SITE].ssh.address)
@@ -108,12 +108,12 @@ def test_openssl_that_is_of_no_use_is_no_damage(fleet: Fleet) -> None:
 
 
 def test_paramiko_missing_on_the_source(fleet: Fleet, tmp_path: Path) -> None:
-    """Ansible runs the module by an interpreter that lacks it: one line names host, library and remedy."""
+    """Ansible runs the module with an interpreter that lacks it: one line names host, library and remedy."""
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     run = fleet.run_playbook("sync.yml", "-e", f"ansible_python_interpreter={python}")
     assert run.status != 0
-    # One line, which newer versions of Ansible fold.
+    # It is one line, which newer versions of Ansible wrap.
     output = " ".join(run.output.split())
     assert f"localhost: there is no paramiko for {python}. Install the package python3-paramiko" in output
     assert "Traceback" not in run.output

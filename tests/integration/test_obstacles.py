@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Something on the caching server lies where a file must go: never written through, never lost; the rest arrives."""
+"""Something on the caching server is in a file's way: never written through, never lost; the rest arrives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.lab.tree import KERNEL
 
 
 def refused(fleet: Fleet) -> str:
-    """What a user reads of a sync that meets an obstacle; an image elsewhere arrives all the same."""
+    """Return what the user reads about a sync that meets an obstacle; an image elsewhere must still arrive."""
     other = fleet.tree.add_image("other/image", kernel=None)
     line = complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
     assert is_delivered(fleet, other)
@@ -51,7 +51,7 @@ def test_directory_symlink_that_leads_outside(fleet: Fleet, tmp_path: Path, wher
 
 
 def test_kernel_directory_symlink_that_leads_outside(fleet: Fleet, tmp_path: Path) -> None:
-    """Its image is not published either, nor the pointer to it."""
+    """Its image is not published either, nor is the pointer to it."""
     outside = tmp_path / "outside"
     outside.mkdir()
     assets = fleet.sites[SITE].assets

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a site on a slow line has first."""
+"""What a site on a slow line gets first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def spec() -> SiteSpec:
 
 @pytest.fixture
 def images(fleet: Fleet) -> dict[str, Image]:
-    """Two images of prod, one of dev with a kernel of its own, each of two megabytes; and what no image waits for."""
+    """Two images of prod, one of dev with its own kernel, each of two megabytes; and files that no image waits for."""
     fleet.tree.add_kernel("6.1.0-new", size=MB)
     fleet.tree.add_kernel("0-unused", size=8 * MB)
     (fleet.tree.root / ISO).write_bytes(os.urandom(8 * MB))

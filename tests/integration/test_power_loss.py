@@ -25,7 +25,7 @@ KERNEL_FILES = ("vmlinuz", "initrd")
 
 @pytest.fixture(scope="module", params=["rsync", "sftp"])
 def changes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Fleet, list[Event]]:
-    """What happened on the disk while two images came one after the other, the second as a difference."""
+    """Return what happened on the disk while two images arrived one after the other, the second as a difference."""
     with Fleet(tmp_path_factory.mktemp("power") / "fleet", [SiteSpec(SITE, traced=True)]) as fleet:
         fleet.tree.add_kernel()
         first = add_large_image(fleet.tree, IMAGE, size=600_000)
@@ -57,7 +57,7 @@ def test_squashfs_and_its_directory_are_flushed_before_the_marker_appears(change
 
 
 def replay(found: list[Event]) -> Iterator[Disk]:
-    """The disk after each change. Content counts by its length alone; the names are what this is about."""
+    """Yield the disk after each change. Of the contents, only the length counts; this is about names."""
     disk = Disk()
     for event in found:
         if event.what == "create":
@@ -79,7 +79,7 @@ def replay(found: list[Event]) -> Iterator[Disk]:
         yield disk
 
 
-# How much survives, of a number of changes or bytes that were not flushed. The numbers of changes are small.
+# How many unflushed changes or bytes survive, out of how many. The numbers of changes are small.
 CUTS: dict[str, Callable[[int], int]] = {
     "nothing survives": lambda _most: 0,
     "names survive": lambda most: most if most < 20 else 0,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with the netboot server is told once, before any caching server is called."""
+"""What is wrong with the netboot server is reported once, before any caching server is called."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def no_python(stage: Stage) -> str:
 
 
 def python_with(stage: Stage, paramiko: str) -> None:
-    """Give the netboot server a Python that finds this as paramiko, before any other."""
+    """Give the netboot server a Python that imports this code as paramiko, before any other."""
     place = stage.fleet.directory / "python"
     (place / "paramiko").mkdir(parents=True)
     (place / "paramiko" / "__init__.py").write_text(paramiko, encoding="utf-8")
@@ -141,7 +141,7 @@ def test_without_rsync_files_go_whole_and_that_is_said_once(stage: Stage) -> Non
 
 
 def test_one_of_several_sources(stage: Stage) -> None:
-    """A hub that cannot send keeps its own sites waiting, and nobody else's; the table names it once."""
+    """A hub that cannot send holds up only its own sites; the table names it once."""
     stage.inventory["all"]["hosts"] = {"hub": {"ansible_host": "127.0.0.1", "ansible_port": 1}}
     for name in ("b", "c"):
         stage.groups["caching_servers"]["hosts"][name]["netboot_sync_source"] = "hub"

@@ -26,7 +26,7 @@ from tests.lab.sshd import CachingServer
 
 RATE = 8e6  # bit/s: what is sent here takes seven to ten seconds
 SIZE = 7_500_000
-CRAWL = 2e5  # bit/s: what is left would take some minutes, so nothing ends because it is through
+CRAWL = 2e5  # bit/s: the rest would take some minutes, so nothing ends because it is finished
 LINE = re.compile(
     rf"^{SITE}: {IMAGE}\.squashfs \d+ %, (\d\.\d MB of 7\.\d MB(, \d+\.\d [kM]B/s, \d+ s left)?|the end of its 7)",
     re.MULTILINE,
@@ -44,14 +44,14 @@ def slow(tmp_path: Path) -> Iterator[Fleet]:
 
 @pytest.fixture
 def elsewhere(slow: Fleet, tmp_path: Path) -> Iterator[CachingServer]:
-    """Give the fleet a netboot server that is reached by SSH; its home is this user's."""
+    """Give the fleet a netboot server that is reached by SSH, with this user's home directory."""
     with CachingServer(tmp_path / "netboot", authorized=[slow.key.public]) as netboot:
         slow.send_from(netboot, ansible_remote_tmp=str(tmp_path / "remote-tmp"))
         yield netboot
 
 
 def ansible(program: str, fleet: Fleet, *args: str) -> str:
-    """Run a program of Ansible with the fleet's inventory, and return what it prints."""
+    """Run one of Ansible's programs with the fleet's inventory, and return what it prints."""
     done = subprocess.run(
         [str(Path(sys.executable).with_name(program)), "-i", str(fleet.inventory), *args],
         cwd=CHECKOUT,
@@ -67,7 +67,7 @@ def ansible(program: str, fleet: Fleet, *args: str) -> str:
 
 
 def play(fleet: Fleet, **keywords: Any) -> str:
-    """Run a play of one task, sync_assets with these keywords of the task, and return what it prints."""
+    """Run a play with one task, sync_assets with these task keywords, and return what it prints."""
     at = fleet.sites[SITE]
     arguments = {
         "src": str(fleet.tree.root),
@@ -97,7 +97,7 @@ def test_lines_tell_how_far_it_is(slow: Fleet, transport: str) -> None:
     started = time.monotonic()
     run = slow.run_playbook("sync.yml", "-e", f"netboot_sync_progress=1 netboot_sync_transport={transport}")
     assert run.status == 0, run.output
-    assert 2 <= len(LINE.findall(run.output)) <= time.monotonic() - started  # one a second
+    assert 2 <= len(LINE.findall(run.output)) <= time.monotonic() - started  # at most one per second
     assert len(LINE.findall(run.output)) == len(ANY_LINE.findall(run.output))
     assert not LINE.search(run.output.split("changed: [")[1])  # they came before the result
 
@@ -124,7 +124,7 @@ def test_task_that_is_not_to_be_logged_says_nothing(slow: Fleet) -> None:
 
 
 def test_task_in_the_background(slow: Fleet, tmp_path: Path) -> None:
-    # Named, since for its default some versions ask HOME, and some the list of users.
+    # Set explicitly, since for the default some versions use HOME, and some the user database.
     said = play(slow, **{"async": 60, "poll": 1, "vars": {"ansible_async_dir": str(tmp_path / "async")}})
     assert not ANY_LINE.search(said)
     assert is_delivered(slow, slow.tree.image(IMAGE))
@@ -161,5 +161,5 @@ def test_ctrl_c_ends_the_transfer(slow: Fleet, where: str, request: pytest.Fixtu
         wait_until(lambda: run.at_work() == [], "the end of all that it started")
         assert run.status != 0
         assert "Traceback" not in run.output
-        assert "Ansible worker" not in run.output  # nobody died but by our own wish
+        assert "Ansible worker" not in run.output  # no worker died unexpectedly
     assert not is_delivered(slow, slow.tree.image(IMAGE))

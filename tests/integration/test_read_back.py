@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read back over SFTP is the file, as far as the size that it was said to have, and one byte to see by."""
+"""Reading back over SFTP returns the file up to the stated size, plus one byte that shows if it is longer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_size_is_read_as_far_as_was_said(fleet: Fleet) -> None:
             file.write_bytes(content)
             for said in (size, 0, max(size - 1, 0), size // 2, size + 1, 2 * size + 5 * BLOCK_SIZE):
                 assert sftp.read(str(file), said) == content[: said + 1], (size, said)
-                assert sftp.look(str(file)) is not None  # no answer was left over for the next question
+                assert sftp.look(str(file)) is not None  # no answer was left over for the next request
 
 
 def test_file_that_grows_or_is_cut_meanwhile(fleet: Fleet) -> None:
@@ -43,7 +43,7 @@ def test_file_that_grows_or_is_cut_meanwhile(fleet: Fleet) -> None:
                 with file.open("ab") as end:
                     end.write(then)
             found = len(first) + sum(len(block) for block in blocks)
-            # what was asked for in advance may have been answered before
+            # requests sent ahead may have been answered before
             assert found == size + 4 if then else size // 2 < found < size
             assert sftp.look(str(file)) is not None
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the netboot server no longer holds goes only if asked for, marker first, and never more than allowed."""
+"""What the netboot server no longer holds is removed only if asked for, marker first, and never more than allowed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_kernel_goes_after_the_last_image_that_needs_it(fleet: Fleet) -> None:
 
 
 def test_directory_that_leads_outside_is_not_followed(fleet: Fleet) -> None:
-    """A symlink on the caching server is removed, and never what it leads to."""
+    """A symlink on the caching server is removed, but never what it leads to."""
     sync(fleet)
     outside = fleet.directory / "outside"
     outside.mkdir()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was lost or damaged on a caching server: no marker speaks of it, and it is brought back, it alone."""
+"""What was lost or damaged on a caching server: its marker is withdrawn, and only these files are sent again."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_lost_marker_comes_back_alone(fleet: Fleet) -> None:
 
 
 def test_lost_kernel_file_that_the_source_lacks_too(fleet: Fleet) -> None:
-    """Nothing can be repaired; the marker goes all the same, and other images stay."""
+    """Nothing can be repaired; the marker is withdrawn all the same, and other images stay."""
     other = fleet.tree.add_image(NEXT, kernel=None)
     sync(fleet)
     initrd = f"kernels/{KERNEL}/initrd"
@@ -65,7 +65,7 @@ def test_lost_kernel_file_that_the_source_lacks_too(fleet: Fleet) -> None:
 
 
 class _Mending(Progress):
-    """Calls *then* right before a file is sent anew, or when another phase of it begins."""
+    """Calls *then* right before a file is sent again, or when another of its phases begins."""
 
     def __init__(self, path: str, then: Callable[[], object], *, at: str = SENDING) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class _Mending(Progress):
 
 @pytest.mark.parametrize("flipped", [f"{IMAGE}.squashfs", f"kernels/{KERNEL}/initrd", MARKER])
 def test_flipped_byte_under_a_polling_client(fleet: Fleet, flipped: str) -> None:
-    """The marker goes first; only what is damaged is sent; nobody who boots meanwhile sees a mixture."""
+    """The marker is withdrawn first; only damaged files are sent; no client that boots meanwhile sees a mixture."""
     add_large_image(fleet.tree, NEXT, size=1_000_000)
     fleet.ledger.snapshot()
     sync(fleet)
@@ -93,7 +93,7 @@ def test_flipped_byte_under_a_polling_client(fleet: Fleet, flipped: str) -> None
         assert client.violations == []
         flip_byte(there)
         wait_until(lambda: {one.kind for one in client.violations} >= {"foreign"}, "the client sees the damage")
-        assert actions(sync(fleet)) == []  # size and time tell nothing of it
+        assert actions(sync(fleet)) == []  # size and time do not show it
         run = prepare(fleet, verify=True, progress=_Mending(flipped, client.violations.clear))
         run.run()
         client.check_now()
@@ -172,7 +172,7 @@ def test_without_a_shell_files_are_read_back_only_if_asked_for(fleet: Fleet) -> 
 
 
 def test_damaged_kernel_that_is_there_gets_no_new_marker(fleet: Fleet) -> None:
-    """An ordinary run does not look for damage; but whatever a new marker promises is hashed before."""
+    """An ordinary run does not look for damage, but everything that a new marker promises is hashed first."""
     sync(fleet)
     there = fleet.sites[SITE].assets / f"kernels/{KERNEL}/initrd"
     flip_byte(there)

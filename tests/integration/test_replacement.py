@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has the same name and another content: kernels, pointers, symlinks, images."""
+"""The same name with new content: kernels, pointers, symlinks, images."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_pointer_goes_after_the_kernel_that_it_names(fleet: Fleet) -> None:
 
 
 def test_kernel_replaced_as_a_whole_under_a_polling_client(fleet: Fleet) -> None:
-    """No client finds the old kernel beside the new initrd, and the open files of the old one stay whole."""
+    """No client finds the old kernel next to the new initrd, and open files of the old one stay intact."""
     fleet.ledger.snapshot()
     sync(fleet)
     directory = fleet.sites[SITE].assets / "kernels" / KERNEL
@@ -90,7 +90,7 @@ def test_image_rebuilt_under_its_name(fleet: Fleet) -> None:
         assert old.read() != image.squashfs.read_bytes()
     done = actions(run)
     marker = f"{IMAGE}-kernel.json"
-    # Between the withdrawal and the new marker lie two renames, and a look at what is there.
+    # From the withdrawal to the new marker, there are only two renames and a check of what is there.
     assert done[-4:] == [
         ("withdraw", marker),
         ("publish", image.path),

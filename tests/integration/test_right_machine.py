@@ -27,7 +27,7 @@ SELF = "is the netboot server itself, and this directory is the tree that is to 
 class Stage:
     """A fleet of one site that only its netboot server's ssh_config knows, and a netboot server that is reached by SSH.
 
-    *tree* is where the netboot server's user would be written to, were it taken for the site.
+    ``fleet.tree`` is what a run would write to if it took the netboot server for the site.
     """
 
     def __init__(self, fleet: Fleet, netboot: CachingServer, ssh_config: Path) -> None:
@@ -57,12 +57,12 @@ class Stage:
         return found
 
     def send_from_here(self) -> None:
-        """The control node is the netboot server."""
+        """Make the control node the netboot server."""
         del self.groups["netboot_server"]
         self.everywhere["netboot_sync_source"] = "localhost"
 
     def configure(self, **options: str | int) -> None:
-        """Say in ssh_config how the site is reached."""
+        """Write to ssh_config how the site is reached."""
         site = self.fleet.sites[SITE].server
         found = {"HostName": site.address, "Port": site.port, "User": site.user, **options}
         lines = [f"Host {SITE}"] + [f"  {name} {value}" for name, value in found.items()]
@@ -73,7 +73,7 @@ class Stage:
         return self.fleet.run_playbook(playbook, *args, env=env)
 
     def play(self, play: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-        """Run a play of a user's own."""
+        """Run a custom play, as a user may write it."""
         self.fleet.inventory.write_text(yaml.safe_dump(self.inventory), encoding="utf-8")
         playbook = self.fleet.directory / "play.yml"
         playbook.write_text(yaml.safe_dump([{"hosts": "caching_servers", "gather_facts": False, **play}]))
@@ -89,7 +89,7 @@ class Stage:
         )
 
     def logins(self) -> int:
-        """How often somebody logged in at the site."""
+        """Return how many logins the site has seen."""
         return self.fleet.sites[SITE].server.log.count("Accepted publickey")
 
     def delivered(self) -> bool:
@@ -107,7 +107,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         with CachingServer(tmp_path / "netboot", authorized=[fleet.key.public], scripts={"ssh": wrapper}) as netboot:
             with fleet.known_hosts.open("a", encoding="utf-8") as file:
                 file.write(netboot.known_hosts_line())
-            # ... and for a run that sends from here, in front of all other commands of this process
+            # ... and for a run that sends from here: first on this process's PATH
             monkeypatch.setenv("PATH", f"{tmp_path / 'front'}:{os.environ['PATH']}")
             (tmp_path / "front").mkdir()
             (tmp_path / "front" / "ssh").write_text(wrapper, encoding="utf-8")
@@ -131,7 +131,7 @@ def surveyed(stage: Stage) -> None:
 
 @pytest.mark.parametrize("where", [remote, local])
 def test_a_site_that_its_name_alone_leads_to(stage: Stage, where: Callable[[Stage], None]) -> None:
-    """No ansible_host, no port, no user: name, port and user are what ssh_config on the netboot server says."""
+    """No ansible_host, no port, no user: these are what ssh_config on the netboot server says."""
     where(stage)
     before = listing(stage.fleet.tree.root)
     run = stage.run()
@@ -149,7 +149,7 @@ def test_the_survey_looks_at_the_same_site(stage: Stage, where: Callable[[Stage]
     before = stage.logins()
     run = stage.run()
     assert run.status == 0, run.output
-    assert run.results == {}  # in line, so nobody was called
+    assert run.results == {}  # up to date, so the module was not called
     assert stage.logins() == before + 1
     (stage.fleet.sites[SITE].assets / f"{IMAGE}-kernel.json").unlink()
     assert stage.run().results[SITE]["changed"]
@@ -172,7 +172,7 @@ WAYS_TO_SAY_IT: dict[str, dict[str, str]] = {
 
 
 def test_variables_of_the_site(stage: Stage) -> None:
-    """Each way at once, by one server that has a directory for each of them; its name alone would lead elsewhere."""
+    """All ways at once, with one server that has a directory for each; their names alone would lead elsewhere."""
     server = stage.fleet.sites[SITE].server
     known = {"address": server.address, "port": server.port, "user": server.user}
     hosts = stage.groups["caching_servers"]["hosts"] = {
@@ -202,7 +202,7 @@ def test_a_template_of_a_site_without_address_means_its_name(stage: Stage) -> No
 
 @pytest.mark.parametrize("arguments", [["-u", "nobody"], ["-e", "ansible_user=nobody"]], ids=["-u", "-e"])
 def test_who_logs_in(stage: Stage, arguments: list[str]) -> None:
-    """-u is about the netboot server, which has a user of its own; a variable given by -e holds for every host."""
+    """-u applies to the netboot server, which has its own user; a variable given with -e applies to every host."""
     if arguments[0] == "-e":
         stage.send_from_here()
     run = stage.run(*arguments)

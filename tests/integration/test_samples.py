@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The samples in the documentation of results are what a real run returns, but for times, sizes and hashes."""
+"""The documented samples of results are what a real run returns, except for times, sizes and hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import yaml
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import IMAGE, NEXT
 
-# What one run returns and the next does not; samples must have the same type there.
+# Values that differ from run to run; samples must have the same type there.
 CHANGING = {"seconds", "sent_bytes", "saved_bytes", "size", "bytes", "since", "age", "sha256", "disk_free", "summary"}
 CHANGING |= {"freed_bytes", "utc_offset", "rsync", "lines"}
 PLAY = """
@@ -60,7 +60,7 @@ MODULES += ["assets_info", "boot_menu", "prune_assets", "withdraw_assets"]
 
 @pytest.fixture(scope="module")
 def returned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What each module returned, by its name."""
+    """Return what each module returned, by its name."""
     directory = tmp_path_factory.mktemp("samples")
     results = directory / "results.json"
     with Fleet(directory / "fleet", [SiteSpec("berlin")]) as fleet:
@@ -76,7 +76,7 @@ def returned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         run = fleet.run_playbook(str(play))
         assert run.status == 0, run.output
         text = results.read_text(encoding="utf-8").replace(str(fleet.tree.root), "/srv/netboot/assets")
-        if place := os.environ.get("NETBOOT_SAMPLES"):  # to look at, where a sample is to be written
+        if place := os.environ.get("NETBOOT_SAMPLES"):  # to look at when writing a sample
             Path(place).write_text(text, encoding="utf-8")
         yield json.loads(text)
 
@@ -88,7 +88,7 @@ def documented(module: str) -> dict[str, Any]:
 
 
 def differences(sample: Any, actual: Any, place: str) -> Iterator[str]:
-    """In what a sample is not what was returned; of a list, the sample may be the beginning."""
+    """Yield how a sample differs from what was returned; for a list, the sample may be just the beginning."""
     if type(sample) is not type(actual):
         yield f"{place}: {sample!r} is documented, {actual!r} was returned"
     elif isinstance(sample, dict):

@@ -27,7 +27,7 @@ def process_list(seen: set[bytes], ended: threading.Event) -> None:
 
 @pytest.mark.parametrize("state", ["in line", "refused"])
 def test_key_is_shown_nowhere(tmp_path: Path, state: str) -> None:
-    # Slow, so that a busy machine sees the processes of the transfer as well.
+    # Slow, so that the processes of the transfer are seen even on a busy machine.
     spec = SiteSpec(SITE, rate=8e6)
     with Fleet(tmp_path / "fleet", [spec], variables={"netboot_sync_retries": 0}) as fleet:
         fleet.tree.add_kernel()
@@ -46,7 +46,7 @@ def test_key_is_shown_nowhere(tmp_path: Path, state: str) -> None:
             ended.set()
             watcher.join()
     assert (run.status == 0) == (state == "in line")
-    assert "ESTABLISH LOCAL CONNECTION" in run.output  # that it is verbose indeed
+    assert "ESTABLISH LOCAL CONNECTION" in run.output  # it really is verbose
     ours = [one for one in seen if bytes(fleet.directory) in one]  # other tests transfer at the same time
     assert any(b"ssh\0" in one and b"incoming-" in one for one in ours) == (state == "in line")
     everything = b"\n".join(seen)

@@ -15,7 +15,7 @@ from tests.lab.tree import CACHING_SERVER_IMAGE
 
 
 def visible(fleet: Fleet, site: str = SITE) -> set[str]:
-    """The squashfs files at a site, by their names without suffix."""
+    """Return the squashfs files at a site, by their names without suffix."""
     assets = fleet.sites[site].assets
     return {str(path.relative_to(assets).with_suffix("")) for path in assets.rglob("*.squashfs")}
 
@@ -63,7 +63,7 @@ def test_image_whose_kernel_is_excluded_is_held_back(fleet: Fleet) -> None:
 
 
 def test_unmarked_image(fleet: Fleet) -> None:
-    """One of them is meant to have no marker; another one's upload is under way."""
+    """One image is meant to have no marker; another one is still being uploaded."""
     image = fleet.tree.add_image(CACHING_SERVER_IMAGE, marker=False)
     uploading = fleet.tree.add_image("prod/uploading", marker=False)
     run = sync(fleet, unmarked_images=("caching-server/*.squashfs",))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""More than one tree at a site, and more than one fleet, in one inventory: as the documentation has it."""
+"""More than one tree at a site, and more than one fleet, in one inventory: as documented."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE = CHECKOUT / "docs" / "docsite" / "how-to" / "several.md"
 
 
 def examples() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The inventories of the page: of two trees, and of two fleets."""
+    """Return the inventories of the page: the one of two trees, and the one of two fleets."""
     trees, fleets = (
         yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     )
@@ -37,7 +37,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def write_inventory(fleet: Fleet, groups: dict[str, Any], places: dict[str, Path]) -> None:
-    """Write an inventory of the page, with the lab's addresses in the place of its own, and *places* of its paths."""
+    """Write an inventory of the page, with the lab's addresses in place of its own, and its paths moved to *places*."""
     lab = yaml.safe_load(fleet.inventory.read_text("utf-8"))["all"]
     known = lab["children"]["caching_servers"]
     del known["vars"]["netboot_sync_source"]
@@ -72,7 +72,7 @@ def test_two_trees_at_one_site(fleet: Fleet) -> None:
     ours = other_tree(fleet)
     groups["netboot_server"] = {"hosts": {"netboot": {"ansible_host": "192.0.2.10"}}}
     kiosk = groups["caching_servers"]["hosts"]["berlin-kiosk"]
-    assert kiosk["netboot_sync_src"] == kiosk["netboot_sync_dest"]  # by which each of them is put into its place below
+    assert kiosk["netboot_sync_src"] == kiosk["netboot_sync_dest"]  # so the latter needs its own value below
     kiosk["netboot_sync_dest"] = "there"
     write_inventory(fleet, groups, {"/srv/netboot/kiosk": ours.root, "there": there})
     run = fleet.run_playbook("sync.yml", "-e", "netboot_sync_delete=true")

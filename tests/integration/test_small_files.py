@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small plain files: together where that goes, each by itself where it does not, and never with less care."""
+"""Small plain files: sent together if possible, otherwise one by one, and never with less care."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def add_files(fleet: Fleet, names: list[str] = NAMES, *, size: int = 3000) -> No
 
 
 def contents(root: Path) -> dict[str, tuple[bytes, int, int]]:
-    """What a client or a web server finds: content, permissions, and time in seconds."""
+    """Return what a client or a web server finds: content, permissions, and time in seconds."""
     return {
         str(file.relative_to(root)): (file.read_bytes(), file.stat().st_mode, int(file.stat().st_mtime))
         for file in root.rglob("*")
@@ -75,7 +75,7 @@ def test_many_small_files_of_any_name(fleet: Fleet, transport: str) -> None:
 
 
 def test_it_is_asked_a_few_times_for_all_of_them(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over a long line, each time costs more than the file."""
+    """On a line with high latency, each round trip costs more than the file."""
     asked: list[str] = []
     for owner, name in ((Sftp, "look"), (Sftp, "rename"), (Sftp, "open"), (Sftp, "list"), (Conversation, "answer")):
         original = getattr(owner, name)
@@ -89,7 +89,7 @@ def test_it_is_asked_a_few_times_for_all_of_them(fleet: Fleet, monkeypatch: pyte
     idle = len(asked)
     add_files(fleet, NAMES[:100])
     sync(fleet)
-    assert len(asked) - 2 * idle < 150  # by themselves it was some 2,500; of these, 100 are hashes in one answer
+    assert len(asked) - 2 * idle < 150  # one by one, it was some 2,500; now, 100 are hashes in one answer
 
 
 def test_new_content_under_old_names(fleet: Fleet) -> None:
@@ -153,7 +153,7 @@ def test_a_file_that_changes_before_it_is_seen(fleet: Fleet, monkeypatch: pytest
 
 @WITH_LINE
 def test_what_is_in_doubt_is_told_as_what_it_came_to(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line breaks when all are renamed, before the caching server can say so."""
+    """The connection breaks after all renames, before the caching server can confirm them."""
     add_files(fleet)
     original = Pipelined.flush
     broke: list[bool] = []
@@ -182,7 +182,7 @@ def test_what_is_in_doubt_is_told_as_what_it_came_to(fleet: Fleet, monkeypatch: 
 
 
 def test_a_directory_that_cannot_be_written_to_disk_is_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is in its place already. The caching server's disk is a real one, so its words are put in its mouth."""
+    """Even though the files are in place already. The caching server's disk works, so its error is faked."""
     add_files(fleet, NAMES[:20])
     failing = f"{fleet.sites[SITE].server.assets}/boot/00"
     trouble = OSError(errno.EIO, "Input/output error")
@@ -208,7 +208,7 @@ def test_a_directory_that_cannot_be_written_to_disk_is_told(fleet: Fleet, monkey
 @WITH_LINE
 @pytest.mark.parametrize("after", [60_000, 250_000, 345_000])
 def test_a_line_that_breaks_meanwhile(fleet: Fleet, after: int) -> None:
-    """Also while they are put in their places: nobody knows then which are, until somebody looks."""
+    """Also during the renames: which of them were done is unknown until the next run looks."""
     add_files(fleet)
     line = fleet.sites[SITE].line
     assert line is not None
@@ -234,7 +234,7 @@ def test_outside_its_hours_none_goes(fleet: Fleet) -> None:
 
 @WITH_LINE
 def test_they_keep_the_limit(fleet: Fleet) -> None:
-    """A quarter of what they have to take; how long it takes beyond that is nothing to count on."""
+    """They take at least a quarter of the time that the limit implies; nothing beyond that is certain."""
     add_files(fleet)
     run = sync(fleet, bandwidth_limit=parse_limit("1Mbit"))
     assert states(run) == {"published"}

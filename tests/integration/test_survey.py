@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at all caching servers first: who is in line is left alone, everybody else is not."""
+"""The survey of all caching servers comes first: those that are up to date are skipped, the others are synced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = ("a", "b", "c")
 
 @pytest.fixture
 def sites(tmp_path: Path) -> Iterator[Fleet]:
-    """Three caching servers that hold all that the netboot server has, and are surveyed."""
+    """Three caching servers that are up to date, with the survey enabled."""
     specs = [SiteSpec("a"), SiteSpec("b", line=True), SiteSpec("c", variables={"netboot_sync_exclude": ["dev/**"]})]
     variables = {"netboot_sync_survey_from": 2, "netboot_sync_retries": 0, "netboot_sync_stall_timeout": 2}
     with Fleet(tmp_path / "fleet", specs, variables=variables) as fleet:
@@ -31,7 +31,7 @@ def sites(tmp_path: Path) -> Iterator[Fleet]:
 
 
 def row(run: PlaybookRun, name: str) -> list[str]:
-    """What the table at the end says of a caching server."""
+    """Return what the table at the end says about a caching server."""
     table = run.output[run.output.index("caching server  came out") :].partition("\nok: ")[0]
     (line,) = [line for line in table.splitlines() if line.split()[:1] == [name]]
     return line.split()
@@ -47,7 +47,7 @@ def test_nobody_is_called_for_nothing(sites: Fleet) -> None:
 
 @pytest.mark.timeout(600)  # three playbooks
 def test_who_is_behind_is_called_alone(sites: Fleet) -> None:
-    """What a host's own variables leave out is not missed there."""
+    """What a host's own variables exclude does not count as missing there."""
     image = sites.tree.add_image(NEXT.replace("prod", "dev"))
     (sites.sites["a"].assets / f"{IMAGE}-kernel.json").unlink()
     (sites.sites["c"].assets / ".netboot-sync" / "piece").write_bytes(b"left by a run that broke off")
@@ -76,7 +76,7 @@ def test_what_the_play_says_counts(sites: Fleet) -> None:
 
 
 def test_who_is_silent_fails_alone(sites: Fleet) -> None:
-    """The survey does not wait for him; the module, which comes to him then, tells what is wrong."""
+    """The survey does not wait for it; the module, which is called next, says what is wrong."""
     line = sites.sites["b"].line
     assert line is not None
     line.stall()
@@ -90,9 +90,9 @@ def test_who_is_silent_fails_alone(sites: Fleet) -> None:
 
 @pytest.mark.timeout(300)
 def test_one_bad_variable_stops_nobody_else(tmp_path: Path) -> None:
-    """With five caching servers there is a survey; it leaves whom it cannot make out to the module."""
+    """With five caching servers there is a survey; it leaves those with bad variables to the module."""
     mistakes: dict[str, dict[str, object]] = {
-        "a": {"netboot_sync_source": "nowhere"},  # the first one's source is that of the survey
+        "a": {"netboot_sync_source": "nowhere"},  # the survey uses the source of the first one
         "b": {"netboot_sync_retries": "abc"},
         "d": {"netboot_sync_transport": "scp"},
     }
@@ -112,7 +112,7 @@ def test_one_bad_variable_stops_nobody_else(tmp_path: Path) -> None:
             assert "failed: d: Validation of arguments failed: value of netboot_sync_transport" in each.output
         assert row(run, "a")[1] == "FAILED"
         assert row(run, "c")[1] == row(run, "e")[1] == "changed"
-        # now the survey works, and finds the two that are in line
+        # now the survey works, and finds the two that are up to date
         assert row(again, "a")[1] == "changed"
         assert row(again, "c")[1:3] == row(again, "e")[1:3] == ["in", "line"]
         assert sorted(again.results) == ["a"]
@@ -126,7 +126,7 @@ def test_resync_calls_everybody(sites: Fleet) -> None:
 
 
 def test_nothing_is_learned_by_looking(sites: Fleet) -> None:
-    """A host key is learned by a run, not by the look before it, which leaves such a site to its run."""
+    """A host key is learned by a run, not by the survey before it, which leaves such a site to the run."""
     sites.known_hosts.write_text("", encoding="utf-8")
     run = sites.run_playbook("sync.yml", "-e", "netboot_sync_host_key_checking=accept-new", "--check")
     assert run.status == 0, run.output

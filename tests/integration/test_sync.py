@@ -56,7 +56,7 @@ def test_unreachable_fails_alone(tmp_path: Path) -> None:
         fleet.sites["cache-down"].server.stop()
         run = fleet.run_playbook("sync.yml")
         assert run.status != 0
-        # in one line each: when it happens, and again in the table at the end
+        # one line when it happens, and another in the table at the end
         assert run.output.count("cache-down: ") >= 2
         assert "refused the connection. Is sshd running, is the port right?" in " ".join(run.output.split())
         assert "Traceback" not in run.output
@@ -68,7 +68,7 @@ def test_unreachable_fails_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("which", ["all", "the-only-one"])
 def test_table_is_printed_whoever_fails(tmp_path: Path, which: str) -> None:
-    """Ansible ends a playbook where no host is left; the table comes before that, and the exit status tells it."""
+    """Ansible ends a playbook when no host is left; the table comes before that, and the exit status shows it."""
     with Fleet(
         tmp_path, [SiteSpec("cache-up"), SiteSpec("cache-down")], variables={"netboot_sync_retries": 0}
     ) as fleet:
@@ -95,7 +95,7 @@ def test_table_is_printed_whoever_fails(tmp_path: Path, which: str) -> None:
 
 
 def test_netboot_server_out_of_reach(tmp_path: Path) -> None:
-    """As long as Ansible cannot reach it, no caching server is looked at, and one message says why."""
+    """If Ansible cannot reach it, no caching server is contacted, and one message says why."""
     with Fleet(tmp_path, [SiteSpec("cache")], variables={"netboot_sync_source": "nowhere"}) as fleet:
         fleet.tree.add_kernel()
         inventory = yaml.safe_load(fleet.inventory.read_text(encoding="utf-8"))

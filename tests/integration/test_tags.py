@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A part of sync.yml by its tag; what comes before is part of it, and nothing that comes after is done."""
+"""A part of sync.yml, run by its tag: the parts before it run as well, and nothing after it does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TASKS = {
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    """Two caching servers that lack an image, and are surveyed."""
+    """Two caching servers that lack an image, with the survey enabled."""
     variables = {"netboot_sync_survey_from": 2, "netboot_sync_retries": 0}
     with Fleet(tmp_path / "fleet", [SiteSpec("a"), SiteSpec("b")], variables=variables) as made:
         made.tree.add_kernel()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each level of -v adds: the result, then the way and what was tried again, then what the other end offers."""
+"""What each level of -v adds: the result, then the route and the retries, then what the remote end offers."""
 
 from __future__ import annotations
 

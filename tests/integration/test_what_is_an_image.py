@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What arrives in the tree of a netboot server: images under any name, large files, uploads that are under way."""
+"""What arrives in the tree of a netboot server: images under any name, large files, uploads in progress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ISO = "boot/rescue.iso"
 
 
 def ltsp_image(fleet: Fleet, name: str, marker: str, *, share: float = 1.0) -> Image:
-    """An image with names of one's own, of which a share has been uploaded so far; its marker is there already."""
+    """Create an image with custom names, of which a share has been uploaded so far; its marker is already there."""
     squashfs = fleet.tree.root / name
     squashfs.parent.mkdir(parents=True, exist_ok=True)
     root = fleet.directory / "root"
@@ -92,17 +92,17 @@ def test_an_image_that_the_source_no_longer_has_goes_marker_first(fleet: Fleet) 
 
 
 def iso(fleet: Fleet) -> Path:
-    """A large file, as scp has it half way: nothing but its size and time tells of it."""
+    """A large file half way through an scp: nothing but its size and time shows that."""
     path = fleet.tree.root / ISO
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as file:
         file.truncate(LARGE + 4096)
-    os.utime(path, (1_000_000_000, 1_000_000_000))  # as cp -p has it
+    os.utime(path, (1_000_000_000, 1_000_000_000))  # as cp -p sets it
     return path
 
 
 def sync_later(fleet: Fleet, **changes: Any) -> SyncRun:
-    """A run as it would be two minutes from now."""
+    """Prepare a run as it would be two minutes from now."""
     later = SourceTree(str(fleet.tree.root), now=lambda: time.time_ns() + TWO_MINUTES)
     return prepare(fleet, source=later, **changes)
 

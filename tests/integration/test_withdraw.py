@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images that the netboot server no longer offers: told of where clients still find them, and withdrawn by name."""
+"""Images that the netboot server no longer offers: reported if clients still find them, and withdrawn by name."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_left_over_is_a_state_of_its_own(published: Fleet, what: str, check_mode
 
 
 def test_held_back_image_is_not_left_over(published: Fleet) -> None:
-    """Its marker is there, and will do again, for all that anybody knows."""
+    """Its marker is still there, and may well become valid again."""
     published.tree.image(IMAGE).marker.write_text("{", encoding="utf-8")
     run = sync(published)
     assert run.images[f"{IMAGE}.squashfs"].state == "held_back"
@@ -85,7 +85,7 @@ def test_what_cannot_be_listed_is_not_left_over(published: Fleet, monkeypatch: p
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    # Root reads everything, so that its own system has to say no.
+    # Root can read everything, so the refusal has to be faked.
     monkeypatch.setattr(os, "listdir", refuse)
     run = sync(published, delete=True)
     assert "left_over" not in {one.state for one in run.images.values()}
@@ -172,7 +172,7 @@ def test_symlink_to_it_goes_with_it(published: Fleet) -> None:
 
 
 def test_withdrawal_waits_for_nothing(published: Fleet) -> None:
-    """Not for the lock that another run holds, and not for a window."""
+    """Neither for the lock that another run holds, nor for a bandwidth window."""
     withdraw(published, IMAGE)
     with there(published, ".netboot-sync/lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -182,13 +182,13 @@ def test_withdrawal_waits_for_nothing(published: Fleet) -> None:
 
 
 def test_withdrawn_while_its_own_transfer_is_under_way(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever of the two comes last sees to it that no client finds the marker."""
+    """Whichever of the two comes last makes sure that no client finds the marker."""
     real = SshCachingServer.send
 
     def send(self: SshCachingServer, entry: Any, *arguments: Any) -> Any:
         if entry.path == f"{IMAGE}.squashfs":
             withdraw(fleet, IMAGE)
-            sync(fleet, withdraw=(IMAGE,))  # another process, in the life of an operator
+            sync(fleet, withdraw=(IMAGE,))  # in practice, another process
         return real(self, entry, *arguments)
 
     monkeypatch.setattr(SshCachingServer, "send", send)
@@ -202,10 +202,10 @@ def test_marker_that_goes_while_it_is_put_up_is_taken_down(fleet: Fleet, monkeyp
 
     def publish(self: SshCachingServer, entry: Any) -> None:
         if entry.path == MARKER:
-            withdraw(fleet, IMAGE)  # after the look at the source, before the rename there
+            withdraw(fleet, IMAGE)  # after the check of the source, before the rename at the site
         real(self, entry)
 
-    # No real clock hits this moment.
+    # No timing could hit this moment reliably.
     monkeypatch.setattr(SshCachingServer, "publish", publish)
     run = sync(fleet)
     assert ("withdraw", MARKER) in actions(run)
@@ -219,7 +219,7 @@ def test_image_that_only_caching_servers_have(published: Fleet) -> None:
     assert actions(run) == [("withdraw", MARKER)]
     withdraw(published, IMAGE, only_elsewhere=[f"{IMAGE}.squashfs"])
     assert (published.tree.root / RECORD).exists()
-    # A caching server that was away follows at its next run.
+    # A caching server that was away catches up at its next run.
     assert actions(sync(published)) == [("withdraw", MARKER)]
     withdraw(published, IMAGE, state="present")
     assert not published.tree.image(IMAGE).marker.exists()
@@ -240,7 +240,7 @@ def test_undo_in_the_middle_keeps_the_image(published: Fleet, monkeypatch: pytes
 
     def tree(self: SshCachingServer, wanted: Any = None) -> Any:
         found = listed(self, wanted)
-        withdraw(published, IMAGE, state="present")  # after the plan's look at the source
+        withdraw(published, IMAGE, state="present")  # after the plan has read the source
         return found
 
     listed = SshCachingServer.tree
@@ -252,7 +252,7 @@ def test_undo_in_the_middle_keeps_the_image(published: Fleet, monkeypatch: pytes
 
 
 def age(fleet: Fleet, path: str, seconds: float) -> None:
-    """Let the last change of a directory at the site be so long ago."""
+    """Set the last change of a directory at the site to that many seconds ago."""
     directory = there(fleet, path)
     now = there(fleet, ".netboot-sync/lock").stat().st_mtime
     os.utime(directory, (now - seconds, now - seconds))

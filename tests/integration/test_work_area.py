@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies in the work area of a caching server already, and is none of ours: never followed, never written."""
+"""What is already in the work area of a caching server, and not ours: never followed, never written to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOTH = pytest.mark.parametrize(
 
 
 def outside(fleet: Fleet) -> Path:
-    """A directory of somebody else, with something in it."""
+    """Create a directory that is somebody else's, with something in it."""
     path = fleet.sites[SITE].assets.parent / "outside"
     (path / "deep").mkdir(parents=True)
     (path / "deep" / "precious").write_text("keep me", encoding="utf-8")
@@ -44,7 +44,7 @@ def work_area(fleet: Fleet) -> Path:
 @BOTH
 @pytest.mark.parametrize("leads_to", ["outside", "prod"])
 def test_directory_of_a_file_that_is_a_symlink(fleet: Fleet, leads_to: str) -> None:
-    """What it leads to keeps all that is in it; the symlink itself is taken away, and a warning says so."""
+    """What it leads to keeps everything in it; the symlink itself is removed, and a warning says so."""
     sync(fleet)
     image = add_large_image(fleet.tree, NEXT, size=1_000_000)
     precious = outside(fleet)
@@ -76,7 +76,7 @@ def test_symlink_among_the_pieces(fleet: Fleet, name: str) -> None:
 @BOTH
 @pytest.mark.parametrize("size", [0, 1])
 def test_piece_of_a_run_that_was_killed_at_once(fleet: Fleet, size: int) -> None:
-    """It was killed right after it made the file, or after its first bytes; the next run is not to stumble over it."""
+    """It was killed right after it created the file, or after the first bytes; the next run must cope with that."""
     image = fleet.tree.add_image(NEXT)
     for file in (image.squashfs, image.marker):
         found = file.stat()
@@ -92,7 +92,7 @@ def test_piece_of_a_run_that_was_killed_at_once(fleet: Fleet, size: int) -> None
 def test_piece_that_has_another_name_is_not_gone_on_with(
     fleet: Fleet, second_name: Callable[[Path, Path], None]
 ) -> None:
-    """To go on with an upload is to write to it: a published image under another name would be overwritten."""
+    """Resuming an upload writes to it: a published image under another name would be overwritten."""
     other = add_large_image(fleet.tree, IMAGE, size=16_000_000)
     sync(fleet)
     published = fleet.sites[SITE].assets / other.path
@@ -135,7 +135,7 @@ def test_lock_that_is_no_file_of_ours(fleet: Fleet, make: Callable[[Path], None]
 
 @BOTH
 def test_lock_that_is_another_name_of_a_published_file(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is never written, whatever it holds."""
+    """It is never written to, whatever it contains."""
     monkeypatch.setattr("ansible_collections.netboot.syncer.plugins.module_utils.caching_server.lock.LEASE", 1)
     sync(fleet)
     published = fleet.sites[SITE].assets / f"{IMAGE}.squashfs"
@@ -143,7 +143,7 @@ def test_lock_that_is_another_name_of_a_published_file(fleet: Fleet, monkeypatch
     lock.unlink(missing_ok=True)
     os.link(published, lock)
     before = published.read_bytes()
-    inode = published.stat().st_ino  # what was overwritten would have been sent again
+    inode = published.stat().st_ino  # an overwritten image would have been sent again
     fleet.tree.add_image(NEXT)
     sync(fleet)
     assert published.read_bytes() == before
@@ -154,7 +154,7 @@ def test_lock_that_is_another_name_of_a_published_file(fleet: Fleet, monkeypatch
 @pytest.mark.timeout(400)
 @BOTH
 def test_deep_and_full_leftovers_are_cleaned_up(fleet: Fleet) -> None:
-    """Directories within directories, further down than Python calls itself, and as deep as a path can be."""
+    """Nested directories, deeper than Python's recursion limit, and as deep as a path can be."""
     sync(fleet)
     deep = work_area(fleet) / "old"
     deep.mkdir()
