@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every caching server of the protocol keeps to: the real ones over OpenSSH, and the stepped one of the model.
+"""What every caching server of the protocol guarantees: the real ones over OpenSSH, and the stepped one of the model.
 
 What the model proves holds for the real server only as far as both of them pass these tests.
 """
@@ -25,12 +25,12 @@ from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import SITE, address_of
 from tests.model.server import Pace, Site, SteppedServer
 
-LARGE = 400_000  # bytes; such a file goes by rsync where there is one
+LARGE = 400_000  # bytes; a file of this size is sent with rsync if there is one
 REAL = {"with-shell": SiteSpec(SITE), "sftp-only": SiteSpec(SITE, sftp_only=True)}
 
 
 class AtOnce(Pace):
-    """Every point is passed at once: nobody steps here."""
+    """Passes every point at once: nothing is stepped here."""
 
     def point(self) -> None:
         """Go on."""
@@ -46,7 +46,7 @@ class Stage:
         self.server = connect(self.source)
 
     def another(self) -> CachingServer:
-        """One more session with the same caching server."""
+        """Return one more session with the same caching server."""
         return self._connect(self.source)
 
     def add(self, path: str, content: bytes) -> Entry:
@@ -58,7 +58,7 @@ class Stage:
         return self.source.scan()[path]
 
     def bring(self, entry: Entry) -> None:
-        """All steps of one file, in their order."""
+        """Do all steps of one file, in their order."""
         self.server.send(entry, None)
         self.server.check(entry, read_back=True)
         self.server.flush(entry)

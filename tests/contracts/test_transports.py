@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every transport keeps to: each against a real OpenSSH server, over a line that can break."""
+"""What every transport guarantees: each against a real OpenSSH server, over a line that can break."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line
 from tests.lab.runs import SITE, address_of
 
-SIZE = 3 * SEGMENT  # bytes; an upload that breaks goes on at a segment's boundary
+SIZE = 3 * SEGMENT  # bytes; an interrupted upload resumes at a segment's boundary
 
 
 class Stage:
@@ -84,7 +84,7 @@ class Stage:
             )
 
     def arrived(self, entry: Entry) -> bytes | None:
-        """What lies under the hidden name."""
+        """Return the content under the hidden name; None if there is none."""
         assert self.area is not None
         file = Path(self.area.incoming(entry.path))
         return file.read_bytes() if file.exists() else None
@@ -119,7 +119,7 @@ def test_a_basis_that_is_not_there_is_done_without(stage: Stage) -> None:
 
 def test_after_a_break_it_goes_on_where_it_ended(stage: Stage) -> None:
     entry = stage.entry
-    stage.line.set_rate(40e6)  # slow enough that what is on its way when it breaks is a small part
+    stage.line.set_rate(40e6)  # slow enough that only a small part is in flight when it breaks
     stage.line.cut_after(SIZE * 2 // 3)
     with stage.transport() as transport:
         with pytest.raises(ConnectionTrouble):
