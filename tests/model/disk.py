@@ -33,14 +33,14 @@ class Change:
 
 
 class Disk:
-    """Names and what they lead to; directories are implied. Hidden names are of the work area."""
+    """Names and what they lead to; directories are implied. Hidden names belong to the work area."""
 
     def __init__(self) -> None:
         self.names: dict[str, File] = {}
         self._changes: dict[str, list[Change]] = {}
 
     def content(self, path: str) -> bytes | None:
-        """What a client gets under a name, through symlinks; None where that is not there."""
+        """Return what a client gets under a name, through symlinks; None if it is not there."""
         for _unused in range(8):
             file = self.names.get(path)
             if file is None or not file.target:
@@ -49,7 +49,7 @@ class Disk:
         return None
 
     def put(self, path: str, file: File) -> None:
-        """Let a name lead to a file, in one step, whatever it was before."""
+        """Make a name lead to a file, in one step, whatever it was before."""
         self._note(path)
         self.names[path] = file
 
@@ -77,7 +77,7 @@ class Disk:
         self._changes.pop(posixpath.dirname(path), None)
 
     def lose_power(self, choose: Callable[[int], int]) -> None:
-        """Cut the power. *choose* is asked, for a number, for one of 0 to that number."""
+        """Cut the power. *choose* is given a number, and returns one from 0 to that number."""
         for _directory, changes in sorted(self._changes.items()):
             for change in reversed(changes[choose(len(changes)) :]):
                 if change.before is None:
@@ -88,7 +88,7 @@ class Disk:
         for _path, file in sorted(self.names.items()):
             if file.safe != file.content and not file.target:
                 kept = choose(len(file.content))
-                # What was promised to the file but not written is a hole: zeros.
+                # What was allocated to the file but not written is a hole: zeros.
                 file.content = file.content[:kept] + bytes(len(file.content) - kept if choose(1) else 0)
             file.safe = file.content
 

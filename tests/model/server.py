@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching server that can be stopped between any two of its steps, and runs that go on one step at a time.
+"""A caching server that can be stopped between any two of its steps, and runs that advance one step at a time.
 
 This stands in for ``CachingServer`` over a real session, since no real one can be held at each point of a protocol,
 in every order, thousands of times. Everything above it is the code that users run: the planner, the run, the source.
@@ -38,11 +38,11 @@ from ansible_collections.netboot.syncer.plugins.module_utils.transports.protocol
 
 from .disk import Disk, File
 
-PATIENCE = 30.0  # seconds until a step that does not end is a defect of the model
+PATIENCE = 30.0  # seconds after which a step that does not end is a defect of the model
 
 
 class Crashed(BaseException):
-    """The run was killed where it stood."""
+    """The run was killed where it was."""
 
 
 class Pace:
@@ -65,7 +65,7 @@ class Pace:
         self._there.release()
 
     def step(self, *, kill: bool = False) -> None:
-        """Called by the one who watches: let the run go on to its next point, or end it where it is."""
+        """Called by the observer: let the run go on to its next point, or kill it where it is."""
         self._killed = kill
         self._go.release()
         self.wait()
@@ -87,7 +87,7 @@ class Site:
 
 
 class SteppedServer:
-    """The calls of ``CachingServer``, each with a point before everything that it changes."""
+    """The calls of ``CachingServer``, each with a point before every change that it makes."""
 
     def __init__(self, site: Site, source: SourceTree, pace: Pace, run: str, *, hashes: bool) -> None:
         self.warnings: list[str] = []
@@ -102,7 +102,7 @@ class SteppedServer:
 
     @property
     def transport(self) -> str:
-        """What it would be with a real one."""
+        """Return what it would be with a real one."""
         return "rsync"
 
     @property
@@ -111,28 +111,28 @@ class SteppedServer:
 
     @property
     def hashes(self) -> bool:
-        """As it was made."""
+        """As given when it was created."""
         return self._hashes
 
     @property
     def unfinished_bytes(self) -> int:
-        """No transfer breaks."""
+        """Zero: no transfer is interrupted."""
         return 0
 
     def find_destination(self) -> None:
-        """It is there."""
+        """The destination is there."""
 
     def begin_sending(self, entries: Sequence[Entry], *, together: bool) -> None:
-        """Nothing is to be got ready."""
+        """There is nothing to prepare."""
 
     def would_open(self, entries: Sequence[Entry]) -> None:
-        """Nothing stands against it."""
+        """Nothing is in the way."""
 
     def would_send(self, entry: Entry) -> None:
-        """Nothing stands against it."""
+        """Nothing is in the way."""
 
     def has_leftovers(self, _unfinished: Iterable[str]) -> bool:
-        """No run of the model is one of check mode."""
+        """The model has no runs in check mode."""
         return False
 
     def open_for_writing(self) -> None:
@@ -143,14 +143,14 @@ class SteppedServer:
         self._site.holder = self
 
     def close(self) -> None:
-        """Give the lock back, as the kernel does it for a run that was killed."""
+        """Release the lock, as the kernel does for a run that was killed."""
         if self._site.holder is self:
             self._site.holder = None
 
-    # Looking
+    # Reading
 
     def fresh(self, _seconds: int) -> frozenset[str]:
-        """Nothing was withdrawn here a moment ago: runs of the model know no grace."""
+        """Nothing was withdrawn a moment ago: the runs of the model have no grace."""
         return frozenset()
 
     @property
@@ -159,7 +159,7 @@ class SteppedServer:
         return frozenset()
 
     def suspects(self, entries: Sequence[Entry], tree: Tree) -> list[Entry]:
-        """Files of the same size and another time."""
+        """Return the files of the same size and another time."""
         there = [(entry, tree.get(entry.path)) for entry in entries]
         return [a for a, b in there if b is not None and (a.kind, a.size) == (b.kind, b.size) and a.mtime != b.mtime]
 
@@ -178,7 +178,7 @@ class SteppedServer:
         return True
 
     def tree(self, _wanted: Tree | None = None) -> Tree:
-        """All that is not hidden, with the directories above it."""
+        """Return everything that is not hidden, with the directories above it."""
         self._pace.point()
         found: Tree = {}
         for path in sorted(self._disk.names):
@@ -189,7 +189,7 @@ class SteppedServer:
         return found
 
     def look(self, path: str) -> Entry | None:
-        """One path."""
+        """Return the entry of one path."""
         self._pace.point()
         if path in self._disk.names:
             return self._entry(path)
@@ -201,13 +201,13 @@ class SteppedServer:
         return Entry(path, kind, len(file.content), file.mtime, file.target)
 
     def read_marker(self, entry: Entry) -> bytes:
-        """The content of a marker."""
+        """Return the content of a marker."""
         self._pace.point()
         file = self._disk.names.get(entry.path)
         return file.content if file else b""
 
     def digests(self, entries: Sequence[Entry]) -> dict[str, str]:
-        """Hashes of the tree's files."""
+        """Return the hashes of the tree's files."""
         self._pace.point()
         found = {}
         for entry in entries:
@@ -215,7 +215,7 @@ class SteppedServer:
             found[entry.path] = hashlib.sha256(file.content).hexdigest() if file else ""
         return found
 
-    # Doing: one call for each step of the protocol
+    # Writing: one call for each step of the protocol
 
     def _incoming(self, path: str) -> str:
         return f".netboot-sync/{path}/incoming-{self._run}"
@@ -266,11 +266,11 @@ class SteppedServer:
 
     @property
     def takes_many(self) -> bool:
-        """As one with a shell does."""
+        """Whether it does: as a server with a shell."""
         return self._hashes
 
     def send_together(self, entries: Sequence[Entry]) -> dict[str, int]:
-        """Send, compare and flush one after the other; what arrives damaged has to go by itself."""
+        """Send, compare and flush one after the other; a file that arrives damaged has to be sent separately."""
         ready = {}
         for entry in entries:
             with contextlib.suppress(SyncError):
@@ -321,11 +321,11 @@ class SteppedServer:
 
     @staticmethod
     def in_words(_error: Exception, _path: str = "") -> None:
-        """There is no line that could break; a mistake stays a mistake."""
+        """There is no connection that could break; an error stays what it is."""
 
 
 class SteppedRun:
-    """A run as users have it, but for the session: it goes on one point at a time, in a thread."""
+    """A run as users have it, except for the session: it advances one point at a time, in a thread."""
 
     def __init__(self, site: Site, name: str, options: Options, *, hashes: bool = True) -> None:
         self._options = options
@@ -336,17 +336,17 @@ class SteppedRun:
         self._run = SyncRun(Address(host="model"), options, self._source, connect=self._connect)
         self._pace = Pace()
         self._error: BaseException | None = None
-        self.alive = True  # whether there is a point at which it waits
+        self.alive = True  # whether it waits at a point
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
 
     @property
     def failures(self) -> list[str]:
-        """What failed, a line each."""
+        """Return what failed, a line each."""
         return self._run.failures
 
     @property
     def images(self) -> dict[str, Outcome]:
-        """What became of each image."""
+        """Return the outcome of each image."""
         return self._run.images
 
     @contextlib.contextmanager
@@ -362,7 +362,7 @@ class SteppedRun:
             self._run.run()
         except (Crashed, SyncError):
             pass
-        except BaseException as error:  # noqa: BLE001  # raised again where somebody sees it
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread of the test
             self._error = error
         finally:
             self.alive = False
@@ -380,7 +380,7 @@ class SteppedRun:
         self._look()
 
     def kill(self) -> None:
-        """End where it is."""
+        """Kill the run where it is."""
         if self.alive:
             self._pace.step(kill=True)
             self._look()
@@ -391,7 +391,7 @@ class SteppedRun:
             self.step()
 
     def ready(self) -> set[str]:
-        """The images that the netboot server held ready when the run began; an alias, where its target was it too."""
+        """Return the images ready on the netboot server when the run began; an alias only if its target was, too."""
         inventory = self._source.inventory(self._options.rules, lambda _image: False)
         found = {image.path: image for image in inventory.images if image.ready}
         led_to = {path: [name for entry in one.entries for name in self._trail(entry)] for path, one in found.items()}
@@ -401,13 +401,13 @@ class SteppedRun:
         return follow(entry.path, self._source.tree).names
 
     def lacking(self) -> set[str]:
-        """The files of the netboot server, ready or not, that are not on the disk as they were when the run began."""
+        """Return the netboot server's files, ready or not, that are not on the disk as they were when the run began."""
         found = {path: (len(file.content), file.mtime) for path, file in self._site.disk.names.items()}
         files = [entry for entry in self._source.tree.values() if entry.kind == FILE]
         return {entry.path for entry in files if found.get(entry.path) != (entry.size, entry.mtime)}
 
     def about(self, path: str) -> bool:
-        """Tell whether a path is chosen."""
+        """Return whether a path is chosen."""
         return self._options.rules.selection.has(path)
 
     def _look(self) -> None:

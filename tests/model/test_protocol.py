@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two runs, uploaders, a client, crashes and power cuts, in every order that Hypothesis finds, for small trees.
 
-The steps are those of the code, since it is the code that runs: ``SyncRun`` and the planner, over a caching server that
-stops before each thing it does. The client looks after every single step.
+The steps are those of the real code, since that is what runs: ``SyncRun`` and the planner, over a caching server that
+stops before everything it does. The client checks after every single step.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .uploader import KERNEL_FILES, NetbootServer, closure_of, marker_of
 
 IMAGES = ("prod/21-04-09-gnome-master-f1d734e.squashfs", "prod/21-04-10-gnome-master-9c41d0b.squashfs")
 ALIAS = "prod/cur.squashfs"  # a symlink to one of them, with a marker of its own
-DEV = "dev/21-04-11-gnome-master-0a1b2c3.squashfs"  # not every run is about it, but it shares the kernels
+DEV = "dev/21-04-11-gnome-master-0a1b2c3.squashfs"  # not every run has chosen it, but it shares the kernels
 VERSIONS = ("5.8", "5.9")
 RUNS = ("one", "two")
 MOST_STEPS = 500  # of one run; a small tree takes less than a hundred
@@ -45,7 +45,7 @@ versions = st.sampled_from(VERSIONS)
 
 
 class Protocol(RuleBasedStateMachine):
-    """What may happen, and what must hold after each of it."""
+    """What may happen, and what must hold after each event."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,8 +56,8 @@ class Protocol(RuleBasedStateMachine):
         self.count = 0
         self.lost: set[str] = set()  # visible markers of which somebody removed the squashfs on the caching server
         self.withdrawn: set[str] = set()  # images that were withdrawn by name
-        self.cut_off = False  # whether a run was killed since the last one that came to its end
-        self.left_out: dict[str, bytes] = {}  # the visible markers that no run was about at the last look
+        self.cut_off = False  # whether a run was killed since the last one that finished
+        self.left_out: dict[str, bytes] = {}  # the visible markers that no run had chosen at the last check
 
     def teardown(self) -> None:
         for run in self.runs.values():
@@ -123,14 +123,14 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(image=images, version=versions)
     def release(self, image: str, version: str) -> None:
-        """Another build under the same name, by somebody who is careful: no marker while the squashfs is not whole."""
+        """Another build under the same name, uploaded with care: no marker while the squashfs is incomplete."""
         self.netboot.remove(marker_of(image))
         self.netboot.upload(image)
         self.netboot.mark(image, version, stamp=True)
 
     @rule(version=versions, to=st.sampled_from(IMAGES), dev=st.booleans())
     def release_kernel(self, version: str, to: str, dev: bool) -> None:
-        """Another kernel under the same version, and the images released anew with it."""
+        """Another kernel under the same version, and the images released again with it."""
         released = [*IMAGES, DEV] if dev else [*IMAGES]
         for image in [*released, ALIAS]:
             self.netboot.remove(marker_of(image))
@@ -141,7 +141,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(version=versions, to=st.sampled_from(IMAGES), dev=st.booleans())
     def move_on(self, version: str, to: str, dev: bool) -> None:
-        """All is released with a kernel of another version, and the one before is dropped."""
+        """Everything is released with a kernel of another version, and the previous one is dropped."""
         self.release_kernel(version, to, dev)
         self.drop_kernel(VERSIONS[1 - VERSIONS.index(version)])
 
@@ -196,7 +196,7 @@ class Protocol(RuleBasedStateMachine):
         data=st.data(),
     )
     def go_through(self, after: int | None, change: int | None, image: str, version: str, data: st.DataObject) -> None:
-        """A run to its end; a file of it may arrive damaged or not be removable, and another build come meanwhile."""
+        """A run to its end; a file may arrive damaged or be unchangeable, and another build may come meanwhile."""
         self.recover(delete=False)
         match data.draw(st.sampled_from(["kernel", "kernels", "build", "lost", "gone"])):
             case "kernel":
@@ -229,7 +229,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def stick(self, data: st.DataObject) -> None:
-        """A name that cannot be changed, as an immutable file or a directory of somebody else."""
+        """A name that cannot be changed, like an immutable file or somebody else's directory."""
         self.site.stuck.add(data.draw(st.sampled_from(sorted(self.netboot.contents))))
 
     @rule(image=images)
@@ -250,12 +250,12 @@ class Protocol(RuleBasedStateMachine):
         for run in self.runs.values():
             run.kill()
         self.cut_off = True
-        self.left_out = {}  # what was not flushed yet
+        self.left_out = {}  # some were not flushed yet
         self.site.disk.lose_power(lambda most: data.draw(st.integers(0, most)))
 
     @rule(delete=st.booleans())
     def recover(self, delete: bool) -> None:
-        """After whatever it was, one plain run brings the caching server in line and leaves nothing behind."""
+        """Whatever happened, one plain run brings the caching server up to date and leaves nothing behind."""
         for run in self.runs.values():
             run.kill()
         self.cut_off = True
@@ -286,11 +286,11 @@ class Protocol(RuleBasedStateMachine):
         seen = {path: content for path, content in found.items() if content is not None}
         self.lost &= seen.keys()
         for path, content in seen.items():
-            if path != ALIAS:  # that may lead to what is new, as long as its marker is not visible
+            if path != ALIAS:  # it may lead to new content while its marker is not visible
                 assert content in self.netboot.contents[path], f"{path} is not what the netboot server ever held"
             if path.endswith(".json"):
                 closure = closure_of(path, seen)
-                # A JSON file by a plain name is no marker as long as there is no squashfs beside it.
+                # A JSON file with a plain name is not a marker while there is no squashfs next to it.
                 if closure is None and (path in self.lost or (path == marker_of(DEV) and DEV not in seen)):
                     continue
                 assert closure is not None, f"{path} is visible, but what it promises is not there"
@@ -298,12 +298,12 @@ class Protocol(RuleBasedStateMachine):
                 assert closure in held, (
                     f"{path} promises what the netboot server never held together: {json.dumps(str(closure))}"
                 )
-        # One that was put up in the very moment goes as soon as the run that did it looks at the netboot server again.
+        # One that was published at that very moment is withdrawn as soon as its run checks the netboot server again.
         if not (self.cut_off or self.site.stuck or any(run.alive for run in self.runs.values())):
             shown = {image for image in self.withdrawn if marker_of(image) in seen}
             assert not shown, f"{shown} were withdrawn by name, and clients find them"
         for path, content in self.left_out.items():
-            if DEV in self.withdrawn:  # by name, whatever a run is about
+            if DEV in self.withdrawn:  # by name, whatever a run has chosen
                 continue
             assert seen.get(path) == content, f"{path} was touched by runs that are not about it"
         about = any(run.alive and run.about(DEV) for run in self.runs.values())

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The netboot server's tree in a real directory, those who change it, and what it has held so far."""
+"""The netboot server's tree in a real directory, its uploaders, and what it has held so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KERNEL_FILES = ("vmlinuz", "initrd")
 
 
 def squashfs(number: int, *, cut: int = 0) -> bytes:
-    """The bytes of a squashfs as far as its superblock goes, other ones for each number; *cut* bytes short."""
+    """Return a squashfs of little more than a superblock, different for each number; *cut* bytes short."""
     size = 96 + 24 + number % 7
     block = bytearray(struct.pack("<Q", number) * (size // 8 + 1))[:size]
     block[:4] = b"hsqs"
@@ -27,7 +27,7 @@ def squashfs(number: int, *, cut: int = 0) -> bytes:
 
 
 def marker_of(image: str) -> str:
-    """The marker of a squashfs: by its special name, or by the plain one for what is in development."""
+    """Return the marker of a squashfs: its special name, or the plain one for images in development."""
     return image.removesuffix(".squashfs") + (".json" if image.startswith("dev/") else "-kernel.json")
 
 
@@ -55,7 +55,7 @@ class NetbootServer:
         self.note()
 
     def upload(self, image: str, *, cut: int = 0) -> None:
-        """A new content of a squashfs, or only the beginning of it."""
+        """Write new content of a squashfs, or only the beginning of it."""
         self.write(image, squashfs(next(self._numbers), cut=cut))
 
     def mark(self, image: str, version: str, *, stamp: bool) -> None:
@@ -66,7 +66,7 @@ class NetbootServer:
         self.write(marker_of(image), json.dumps(content).encode())
 
     def link(self, path: str, target: str) -> None:
-        """Let a symlink lead to a file of the same directory, in one rename."""
+        """Make a symlink lead to a file in the same directory, with one rename."""
         full = self.root / path
         full.parent.mkdir(parents=True, exist_ok=True)
         full.with_name(".link").symlink_to(target)
@@ -74,7 +74,7 @@ class NetbootServer:
         self.note()
 
     def kernel(self, version: str, names: tuple[str, ...]) -> None:
-        """New contents of a kernel's files, one after the other."""
+        """Write new contents of a kernel's files, one after the other."""
         for name in names:
             self.write(f"kernels/{version}/{name}", f"{name} {next(self._numbers)}".encode())
 
@@ -94,7 +94,7 @@ class NetbootServer:
             record.touch()
 
     def put_back(self, image: str) -> None:
-        """Take back that an image was withdrawn."""
+        """Undo the withdrawal of an image."""
         for purge in (False, True):
             record = self.root / record_path(marker_of(image), purge=purge)
             if record.exists() and record.stat().st_size and not (self.root / marker_of(image)).exists():
@@ -114,7 +114,7 @@ class NetbootServer:
 
 
 def closure_of(marker: str, files: dict[str, bytes]) -> Closure | None:
-    """What a marker promises, of the files of a tree; None where not all of it is there."""
+    """Return what a marker promises, from the files of a tree; None if not all of it is there."""
     version = json.loads(files[marker]).get("version", "")
     image = marker.removesuffix("-kernel.json").removesuffix(".json") + ".squashfs"
     kernel = [f"kernels/{version}/{name}" for name in KERNEL_FILES] if version else []
