@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The event source: uploads as they happen, and what comes of them, by inotify and by polling."""
+"""The event source: uploads as they happen, and the events that they cause, with inotify and with polling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Events = asyncio.Queue[dict[str, Any]]
 
 
 def source() -> Any:
-    """The plugin, loaded as ansible-rulebook does it: as a file."""
+    """Return the plugin, loaded the way ansible-rulebook does it: as a file."""
     spec = importlib.util.spec_from_file_location("assets", SOURCE)
     assert spec is not None
     assert spec.loader is not None
@@ -37,7 +37,7 @@ def watch(tree: AssetsTree, story: Callable[[Events], Awaitable[None]], **option
         given = {"path": str(tree.root), "quiet": 1.0, "poll": 0.2, **options}
         task = asyncio.create_task(source().main(events, given))
         try:
-            await asyncio.sleep(0.3)  # nothing that it could miss happens before the story begins
+            await asyncio.sleep(0.3)  # let it start, so that it misses nothing of the story
             await asyncio.wait_for(story(events), 60)
         finally:
             task.cancel()
