@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every molecule scenario, run whole: one run of pytest covers all that the project tests."""
+"""Every molecule scenario as a whole, so that one run of pytest covers everything that the project tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_scenario(scenario: str, tmp_path: Path) -> None:
     done = subprocess.run(
         ["molecule", "test", "--scenario-name", scenario],
         cwd=ROOT,
-        # Its own directory is named after the checkout's alone: two checkouts of one name would disturb each other.
+        # Its default directory depends only on the checkout's name: two checkouts of the same name would collide.
         env={**os.environ, "NO_COLOR": "1", "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
