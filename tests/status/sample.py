@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet as status.json has it, of any size, the same for the same number; nothing is looked at for it."""
+"""A made-up fleet, in the form of status.json: of any size, and always the same for the same number."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sample(count: int) -> dict[str, Any]:
 
 
 def _runs(name: str, found: Found, chance: random.Random) -> Known:
-    """What the history tells of a site: a run that came through, and after it one that failed, where it is away."""
+    """Return what the history knows about a site: a successful run, then a failed one if it is unreachable."""
 
     def run(ended: int, **result: Any) -> dict[str, Any]:
         stats = {"sent_bytes": 3_100_000, "saved_bytes": 739_000_000, "seconds": chance.randrange(20, 400)}

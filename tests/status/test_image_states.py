@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an image at a site is, beside the tree of the netboot server: by tables."""
+"""The state of an image at a site, compared with the netboot server's tree: in tables."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page, in a real Chromium without a window: what it shows, sorts and filters, with 3 sites and with 300."""
+"""The page, in a real headless Chromium: what it shows, sorts and filters, with 3 sites and with 300."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEMPLATE = CHECKOUT / "roles" / "netboot_status" / "files" / "page.html"
 
 
 class Browser:
-    """Opens the page, does something in it, and returns what that told."""
+    """Opens the page, runs something in it, and returns what that reported."""
 
     def __init__(self, program: str, directory: Path) -> None:
         self.program = program
@@ -114,7 +114,7 @@ setTimeout(() => { tell(details.querySelectorAll('li').length); }, 50);
 
 @pytest.mark.parametrize("width", [500, 1240])
 def test_nothing_sticks_out_sideways(browser: Browser, width: int) -> None:
-    """Chromium has no window that is narrower than 500 pixels; the layout for phones begins at 720."""
+    """Chromium has no window narrower than 500 pixels; the layout for phones begins at 720."""
     script = "tell(document.documentElement.scrollWidth <= innerWidth);"
     assert browser.told(sample(300), script, width=width) == [True]
 
@@ -130,7 +130,7 @@ def test_texts_are_never_markup(browser: Browser) -> None:
 
 
 def test_contrast_in_light_and_dark() -> None:
-    """WCAG AA: 4.5 to 1 for all text, on all that it stands on."""
+    """WCAG AA: 4.5 to 1 for all text, on each of its backgrounds."""
     text = TEMPLATE.read_text(encoding="utf-8")
     parts = text.split("@media (prefers-color")[:2]
     light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", part)) for part in parts)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""status.json: its schema, and what a look makes of the one before. By a clock that the test moves."""
+"""status.json: its schema, and how each check builds on the previous one. The tests set the clock."""
 
 from __future__ import annotations
 

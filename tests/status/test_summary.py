@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The summary as somebody reads it, and when it is worth a message."""
+"""The summary as a person reads it, and when it is worth a message."""
 
 from __future__ import annotations
 
