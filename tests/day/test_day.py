@@ -81,7 +81,7 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
         found = day.look(hour)
         assert found.states == {**dict.fromkeys(SITES, "in_line"), **states}
         agrees(found)
-        # The disk of one of them is too small for the rules, all day long.
+        # For the rules, the disk of one of them is too small all day long.
         expected.append((found, alerts | {(DISK, "small")}))
         return found
 
@@ -98,14 +98,14 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
     found = look(7, {}, set())
     assert found.having(third) == dict.fromkeys(SITES, "held_back")
 
-    # Now it has, at eight, when the working hours of one site begin.
+    # It gets one at eight, when the working hours of one site begin.
     day.hour = 8
     third.marker.write_bytes(kept)
     day.dated(third.marker)
     found = look(8, {**dict.fromkeys(SITES, "behind"), "later": "left_for_later"}, set())
     assert found.behind == dict.fromkeys(SITES, 0.0)
 
-    # One site goes away, another is slow.
+    # One site becomes unreachable, another is slow.
     sites["away"].server.stop()
     line = sites["slow"].line
     assert line is not None
@@ -125,12 +125,12 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
     }
     assert found.behind == {"slow": 1.0, "away": 1.0, "later": 1.0}
     line.set_rate(None)
-    assert run.wait(120) == 2  # for the one that is away
+    assert run.wait(120) == 2  # because of the unreachable site
     away = {"away": "unreachable", "later": "left_for_later"}
     found = look(10, away, {(GONE, "away")})
     assert found.behind == {"away": 2.0, "later": 2.0}
 
-    # The second image is bad, and withdrawn; but not where nobody comes.
+    # The second image is bad, and withdrawn, except at the site that cannot be reached.
     day.hour = 11
     day.run("withdraw.yml", "-e", f"netboot_withdraw={second.name}", status=2)
     late = {(LATE, "away"), (LATE, "later")}
@@ -138,17 +138,17 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
     assert found.having(second) == {"away": "withdrawn"}
     assert found.behind == {"away": 3.0, "later": 3.0}
 
-    # A fourth image arrives, and the first is pruned: clients no longer find it, where somebody comes.
+    # A fourth image arrives, and the first is pruned: clients no longer find it at the sites that can be reached.
     fourth = day.upload("prod/27-03-01-gnome-master-0000004", 12)
     day.run("prune.yml", "-e", "netboot_prune_keep_last=2", status=2)
     day.run("sync.yml", status=2)
     found = look(12, away, {(GONE, "away"), (STALE, second.path), *late})
-    # Where nothing may be done in working hours, clients find it on; what was withdrawn by name is gone there, too.
+    # Where nothing may be sent in working hours, clients still find it; what was withdrawn by name is gone there, too.
     assert found.having(first) == {**dict.fromkeys(SITES, "held_back"), "away": "published", "later": "left_over"}
     assert found.having(fourth) == {"near": "published", "slow": "published", "small": "published", "later": "missing"}
     assert found.behind == {"away": 4.0, "later": 4.0}
 
-    # It is back, as it was. Until its next run clients find what was withdrawn.
+    # The site is back, unchanged. Until its next run, clients there find what was withdrawn.
     sites["away"].server.start()
     found = look(13, {"away": "behind", "later": "left_for_later"}, {(STALE, second.path), *late})
     assert (found.image("away", first), found.image("away", second)) == ("left_over", "withdrawn")
@@ -166,7 +166,7 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
     assert found.having(first) == {}
     assert found.having(third) == found.having(fourth) == dict.fromkeys(SITES, "published")
 
-    # And then nobody does anything any more.
+    # After that, nothing runs any more.
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("all was right but for the alerts, which want promtool; ./dev test fetches it")
@@ -175,7 +175,7 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
 
 
 def agrees(found: Look) -> None:
-    """What is written in three forms is the same."""
+    """Check that status.json, the page and the metrics agree."""
     assert embedded(found.page) == found.status
     metrics = found.metrics
     for name, site in found.status["sites"].items():
@@ -196,7 +196,7 @@ def agrees(found: Look) -> None:
 def evaluate(promtool: str, directory: Path, looks: list[tuple[Look, set[tuple[str, str]]]], *, idle: int) -> None:
     """Ask Prometheus which alerts fire at the end of each hour, with the metrics of that hour from its beginning.
 
-    The last of *looks* is what they are when nobody has looked for *idle* hours more.
+    The last of *looks* has the alerts after *idle* more hours without a new check.
     """
     shutil.copy(ALERTS, directory)
     begin = looks[0][0].hour
