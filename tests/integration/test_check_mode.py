@@ -60,7 +60,7 @@ def test_writes_nothing_and_tells_all(fleet: Fleet, begin: Callable[[Fleet], Non
     assert (again.changed, again.actions) == (False, [])
 
 
-def is_locked(file: IO[bytes]) -> bool:
+def takes_lock(file: IO[bytes]) -> bool:
     """Take the kernel's lock if it is free, and return whether it was."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,7 +74,7 @@ def test_does_not_wait_for_a_run_under_way(fleet: Fleet) -> None:
     sync(fleet)
     fleet.tree.add_image(NEXT)
     with (fleet.sites[SITE].assets / ".netboot-sync" / "lock").open("ab") as lock:
-        wait_until(lambda: is_locked(lock), "the first run has given its lock back")
+        wait_until(lambda: takes_lock(lock), "the first run has given its lock back")
         assert sync(fleet, check_mode=True, lock_timeout=0).changed
         line = complaint(prepare(fleet, lock_timeout=0), fleet.sites[SITE].ssh.address)
     assert "another run is working on this caching server" in line

@@ -44,7 +44,7 @@ def hidden(directory: Path) -> list[str]:
 
 @BOTH
 def test_file_system_of_its_own(fleet: Fleet, mount: Mount) -> None:
-    """Images arrive without leftovers, with the predecessor as basis; and it is listed like a plain directory."""
+    """Images, and a copy of one, arrive without leftovers; and it is listed like a plain directory."""
     assets = fleet.sites[SITE].assets
     mount(assets / "prod", "size=128m")
     mount(assets / "kernels", "size=128m")
