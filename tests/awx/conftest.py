@@ -42,7 +42,6 @@ class Stage:
         sites = groups["caching_servers"]
         for name in [name for name in sites["vars"] if name.startswith("ansible_") or name == "netboot_sync_source"]:
             del sites["vars"][name]  # AWX cannot reach them, and does not say where to send from
-        # Ansible keeps its files in the user's home there; a lab server's home belongs to one test only.
         login = {"ansible_user": netboot.user, "ansible_python_interpreter": sys.executable}
         self.groups: dict[str, Any] = {
             "netboot_server": {
