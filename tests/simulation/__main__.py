@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``./dev simulate``: 10,000 sites, from what a run for a few of them costs; ``--measure`` measures that anew."""
+"""``./dev simulate``: 10,000 sites, from what a run for a few of them costs; ``--measure`` measures it again."""
 
 from __future__ import annotations
 
