@@ -16,6 +16,9 @@ description:
     host is the machine that Ansible itself runs on.
   - It has what a sync and the boot menu need for a caching server, with templates evaluated, and nothing else - no
     password, and no key.
+  - Its group V(caching_servers) holds those that are synced. With the usual source, the group V(netboot_sites) holds
+    those behind hubs as well, as a boot menu is always for all of them.
+  - C(netboot_boot_menu_renew) is not in it. The account of the sync cannot write into the tree.
 positional: _input, hostvars, source, usual_source, defaults
 options:
   _input:
@@ -64,11 +67,15 @@ _CONNECTION = ("ansible_host", "ansible_port", "ansible_user")
 # Its source decides whether a caching server is included at all.
 _OF_THE_SYNC = {option.variable_name for option in OPTIONS if option.variable_name} - {"netboot_sync_source"}
 _OTHERS = ("netboot_boot_menu_", "netboot_status_")
-_RESULTS = ("netboot_boot_menu_result", "netboot_status_result")
+_OF_CLIENTS = ("netboot_caching_server_web_port",)
+_OF_THE_SOURCE = ("netboot_server_web_port",)
+_LEFT_OUT = ("netboot_boot_menu_result", "netboot_boot_menu_renew", "netboot_status_result")
 
 
 def _kept(name: str) -> bool:
-    return name in _CONNECTION or name in _OF_THE_SYNC or (name.startswith(_OTHERS) and name not in _RESULTS)
+    if name in _CONNECTION or name in _OF_THE_SYNC or name in _OF_CLIENTS:
+        return True
+    return name.startswith(_OTHERS) and name not in _LEFT_OUT
 
 
 def _plain(value: t.Any) -> t.Any:
@@ -90,23 +97,37 @@ def local_inventory(
     defaults: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """Return the inventory. Raises AnsibleFilterError if a variable is invalid."""
-    hosts = {}
+    hosts: dict[str, t.Any] = {}
+    others: dict[str, t.Any] = {}
+    usual = usual_source or source
     for name in names:
         variables = hostvars[name]
         try:
-            if str(variables.get("netboot_sync_source") or usual_source or source) == source:
-                hosts[str(name)] = {key: _plain(variables[key]) for key in sorted(variables) if _kept(key)}
+            ours = str(variables.get("netboot_sync_source") or usual) == source
+            if ours or source == usual:
+                (hosts if ours else others)[str(name)] = {
+                    key: _plain(variables[key]) for key in sorted(variables) if _kept(key)
+                }
         except Exception as error:  # of any type, depending on the template
             raise AnsibleFilterError(f"{name}: its variables make no sense: {error}") from error
-    local = {"ansible_connection": "local", "ansible_become": False}
-    return {
-        "all": {
-            "children": {
-                "netboot_server": {"hosts": {source: local}},
-                "caching_servers": {"hosts": hosts, "vars": _plain(defaults or {})},
-            },
-        }
+    children: dict[str, t.Any] = {
+        "netboot_server": {"hosts": {source: _local(source, hostvars.get(source, {}))}},
+        "caching_servers": {"hosts": hosts, "vars": _plain(defaults or {})},
     }
+    if source == usual:
+        children["netboot_sites"] = {"children": {"caching_servers": {}}, "hosts": others}
+    return {"all": {"children": children}}
+
+
+def _local(name: str, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the variables of the machine itself: how Ansible reaches it, and where clients find its web server."""
+    found = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_host": variables.get("ansible_host", name),
+    }
+    found.update({key: variables[key] for key in _OF_THE_SOURCE if key in variables})
+    return t.cast("dict[str, t.Any]", _plain(found))
 
 
 class FilterModule:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
+
+from tests.lab.process import LabError
 
 from .fleet import Fleet, expect
 
@@ -54,3 +57,14 @@ def find_the_site(fleet: Fleet, sites: set[str], on: Sequence[str]) -> None:
         expect(named == sites, f"boot.ipxe of {machine} sends clients to {named}")
         status, _headers, body = fleet.get(machine, "/menu.ipxe")
         expect(status == 200 and b"prod/" in body, f"{machine} answers {status} for menu.ipxe: {body!r}")
+
+
+def wait_for_offer(fleet: Fleet, image: str, on: Sequence[str]) -> None:
+    """Wait until the menu on each of these machines offers an image; for three minutes at most."""
+    deadline = time.monotonic() + 180
+    for machine in on:
+        while image.encode("ascii") not in fleet.get(machine, "/menu.ipxe")[2]:
+            if time.monotonic() > deadline:
+                journal = fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
+                raise LabError(f"the menu on {machine} does not offer {image}:\n{journal.stdout[-6000:]}")
+            time.sleep(0.2)

@@ -68,8 +68,7 @@ class Log:
         """Open and lock the file that has the name by then."""
         end = time.monotonic() + self._patience
         while True:
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-            descriptor = os.open(self.path, flags, 0o640)
+            descriptor = _open(self.path)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise OSError(errno.EINVAL, "it is no plain file")
@@ -113,6 +112,23 @@ def _lock(descriptor: int, end: float) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _open(path: str) -> int:
+    """Open the file, or create it.
+
+    What root creates belongs to the owner of its directory, who could not write to it otherwise: runs by root and by
+    that owner alternate if somebody syncs by hand and the netboot server also does so by itself.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags | os.O_EXCL, 0o640)
+    except FileExistsError:
+        return os.open(path, flags, 0o640)
+    if os.geteuid() == 0:
+        directory = os.stat(os.path.dirname(os.path.abspath(path)))
+        os.fchown(descriptor, directory.st_uid, directory.st_gid)
+    return descriptor
 
 
 def _is_named(descriptor: int, path: str) -> bool:

@@ -91,6 +91,19 @@ def test_a_lock_that_is_never_given_back_ends_in_words(tmp_path: Path) -> None:
         Log(path, patience=0.1).add([b"x"])
 
 
+@pytest.mark.root
+def test_what_root_begins_the_owner_of_the_directory_goes_on_with(tmp_path: Path) -> None:
+    os.chown(tmp_path, 1234, 4321)
+    log = Log(str(tmp_path / "log"), largest=200)
+    for _line in range(9):
+        log.add([b"x" * 50])
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()} == {(1234, 4321)}
+    theirs = tmp_path / "theirs"
+    theirs.touch()
+    Log(str(theirs)).add([b"x"])
+    assert theirs.stat().st_uid == 0  # what was there is left alone
+
+
 def test_nobody_made_the_directory(tmp_path: Path) -> None:
     assert not Log(str(tmp_path / "missing" / "h")).wanted
     assert not Log("").wanted
