@@ -25,9 +25,9 @@ TOO_MUCH = 600_000  # kB; a run that uses more is killed, to protect this machin
 SCRIPT = """#!/bin/sh
 real=/usr/bin/${0##*/} flags=/run/lab-flags
 case ${0##*/}:$(readlink /proc/self/fd/0) in
-  rsync:*) [ ! -e $flags/endless-rsync ] || exec yes 'and one line more' >&2 ;;
+  rsync:*) [ ! -e $flags/endless-rsync ] || exec timeout 60 yes 'and one line more' >&2 ;;
   *:*/.netboot-sync/*)
-    [ ! -e $flags/endless-hash ] || exec yes '0123456789abcdef'
+    [ ! -e $flags/endless-hash ] || exec timeout 60 yes '0123456789abcdef'
     [ ! -e $flags/hang ] || kill -STOP $$
     if [ -e $flags/hold ]; then
       $real "$@"

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.lab.process import LabError
 
@@ -44,7 +45,12 @@ def say_which_is_theirs(fleet: Fleet, sites: Sequence[str]) -> None:
     variables.mkdir()
     for number, site in enumerate(sites, start=1):
         (variables / f"{site}.yml").write_text(f"netboot_boot_menu_gateways: [192.0.2.{number}]\n", "ascii")
-    (fleet.inventory / "group_vars" / "all.yml").write_text("netboot_boot_menu_renew: true\n", "ascii")
+    groups = fleet.inventory / "group_vars"
+    (groups / "all.yml").write_text("netboot_boot_menu_renew: true\n", "ascii")
+    # As inventory.example has it: the account of the sync, which only reads the tree.
+    lines = ("ansible_become: true", "ansible_become_user: netboot", "ansible_become_method: ansible.builtin.su")
+    if not (groups / "netboot_server.yml").exists():
+        (groups / "netboot_server.yml").write_text("\n".join(lines) + "\n", "ascii")
 
 
 def find_the_site(fleet: Fleet, sites: set[str], on: Sequence[str]) -> None:
@@ -59,12 +65,28 @@ def find_the_site(fleet: Fleet, sites: set[str], on: Sequence[str]) -> None:
         expect(status == 200 and b"prod/" in body, f"{machine} answers {status} for menu.ipxe: {body!r}")
 
 
+def wait_for_image(fleet: Fleet, site: str, name: str) -> None:
+    """Wait until a site has the marker of an image, and so the image."""
+    place = fleet.assets(site) / name
+    _wait(fleet, place.with_name(f"{place.name}-kernel.json").exists, f"{name} did not come to {site}")
+    expect(place.with_name(f"{place.name}.squashfs").exists(), f"{site} has the marker of {name} alone")
+
+
 def wait_for_offer(fleet: Fleet, image: str, on: Sequence[str]) -> None:
-    """Wait until the menu on each of these machines offers an image; for three minutes at most."""
-    deadline = time.monotonic() + 180
+    """Wait until the menu on each of these machines offers an image."""
+
+    def offers(machine: str) -> bool:
+        return image.encode("ascii") in fleet.get(machine, "/menu.ipxe")[2]
+
     for machine in on:
-        while image.encode("ascii") not in fleet.get(machine, "/menu.ipxe")[2]:
-            if time.monotonic() > deadline:
-                journal = fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
-                raise LabError(f"the menu on {machine} does not offer {image}:\n{journal.stdout[-6000:]}")
-            time.sleep(0.2)
+        _wait(fleet, functools.partial(offers, machine), f"the menu on {machine} does not offer {image}")
+
+
+def _wait(fleet: Fleet, until: Callable[[], bool], otherwise: str) -> None:
+    """Wait for what the netboot server does by itself; for three minutes at most."""
+    deadline = time.monotonic() + 180
+    while not until():
+        if time.monotonic() > deadline:
+            journal = fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
+            raise LabError(f"{otherwise}:\n{journal.stdout[-6000:]}")
+        time.sleep(0.2)

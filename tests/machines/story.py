@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.lab.process import LabError
-
 from . import clients
 from .fleet import NETBOOT, Fleet, Run, expect
 from .packages import Base
@@ -70,6 +68,7 @@ class Story:
         self.nothing_to_do_any_more()
         self.something_new()
         self.clients_find_their_site()
+        self.withdrawn()
         if self.fleet.package:
             self.by_itself()
         self.stolen_key()
@@ -164,6 +163,19 @@ class Story:
         self._play("caching servers serve it, too", "sync.yml", "--limit", f"{BARE},{FILLED}")
         clients.find_the_site(self.fleet, {BARE, FILLED}, [NETBOOT, BARE, FILLED])
 
+    def withdrawn(self) -> None:
+        """An image is withdrawn and put back; the account that syncs only reads the tree, and still knows of it."""
+        sites = ["--limit", f"{BARE},{FILLED}"]
+        named = ["-e", f"netboot_withdraw={OLDER}*"]
+        self._play("withdrawn", "withdraw.yml", *sites, *named)
+        self._play("it stays away", "sync.yml", *sites)
+        found = {self.fleet.get(site, f"/{OLDER}-kernel.json")[0] for site in (BARE, FILLED)}
+        expect(found == {404}, f"sites still offer what was withdrawn: {found}")
+        self._play("put back", "withdraw.yml", *sites, *named, "-e", "netboot_withdraw_undo=true")
+        self._serves(BARE)
+        self._serves(FILLED)
+        self._play("nothing to prune", "prune.yml", *sites, "-e", "netboot_prune_keep_last=9")
+
     def nothing_to_do_any_more(self) -> None:
         """Running the same again changes nothing, and neither does check mode."""
         sites = [] if self.short else ["--limit", f"{BARE},{FILLED}"]
@@ -214,7 +226,7 @@ class Story:
         fleet.sites[FILLED].off()
         self._arrives(fleet.upload_by_rename, ["prod/while-away"], [BARE])
         fleet.sites[FILLED].boot()
-        self._waits_for(FILLED, "prod/while-away")
+        clients.wait_for_image(fleet, FILLED, "prod/while-away")
         self._play("no trigger", "onboard.yml", "--limit", BARE, "-e", '{"netboot_server_triggers": []}')
         expect(fleet.netboot.run("systemctl", "is-active", "netboot-sync.timer", check=False).returncode != 0, "timer")
         said = fleet.netboot.run("journalctl", "--no-pager", "-o", "cat", "-u", "netboot-sync*").stdout
@@ -228,19 +240,7 @@ class Story:
             upload(name)
         for site in sites or [BARE, FILLED]:
             for name in names:
-                self._waits_for(site, name)
-
-    def _waits_for(self, site: str, name: str) -> None:
-        """Wait until a site has an image with its marker, for three minutes at most."""
-        deadline = time.monotonic() + 180
-        marker = self.fleet.assets(site) / f"{name}-kernel.json"
-        while not marker.exists():
-            if time.monotonic() > deadline:
-                journal = self.fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
-                raise LabError(f"{name} did not come to {site}:\n{journal.stdout[-6000:]}")
-            time.sleep(0.2)
-        image = self.fleet.assets(site) / f"{name}.squashfs"
-        expect(image.exists(), f"{site} has the marker of {name} alone")
+                clients.wait_for_image(self.fleet, site, name)
 
     def stolen_key(self) -> None:
         """Try what the gate must refuse, with the netboot server's key for the site."""
