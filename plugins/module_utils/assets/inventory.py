@@ -163,7 +163,9 @@ def assess(tree: Tree, evidence: Evidence, rules: Rules) -> Inventory:
         if entry.kind == DIRECTORY or path in pairs or path in found.paths or not (chosen or brought):
             continue
         reason = files.trouble(entry) or (uploads.A_PART if path in parts else "")
-        if reason:
+        if path in set_aside:  # put in place again, but its squashfs is gone: still a marker, and no plain file
+            held_back[path] = HOW_TO_UNDO
+        elif reason:
             held_back[path] = reason
         elif version:
             kernels.setdefault(version, []).append(entry)

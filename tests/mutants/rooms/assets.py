@@ -79,4 +79,10 @@ MUTANTS = (
         new="if made_of == choice), None)",
         test=f"{UNIT}/planning/test_known_plans.py::test_a_plan_is_found_for_an_equal_tree_alone",
     ),
+    Mutant(
+        "what was withdrawn by name is a plain file once its squashfs is gone",
+        old="if path in set_aside:",
+        new="if False:",
+        test=f"{UNIT}/assets/test_withdrawal.py::test_uploaded_again_it_stays_withdrawn",
+    ),
 )

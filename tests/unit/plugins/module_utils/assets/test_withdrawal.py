@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory import Rules
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.withdrawal import (
+    HOW_TO_UNDO,
     names_image,
     plan_putting_back,
     plan_setting_aside,
@@ -104,6 +105,22 @@ def test_record_that_was_made_from_nothing_becomes_no_marker(tree: Tree) -> None
     tree.put_back("prod/c")
     others = {"prod/a-kernel.json", "prod/a.squashfs", "prod/b-kernel.json", "prod/b.squashfs"}
     assert set(tree.names()) - others == {"prod/c.squashfs"}
+
+
+@pytest.mark.parametrize("squashfs", [False, True], ids=["squashfs-is-gone", "squashfs-is-there"])
+def test_uploaded_again_it_stays_withdrawn(tree: Tree, squashfs: bool) -> None:
+    """A plain name that was a marker when it was set aside still is one, though its squashfs may be gone by now."""
+    tree.image("dev/x.squashfs", "dev/x.json")
+    tree.withdraw("dev/x")
+    tree.marker("dev/x.json", version="6.1")
+    if not squashfs:
+        (tree.root / "dev/x.squashfs").unlink()
+    source = SourceTree(str(tree.root))
+    source.scan()
+    found = source.inventory(Rules(), lambda _image: False)
+    assert [entry.path for entry in found.files] == []
+    held = {**found.held_back, **{image.path: image.reason for image in found.images}}
+    assert held["dev/x.squashfs" if squashfs else "dev/x.json"] == HOW_TO_UNDO
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["then-purge", "purge-first"])
