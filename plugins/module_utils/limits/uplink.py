@@ -153,6 +153,10 @@ class Uplink:
         text = "-" if self._demand is None else f"{self._demand:.0f}"
         os.pwrite(self._file, f"{text:<31}\n".encode("ascii"), 0)
 
+    def _written(self) -> float:
+        """Return when this transfer last wrote its demand, by the file system's time; 0 if it has no file."""
+        return 0.0 if self._file is None else os.fstat(self._file).st_mtime
+
     def _others(self) -> dict[str, float | None]:
         """Return what the other transfers can use, and clean up after dead ones."""
         found: dict[str, float | None] = {}
@@ -183,8 +187,8 @@ class Uplink:
                     return 0
                 text = os.read(file, 32).decode("ascii", "replace").strip()
                 return float(text) if text.isascii() and text.isdigit() and text != "0" else None
-            # A new file is without a lock for a moment.
-            if not name.startswith(_NEW) or time.time() - os.fstat(file).st_mtime > 60:
+            # A new file is without a lock for a moment. Clocks are of no use here: they are set, and runs' own differ.
+            if not name.startswith(_NEW) or self._written() - os.fstat(file).st_mtime > 60:
                 os.unlink(path)
             return 0
         finally:

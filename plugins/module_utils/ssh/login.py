@@ -41,13 +41,14 @@ class Sockets:
 
     def __init__(self) -> None:
         parent = self._parent()
-        self._sweep(parent)
         # Under another name until it is locked: a concurrent cleanup would take it for one that was left behind.
         new = tempfile.mkdtemp(prefix=_NEW, dir=parent)  # for this user alone, mode 0700
         self._held = open(f"{new}/held", "wb")  # noqa: SIM115  # open, and locked, as long as the run goes on
         fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.path = f"{parent}/{_PREFIX}{os.path.basename(new)[len(_NEW) :]}"
         os.rename(new, self.path)
+        # What the file system says, since the clock may have been set, and that of another run may differ.
+        self._sweep(parent, now=os.stat(self.path).st_mtime)
 
     @staticmethod
     def _parent() -> str:
@@ -61,21 +62,21 @@ class Sockets:
         )
 
     @classmethod
-    def _sweep(cls, parent: str) -> None:
+    def _sweep(cls, parent: str, now: float) -> None:
         with contextlib.suppress(OSError), os.scandir(parent) as entries:
             for entry in entries:
                 if entry.name.startswith((_PREFIX, _NEW)) and not entry.is_symlink():
                     with contextlib.suppress(OSError):
-                        cls._remove_left(entry)
+                        cls._remove_left(entry, now)
 
     @staticmethod
-    def _remove_left(entry: os.DirEntry[str]) -> None:
+    def _remove_left(entry: os.DirEntry[str], now: float) -> None:
         """Remove a directory of ours that no process holds any more. Raises :class:`OSError` if one does."""
         about = entry.stat()
         if about.st_uid != os.geteuid():
             return
         if entry.name.startswith(_NEW) or not os.path.exists(f"{entry.path}/held"):
-            if about.st_mtime < time.time() - _LEFT:
+            if about.st_mtime < now - _LEFT:
                 shutil.rmtree(entry.path, ignore_errors=True)
             return
         with open(f"{entry.path}/held", "rb") as held:

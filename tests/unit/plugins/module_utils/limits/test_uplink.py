@@ -147,6 +147,18 @@ def test_a_killed_process_counts_for_nothing(tmp_path: Path, tick: Clock) -> Non
     assert len(os.listdir(tmp_path)) == 1
 
 
+def test_one_that_is_just_joining_is_left_alone(tmp_path: Path, tick: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no lock yet. A minute later it is that of a killed run, whatever anybody's clock says."""
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    joining = tmp_path / ".new-1-0"
+    joining.touch()
+    run(tick, 3, one := Sender(tmp_path))
+    assert joining.exists()
+    os.utime(joining, (0, 0))
+    run(tick, 3, one)
+    assert not joining.exists()
+
+
 def test_a_directory_that_is_cleaned_up_is_made_again(tmp_path: Path, tick: Clock) -> None:
     shared = tmp_path / "shared"
     first, second = Sender(shared), Sender(shared)
