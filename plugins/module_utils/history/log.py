@@ -126,8 +126,9 @@ def _open(path: str) -> int:
     except FileExistsError:
         return os.open(path, flags, 0o640)
     if os.geteuid() == 0:
-        directory = os.stat(os.path.dirname(os.path.abspath(path)))
-        os.fchown(descriptor, directory.st_uid, directory.st_gid)
+        with contextlib.suppress(OSError):  # on a disk that keeps no owners, or in a container, root writes it anyway
+            directory = os.stat(os.path.dirname(os.path.abspath(path)))
+            os.fchown(descriptor, directory.st_uid, directory.st_gid)
     return descriptor
 
 

@@ -104,6 +104,18 @@ def test_what_root_begins_the_owner_of_the_directory_goes_on_with(tmp_path: Path
     assert theirs.stat().st_uid == 0  # what was there is left alone
 
 
+@pytest.mark.root
+def test_where_owners_cannot_be_changed_root_still_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that keeps no owners, or where root has lost that right."""
+
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    Log(str(tmp_path / "h")).add([b"x"])
+    assert (tmp_path / "h").read_bytes() == b"x\n"
+
+
 def test_nobody_made_the_directory(tmp_path: Path) -> None:
     assert not Log(str(tmp_path / "missing" / "h")).wanted
     assert not Log("").wanted
