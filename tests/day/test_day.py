@@ -16,8 +16,8 @@ import yaml
 
 from tests.lab.day import START, Day, Look, embedded
 from tests.lab.fleet import CHECKOUT, Fleet, SiteSpec
-from tests.lab.runs import wait_until
 from tests.lab.strange_disk import NO_CTIME, StrangeDisk, missing
+from tests.lab.waiting import wait_until
 
 ALERTS = CHECKOUT / "roles" / "netboot_status" / "files" / "alerts.yml"
 MINUTES = 60
@@ -132,7 +132,7 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
 
     # The second image is bad, and withdrawn, except at the site that cannot be reached.
     day.hour = 11
-    day.run("withdraw.yml", "-e", f"netboot_withdraw={second.name}", status=2)
+    day.run("withdraw.yml", "-e", f"netboot_withdraw={second.name}", without="away")
     late = {(LATE, "away"), (LATE, "later")}
     found = look(11, away, {(GONE, "away"), (STALE, second.path), *late})
     assert found.having(second) == {"away": "withdrawn"}
@@ -140,8 +140,8 @@ def test_five_sites_through_a_day(day: Day, tmp_path: Path) -> None:
 
     # A fourth image arrives, and the first is pruned: clients no longer find it at the sites that can be reached.
     fourth = day.upload("prod/27-03-01-gnome-master-0000004", 12)
-    day.run("prune.yml", "-e", "netboot_prune_keep_last=2", status=2)
-    day.run("sync.yml", status=2)
+    day.run("prune.yml", "-e", "netboot_prune_keep_last=2", without="away")
+    day.run("sync.yml", without="away")
     found = look(12, away, {(GONE, "away"), (STALE, second.path), *late})
     # Where nothing may be sent in working hours, clients still find it; what was withdrawn by name is gone there, too.
     assert found.having(first) == {**dict.fromkeys(SITES, "held_back"), "away": "published", "later": "left_over"}
