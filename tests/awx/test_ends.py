@@ -16,7 +16,8 @@ import pytest
 from tests.awx.conftest import Stage
 from tests.awx.job import Job
 from tests.lab.fleet import SiteSpec
-from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, wait_until
+from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered
+from tests.lab.waiting import wait_until
 
 RATE = 2e6  # bit/s: the transfer takes longer than a test
 SIZE = 30_000_000

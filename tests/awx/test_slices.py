@@ -11,7 +11,8 @@ import pytest
 
 from tests.awx.conftest import Stage
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, wait_until
+from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered
+from tests.lab.waiting import wait_until
 
 CAP = 8e6  # bit/s for all slices together; each line alone has twice that
 SIZE = 3_000_000  # bytes

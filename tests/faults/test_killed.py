@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, sync, wait_until
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, sync
 from tests.lab.sessions import Run
 from tests.lab.sshd import CachingServer
+from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 OTHER = "quick"

@@ -19,19 +19,9 @@ from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle imp
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import Supervised
-from tests.lab.runs import (
-    IMAGE,
-    NEXT,
-    SITE,
-    add_large_image,
-    is_delivered,
-    meanwhile,
-    prepare,
-    run_module,
-    sync,
-    wait_until,
-)
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, is_delivered, prepare, run_module, sync
 from tests.lab.sshd import CachingServer
+from tests.lab.waiting import meanwhile, wait_until
 
 RATE = 8e6  # bit/s: a transfer takes a quarter of a minute
 SIZE = 14_000_000

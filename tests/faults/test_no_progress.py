@@ -11,18 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import (
-    IMAGE,
-    NEXT,
-    SITE,
-    add_large_image,
-    complaint,
-    is_delivered,
-    meanwhile,
-    prepare,
-    sync,
-    wait_until,
-)
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, prepare, sync
+from tests.lab.waiting import meanwhile, wait_until
 
 NO_HASH = {"openssl": "#!/bin/sh\nexit 1\n", "sha256sum": "#!/bin/sh\ntouch $HOME/began\nexec sleep 1000\n"}
 # It reads at 1 MB a second: slow, and never silent for long.

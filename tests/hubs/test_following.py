@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, let_go_last, meanwhile, sync, wait_until
+from tests.lab.runs import IMAGE, NEXT, add_large_image, is_delivered, let_go_last, sync
 from tests.lab.tree import Image
+from tests.lab.waiting import meanwhile, wait_until
 
 LAST = "other/21-04-08-kde-master-0aa1b2c"
 SLOW = 4_000_000.0  # bit/s

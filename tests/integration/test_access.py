@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, SITE, complaint, is_delivered, prepare, sync, wait_until
+from tests.lab.runs import IMAGE, SITE, complaint, is_delivered, prepare, sync
 from tests.lab.sshd import ClientKey
+from tests.lab.waiting import wait_until
 
 SFTP_ONLY = SiteSpec(SITE, sftp_only=True)
 BOTH_SERVERS = pytest.mark.parametrize("spec", [SiteSpec(SITE), SFTP_ONLY], indirect=True, ids=["shell", "sftp-only"])

@@ -12,8 +12,9 @@ from typing import IO
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, listing, prepare, sync, wait_until
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, listing, prepare, sync
 from tests.lab.tree import KERNEL, flip_byte
+from tests.lab.waiting import wait_until
 
 
 def nothing_yet(_fleet: Fleet) -> None:

@@ -14,19 +14,9 @@ import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.ledger import visible_files
-from tests.lab.runs import (
-    IMAGE,
-    NEXT,
-    SITE,
-    actions,
-    add_large_image,
-    complaint,
-    is_delivered,
-    meanwhile,
-    prepare,
-    sync,
-)
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
 from tests.lab.strange_disk import Quirks, StrangeDisk
+from tests.lab.waiting import meanwhile
 
 pytestmark = pytest.mark.root
 MB = 1_000_000

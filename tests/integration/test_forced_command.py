@@ -16,8 +16,9 @@ import pytest
 
 from tests.lab.fleet import CHECKOUT, Fleet, SiteSpec
 from tests.lab.process import find_program
-from tests.lab.runs import IMAGE, NEXT, SITE, is_delivered, sync, wait_until
+from tests.lab.runs import IMAGE, NEXT, SITE, is_delivered, sync
 from tests.lab.tree import flip_byte
+from tests.lab.waiting import wait_until
 
 GATE = CHECKOUT / "roles" / "netboot_caching_server" / "files" / "netboot-sync-gate"
 

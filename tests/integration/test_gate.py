@@ -17,7 +17,8 @@ import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.process import find_program
-from tests.lab.runs import IMAGE, SITE, is_delivered, sync, wait_until
+from tests.lab.runs import IMAGE, SITE, is_delivered, sync
+from tests.lab.waiting import wait_until
 
 from .test_forced_command import GATE, sandbox_works, thief
 

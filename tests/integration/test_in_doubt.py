@@ -22,7 +22,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line
-from tests.lab.runs import IMAGE, SITE, actions, is_delivered, prepare, sync, wait_until
+from tests.lab.runs import IMAGE, SITE, actions, is_delivered, prepare, sync
+from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.parametrize("spec", [SiteSpec(SITE, line=True)], indirect=True, ids=["line"])
 MARKER = f"{IMAGE}-kernel.json"

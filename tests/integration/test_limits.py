@@ -22,7 +22,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle imp
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line
-from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, prepare, sync, wait_until
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, prepare, sync
+from tests.lab.waiting import wait_until
 
 MB = 1_000_000
 LARGE = "prod/large"

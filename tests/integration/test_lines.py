@@ -19,7 +19,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import 
 from tests.lab import images
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line
-from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, meanwhile, prepare, sync
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, prepare, sync
+from tests.lab.waiting import meanwhile
 
 MB = 1_000_000
 LARGE = "prod/large"

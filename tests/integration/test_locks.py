@@ -23,19 +23,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.ledger import visible_files
 from tests.lab.process import Supervised
-from tests.lab.runs import (
-    IMAGE,
-    SITE,
-    add_large_image,
-    address_of,
-    complaint,
-    is_delivered,
-    meanwhile,
-    prepare,
-    run_module,
-    sync,
-    wait_until,
-)
+from tests.lab.runs import IMAGE, SITE, add_large_image, address_of, complaint, is_delivered, prepare, run_module, sync
+from tests.lab.waiting import meanwhile, wait_until
 
 SIZE = 4_000_000
 LARGE = "prod/large"

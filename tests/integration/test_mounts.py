@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, meanwhile, prepare, sync
+from tests.lab.runs import IMAGE, NEXT, SITE, add_large_image, complaint, is_delivered, prepare, sync
+from tests.lab.waiting import meanwhile
 
 pytestmark = pytest.mark.root
 BOTH = pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import 
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Sftp
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, SITE, actions, add_large_image, address_of, meanwhile, prepare, sync
+from tests.lab.runs import IMAGE, SITE, actions, add_large_image, address_of, prepare, sync
+from tests.lab.waiting import meanwhile
 
 SFTP_SERVERS = [Path("/usr/lib/openssh/sftp-server"), Path("/usr/libexec/openssh/sftp-server")]
 MB = 1_000_000

@@ -12,19 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import (
-    IMAGE,
-    NEXT,
-    SITE,
-    actions,
-    add_large_image,
-    complaint,
-    is_delivered,
-    meanwhile,
-    prepare,
-    sync,
-)
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
 from tests.lab.tree import KERNEL
+from tests.lab.waiting import meanwhile
 
 
 def refused(fleet: Fleet) -> str:

@@ -20,9 +20,10 @@ import pytest
 import yaml
 
 from tests.lab.fleet import CHECKOUT, Fleet, SiteSpec
-from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, run_module, wait_until
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, run_module
 from tests.lab.sessions import Run
 from tests.lab.sshd import CachingServer
+from tests.lab.waiting import wait_until
 
 RATE = 8e6  # bit/s: what is sent here takes seven to ten seconds
 SIZE = 7_500_000

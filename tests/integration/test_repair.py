@@ -11,19 +11,9 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.progress import CHECKING, SENDING, Progress
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import (
-    IMAGE,
-    NEXT,
-    SITE,
-    actions,
-    add_large_image,
-    complaint,
-    is_delivered,
-    prepare,
-    sync,
-    wait_until,
-)
+from tests.lab.runs import IMAGE, NEXT, SITE, actions, add_large_image, complaint, is_delivered, prepare, sync
 from tests.lab.tree import KERNEL, flip_byte
+from tests.lab.waiting import wait_until
 
 MARKER = f"{IMAGE}-kernel.json"
 SFTP_ONLY = pytest.mark.parametrize("spec", [SiteSpec(SITE, sftp_only=True)], indirect=True, ids=["sftp-only"])

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, meanwhile
+from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered
+from tests.lab.waiting import meanwhile
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import 
 
 from tests.lab import images
 from tests.lab.fleet import Fleet
-from tests.lab.runs import IMAGE, SITE, actions, is_delivered, meanwhile, prepare, run_module, sync
+from tests.lab.runs import IMAGE, SITE, actions, is_delivered, prepare, run_module, sync
 from tests.lab.tree import KERNEL, Image, nested
+from tests.lab.waiting import meanwhile
 
 SIZE = 300_000
 TWO_MINUTES = 120 * 10**9

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import json
 import os
 import stat
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +30,6 @@ SITE = "cache"
 IMAGE = "prod/21-04-09-gnome-master-f1d734e"
 NEXT = "prod/21-04-10-gnome-master-9c41d0b"
 MODULE = "ansible_collections.netboot.syncer.plugins.modules.sync_assets"
-PATIENCE = 60.0  # seconds before a test gives up waiting for anything here
 
 _ADDRESS_FIELDS = {field.name for field in dataclasses.fields(Address)}
 _SELECTION_FIELDS = {"include", "exclude", "only"}
@@ -152,35 +148,3 @@ def add_large_image(tree: AssetsTree, name: str, *, size: int) -> Image:
     with image.squashfs.open("ab") as file:
         file.write(os.urandom(size))
     return image
-
-
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    """Wait for a condition. Raises LabError with *what* if it does not become true."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > deadline:
-            raise LabError(f"waited in vain: {what}")
-        time.sleep(0.01)
-
-
-@contextlib.contextmanager
-def meanwhile(when: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
-    """Do something once while the block runs, as soon as *when* is true. Raises LabError if it never was."""
-    ended = threading.Event()
-
-    def watch() -> bool:
-        while not ended.is_set():
-            if when():
-                act()
-                return True
-            time.sleep(0.005)
-        return False
-
-    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="meanwhile") as pool:
-        happened = pool.submit(watch)
-        try:
-            yield
-        finally:
-            ended.set()
-    if not happened.result():
-        raise LabError("what was to happen in the middle of it never did: it was over too soon")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 
 from tests.lab.process import LabError
+from tests.lab.waiting import wait_until
 
 from .fleet import Fleet, expect
 
@@ -68,7 +68,7 @@ def find_the_site(fleet: Fleet, sites: set[str], on: Sequence[str]) -> None:
 def wait_for_image(fleet: Fleet, site: str, name: str) -> None:
     """Wait until a site has the marker of an image, and so the image."""
     place = fleet.assets(site) / name
-    _wait(fleet, place.with_name(f"{place.name}-kernel.json").exists, f"{name} did not come to {site}")
+    _wait(fleet, place.with_name(f"{place.name}-kernel.json").exists, f"{name} comes to {site}")
     expect(place.with_name(f"{place.name}.squashfs").exists(), f"{site} has the marker of {name} alone")
 
 
@@ -79,14 +79,13 @@ def wait_for_offer(fleet: Fleet, image: str, on: Sequence[str]) -> None:
         return image.encode("ascii") in fleet.get(machine, "/menu.ipxe")[2]
 
     for machine in on:
-        _wait(fleet, functools.partial(offers, machine), f"the menu on {machine} does not offer {image}")
+        _wait(fleet, functools.partial(offers, machine), f"the menu on {machine} offers {image}")
 
 
 def _wait(fleet: Fleet, until: Callable[[], bool], otherwise: str) -> None:
     """Wait for what the netboot server does by itself; for three minutes at most."""
-    deadline = time.monotonic() + 180
-    while not until():
-        if time.monotonic() > deadline:
-            journal = fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
-            raise LabError(f"{otherwise}:\n{journal.stdout[-6000:]}")
-        time.sleep(0.2)
+    try:
+        wait_until(until, otherwise, patience=180)
+    except LabError as error:
+        journal = fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
+        raise LabError(f"{error}:\n{journal.stdout[-6000:]}") from None

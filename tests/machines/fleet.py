@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -160,9 +161,11 @@ class Fleet:
         )
         return True
 
-    def syncs(self) -> int:
-        """How many syncs the netboot server has started on its own."""
-        return self.netboot.run("journalctl", "-o", "cat", "-u", "netboot-sync").stdout.count("PLAY [Before anything")
+    def deliveries(self, image: str) -> Counter[str]:
+        """How many runs brought each site images whose names begin like this, as the netboot server's history says."""
+        history = (self.netboot.root / "var/lib/netboot/history.jsonl").read_text("ascii")
+        runs = map(json.loads, history.splitlines())
+        return Counter(run["site"] for run in runs if any(path.startswith(image) for path in run.get("published", ())))
 
     def _image(self, name: str) -> AssetsTree:
         """An image that is ready to be uploaded from the workstation."""

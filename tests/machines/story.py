@@ -210,14 +210,15 @@ class Story:
             return
         path = '{"netboot_server_triggers": ["path"], "netboot_server_triggers_quiet": 2}'
         self._foretold("triggers", "onboard.yml", "--limit", BARE, "-e", path)
+        run = self._play("triggers, again", "onboard.yml", "--limit", BARE, "-e", path)
+        expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
         for number, upload in enumerate((fleet.upload_by_rename, fleet.upload_by_scp, fleet.upload_by_rsync)):
             self._arrives(upload, [f"prod/by-itself-{number}"])
         self._arrives(fleet.upload_by_rsync, ["kiosk/first"])  # in a new directory
         self._arrives(fleet.upload_by_rename, ["kiosk/second"])  # which must be watched by now
-        before = fleet.syncs()
         self._arrives(fleet.upload_by_rename, [f"prod/burst-{number}" for number in range(5)])
-        # One that is about all of it, or two; after each, one that brings the renewed menu.
-        expect(fleet.syncs() - before <= 4, f"a burst of five images made {fleet.syncs() - before} runs")
+        runs = fleet.deliveries("prod/burst-")
+        expect(set(runs) == {BARE, FILLED} and max(runs.values()) <= 2, f"a burst of five images took {runs} runs")
         timer = '{"netboot_server_triggers": ["timer"], "netboot_server_triggers_quiet": 1'
         timer += ', "netboot_server_triggers_calendar": "*:*:0/10"}'
         self._play("a timer alone", "onboard.yml", "--limit", BARE, "-e", timer)

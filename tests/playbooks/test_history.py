@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.lab.fleet import Fleet, SiteSpec
-from tests.lab.runs import IMAGE, NEXT, add_large_image, run_module, wait_until
+from tests.lab.runs import IMAGE, NEXT, add_large_image, run_module
+from tests.lab.waiting import wait_until
 from tests.playbooks.test_status import look
 
 

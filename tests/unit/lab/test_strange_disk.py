@@ -15,8 +15,8 @@ import pytest
 
 from tests.lab import strange_disk
 from tests.lab.process import STANDARD_PATH
-from tests.lab.runs import wait_until
 from tests.lab.strange_disk import COARSE, EXFAT, FOLDING, NO_CTIME, NO_MODES_NO_TIMES, Quirks, StrangeDisk
+from tests.lab.waiting import wait_until
 
 pytestmark = [
     pytest.mark.root,

@@ -18,8 +18,8 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.plugin_utils import guardian
 
 from tests.lab.process import Supervised
-from tests.lab.runs import wait_until
 from tests.lab.supervise import descendants
+from tests.lab.waiting import wait_until
 
 
 def guards() -> int:

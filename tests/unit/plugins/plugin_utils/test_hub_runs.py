@@ -21,7 +21,7 @@ from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_runs import (
 )
 from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_signal import HubSignal
 
-from tests.lab.runs import wait_until
+from tests.lab.waiting import wait_until
 
 HUB = "hub"
 

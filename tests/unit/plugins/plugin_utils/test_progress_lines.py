@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.plugin_utils import progress_lines
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines, pause
 
-from tests.lab.runs import wait_until
+from tests.lab.waiting import wait_until
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.netboot.syncer.plugins.module_utils.limits import relay
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.relay import Bucket, cost
 
-from tests.lab.runs import wait_until
+from tests.lab.waiting import wait_until
 
 PATIENCE = 60
 
