@@ -48,8 +48,9 @@ prepare_shell() {
   export LC_ALL=C.UTF-8
   export ANSIBLE_CONFIG=$root/ansible.cfg
   export UV_PYTHON_DOWNLOADS=never
-  # A python that belongs to another environment must not leak into this one.
-  unset PYTHONPATH PYTHONHOME VIRTUAL_ENV
+  # A python that belongs to another environment must not leak into this one; and what is compiled is kept, for the next
+  # of many processes.
+  unset PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 }
 
 # --- the machine ------------------------------------------------------------------------------------------------------

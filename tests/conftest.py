@@ -17,9 +17,10 @@ hypothesis.settings.register_profile(
 )
 # A file runs on a single worker, so the longest files begin first: no run should end by waiting for one of them.
 LONGEST = [
-    *("test_machines", "test_killed", "test_right_machine", "test_limits", "test_survey", "test_progress", "test_sync"),
-    *("test_in_ansible", "test_ends", "test_lines", "test_preflight", "test_withdraw", "test_protocol", "test_day"),
-    *("test_lifeline", "test_endless", "test_changing_source", "test_no_progress", "test_strange_disks"),
+    *("test_machines", "test_mistakes", "test_killed", "test_right_machine", "test_limits", "test_survey"),
+    *("test_progress", "test_sync", "test_in_ansible", "test_ends", "test_lines", "test_preflight", "test_withdraw"),
+    *("test_protocol", "test_day", "test_lifeline", "test_endless", "test_changing_source", "test_no_progress"),
+    "test_strange_disks",
 ]
 
 

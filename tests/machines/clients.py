@@ -72,6 +72,12 @@ def wait_for_image(fleet: Fleet, site: str, name: str) -> None:
     expect(place.with_name(f"{place.name}.squashfs").exists(), f"{site} has the marker of {name} alone")
 
 
+def wait_for_deliveries(fleet: Fleet, sites: set[str], images: str) -> int:
+    """Wait until the history tells of such images at all of these sites; return how many runs one took at most."""
+    _wait(fleet, lambda: fleet.deliveries(images).keys() == sites, f"the history tells of {images} for {sites}")
+    return max(fleet.deliveries(images).values())
+
+
 def wait_for_offer(fleet: Fleet, image: str, on: Sequence[str]) -> None:
     """Wait until the menu on each of these machines offers an image."""
 

@@ -177,10 +177,10 @@ class Story:
         self._play("nothing to prune", "prune.yml", *sites, "-e", "netboot_prune_keep_last=9")
 
     def nothing_to_do_any_more(self) -> None:
-        """Running the same again changes nothing, and neither does check mode."""
+        """Running the same again changes nothing; in the full story, nor does check mode find anything."""
         sites = [] if self.short else ["--limit", f"{BARE},{FILLED}"]
         again = [("onboard.yml",), ("onboard.yml", "--check", "--diff"), ("sync.yml",)]
-        for playbook, *words in again[:2] if self.short else again:
+        for playbook, *words in again[:1] if self.short else again:
             run = self._play("again", playbook, *sites, *words)
             expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
 
@@ -209,16 +209,19 @@ class Story:
             self._tell("        the netboot server's Python is too old for this ansible-core: no triggers")
             return
         path = '{"netboot_server_triggers": ["path"], "netboot_server_triggers_quiet": 2}'
-        self._foretold("triggers", "onboard.yml", "--limit", BARE, "-e", path)
-        run = self._play("triggers, again", "onboard.yml", "--limit", BARE, "-e", path)
-        expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
+        if self.short:
+            self._play("triggers", "onboard.yml", "--limit", BARE, "-e", path)
+        else:
+            self._foretold("triggers", "onboard.yml", "--limit", BARE, "-e", path)
+            run = self._play("triggers, again", "onboard.yml", "--limit", BARE, "-e", path)
+            expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
         for number, upload in enumerate((fleet.upload_by_rename, fleet.upload_by_scp, fleet.upload_by_rsync)):
             self._arrives(upload, [f"prod/by-itself-{number}"])
         self._arrives(fleet.upload_by_rsync, ["kiosk/first"])  # in a new directory
         self._arrives(fleet.upload_by_rename, ["kiosk/second"])  # which must be watched by now
         self._arrives(fleet.upload_by_rename, [f"prod/burst-{number}" for number in range(5)])
-        runs = fleet.deliveries("prod/burst-")
-        expect(set(runs) == {BARE, FILLED} and max(runs.values()) <= 2, f"a burst of five images took {runs} runs")
+        runs = clients.wait_for_deliveries(fleet, {BARE, FILLED}, "prod/burst-")
+        expect(runs <= 2, f"a burst of five images took {runs} runs")
         timer = '{"netboot_server_triggers": ["timer"], "netboot_server_triggers_quiet": 1'
         timer += ', "netboot_server_triggers_calendar": "*:*:0/10"}'
         self._play("a timer alone", "onboard.yml", "--limit", BARE, "-e", timer)
@@ -226,8 +229,12 @@ class Story:
         self._arrives(fleet.upload_by_rename, ["prod/while-away"], [BARE])
         fleet.sites[FILLED].boot()
         clients.wait_for_image(fleet, FILLED, "prod/while-away")
-        self._play("no trigger", "onboard.yml", "--limit", BARE, "-e", '{"netboot_server_triggers": []}')
-        expect(fleet.netboot.run("systemctl", "is-active", "netboot-sync.timer", check=False).returncode != 0, "timer")
+        if self.short:
+            fleet.netboot.run("systemctl", "stop", "netboot-sync.timer", "netboot-sync", "netboot-sync-menu")
+        else:
+            self._play("no trigger", "onboard.yml", "--limit", BARE, "-e", '{"netboot_server_triggers": []}')
+            timer_is = fleet.netboot.run("systemctl", "is-active", "netboot-sync.timer", check=False)
+            expect(timer_is.returncode != 0, f"the timer is {timer_is.stdout}")
         said = fleet.netboot.run("journalctl", "--no-pager", "-o", "cat", "-u", "netboot-sync*").stdout
         lines = [line for line in said.splitlines() if "cannot be written" in line or "Permission denied" in line]
         expect(not lines, f"not all went well: {lines}")
