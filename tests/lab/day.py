@@ -95,7 +95,7 @@ class Day:
         return image
 
     def run(self, playbook: str, *args: str, without: str = "") -> PlaybookRun:
-        """Run a playbook at this hour, which cannot reach one site, and comes through at all others."""
+        """Run a playbook at this hour. It comes through at all sites, but ``without`` one that cannot be reached."""
         found = self.fleet.run_playbook(playbook, *args, env=clock(self.hour))
         assert found.status == (2 if without else 0), found.output
         assert {name for name, result in found.results.items() if result.get("failed")} <= {without}, found.output

@@ -16,13 +16,13 @@ from .process import LabError
 PATIENCE = 60.0  # seconds before a test gives up waiting for anything
 
 
-def wait_until(true: Callable[[], bool], what: str, *, patience: float = PATIENCE) -> None:
-    """Wait for a condition. Raises LabError with *what* if it does not become true in so many seconds."""
+def wait_until(true: Callable[[], bool], what: str, *, patience: float = PATIENCE, every: float = 0.01) -> None:
+    """Wait for a condition; times are in seconds. Raises LabError with *what* if it does not become true in time."""
     deadline = time.monotonic() + patience
     while not true():
         if time.monotonic() > deadline:
             raise LabError(f"waited in vain: {what}")
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 @contextlib.contextmanager

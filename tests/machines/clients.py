@@ -91,7 +91,7 @@ def wait_for_offer(fleet: Fleet, image: str, on: Sequence[str]) -> None:
 def _wait(fleet: Fleet, until: Callable[[], bool], otherwise: str) -> None:
     """Wait for what the netboot server does by itself; for three minutes at most."""
     try:
-        wait_until(until, otherwise, patience=180)
+        wait_until(until, otherwise, patience=180, every=0.2)
     except LabError as error:
         journal = fleet.netboot.run("journalctl", "--no-pager", "-u", "netboot-sync*", check=False)
         raise LabError(f"{error}:\n{journal.stdout[-6000:]}") from None

@@ -177,7 +177,7 @@ class Story:
         self._play("nothing to prune", "prune.yml", *sites, "-e", "netboot_prune_keep_last=9")
 
     def nothing_to_do_any_more(self) -> None:
-        """Running the same again changes nothing; in the full story, nor does check mode find anything."""
+        """Running the same again changes nothing; and in the full form, check mode has nothing to say."""
         sites = [] if self.short else ["--limit", f"{BARE},{FILLED}"]
         again = [("onboard.yml",), ("onboard.yml", "--check", "--diff"), ("sync.yml",)]
         for playbook, *words in again[:1] if self.short else again:
