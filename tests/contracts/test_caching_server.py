@@ -23,7 +23,8 @@ from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import 
 
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.runs import SITE, address_of
-from tests.model.server import Pace, Site, SteppedServer
+from tests.model.pace import Pace
+from tests.model.server import Site, SteppedServer
 
 LARGE = 400_000  # bytes; a file of this size is sent with rsync if there is one
 REAL = {"with-shell": SiteSpec(SITE), "sftp-only": SiteSpec(SITE, sftp_only=True)}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Netboot Syncer contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A caching server that can be stopped between any two of its steps, and runs that advance one step at a time.
+"""A caching server that can be stopped between any two of its steps.
 
 This stands in for ``CachingServer`` over a real session, since no real one can be held at each point of a protocol,
 in every order, thousands of times. Everything above it is the code that users run: the planner, the run, the source.
@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries import (
@@ -21,59 +20,16 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.entries impo
     SYMLINK,
     Entry,
     Tree,
-    follow,
-    image_name,
     is_hidden,
     parents,
 )
-from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.protocol import CachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import LockHeld, SyncError
 from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle import Throttle
-from ansible_collections.netboot.syncer.plugins.module_utils.run.ledger import Outcome
-from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
-from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options
 from ansible_collections.netboot.syncer.plugins.module_utils.source.tree import SourceTree
-from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 from ansible_collections.netboot.syncer.plugins.module_utils.transports.protocol import Sent
 
 from .disk import Disk, File
-
-PATIENCE = 30.0  # seconds after which a step that does not end is a defect of the model
-
-
-class Crashed(BaseException):
-    """The run was killed where it was."""
-
-
-class Pace:
-    """Lets a thread go on from one point to the next, and no further."""
-
-    def __init__(self) -> None:
-        self._go = threading.Semaphore(0)
-        self._there = threading.Semaphore(0)
-        self._killed = False
-
-    def point(self) -> None:
-        """Called by the run: wait here until it may go on."""
-        self._there.release()
-        self._go.acquire()
-        if self._killed:
-            raise Crashed
-
-    def end(self) -> None:
-        """Called by the run: there are no more points."""
-        self._there.release()
-
-    def step(self, *, kill: bool = False) -> None:
-        """Called by the observer: let the run go on to its next point, or kill it where it is."""
-        self._killed = kill
-        self._go.release()
-        self.wait()
-
-    def wait(self) -> None:
-        """Wait until the run is at a point, or has ended."""
-        if not self._there.acquire(timeout=PATIENCE):
-            raise AssertionError("the run comes to no point")
+from .pace import Pace
 
 
 class Site:
@@ -322,94 +278,3 @@ class SteppedServer:
     @staticmethod
     def in_words(_error: Exception, _path: str = "") -> None:
         """There is no connection that could break; an error stays what it is."""
-
-
-class SteppedRun:
-    """A run as users have it, except for the session: it advances one point at a time, in a thread."""
-
-    def __init__(self, site: Site, name: str, options: Options, *, hashes: bool = True) -> None:
-        self._options = options
-        self._site = site
-        self._name = name
-        self._hashes = hashes
-        self._source = SourceTree(options.src)
-        self._run = SyncRun(Address(host="model"), options, self._source, connect=self._connect)
-        self._pace = Pace()
-        self._error: BaseException | None = None
-        self.alive = True  # whether it waits at a point
-        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
-
-    @property
-    def failures(self) -> list[str]:
-        """Return what failed, a line each."""
-        return self._run.failures
-
-    @property
-    def images(self) -> dict[str, Outcome]:
-        """Return the outcome of each image."""
-        return self._run.images
-
-    @contextlib.contextmanager
-    def _connect(self) -> Iterator[CachingServer]:
-        server = SteppedServer(self._site, self._source, self._pace, self._name, hashes=self._hashes)
-        try:
-            yield server
-        finally:
-            server.close()
-
-    def _live(self) -> None:
-        try:
-            self._run.run()
-        except (Crashed, SyncError):
-            pass
-        except BaseException as error:  # noqa: BLE001  # raised again in the thread of the test
-            self._error = error
-        finally:
-            self.alive = False
-            self._pace.end()
-
-    def begin(self) -> None:
-        """Start, and go to the first point."""
-        self._thread.start()
-        self._pace.wait()
-        self._look()
-
-    def step(self) -> None:
-        """Go on to the next point."""
-        self._pace.step()
-        self._look()
-
-    def kill(self) -> None:
-        """Kill the run where it is."""
-        if self.alive:
-            self._pace.step(kill=True)
-            self._look()
-
-    def finish(self) -> None:
-        """Go on to the end."""
-        while self.alive:
-            self.step()
-
-    def ready(self) -> set[str]:
-        """Return the images ready on the netboot server when the run began; an alias only if its target was, too."""
-        inventory = self._source.inventory(self._options.rules, lambda _image: False)
-        found = {image.path: image for image in inventory.images if image.ready}
-        led_to = {path: [name for entry in one.entries for name in self._trail(entry)] for path, one in found.items()}
-        return {path for path in found if found.keys() >= {name for name in led_to[path] if image_name(name)}}
-
-    def _trail(self, entry: Entry) -> tuple[str, ...]:
-        return follow(entry.path, self._source.tree).names
-
-    def lacking(self) -> set[str]:
-        """Return the netboot server's files, ready or not, that are not on the disk as they were when the run began."""
-        found = {path: (len(file.content), file.mtime) for path, file in self._site.disk.names.items()}
-        files = [entry for entry in self._source.tree.values() if entry.kind == FILE]
-        return {entry.path for entry in files if found.get(entry.path) != (entry.size, entry.mtime)}
-
-    def about(self, path: str) -> bool:
-        """Return whether a path is chosen."""
-        return self._options.rules.selection.has(path)
-
-    def _look(self) -> None:
-        if self._error is not None:
-            raise self._error

@@ -30,7 +30,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from .server import Site, SteppedRun
+from .server import Site
+from .stepped_run import SteppedRun
 from .uploader import KERNEL_FILES, NetbootServer, closure_of, marker_of
 
 IMAGES = ("prod/21-04-09-gnome-master-f1d734e.squashfs", "prod/21-04-10-gnome-master-9c41d0b.squashfs")
