@@ -64,6 +64,9 @@ class _EndWith:
 
     def __call__(self) -> None:
         if os.getppid() == self._main:  # and nothing that they fork in turn
+            # Until the worker sets its own handler, it has that of the main process, which raises here; and what is
+            # raised at a fork is only printed. Nothing was started yet, so it may simply end.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self._prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != self._main:  # it was killed just before
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -113,6 +113,13 @@ MUTANTS = (
         sees=("LabError", "TimeoutExpired"),
     ),
     Mutant(
+        "a worker that has just begun goes on without the main process",
+        old="signal.signal(signal.SIGTERM, signal.SIG_DFL)",
+        new="pass",
+        test="tests/unit/plugins/plugin_utils/test_guardian.py"
+        "::test_a_worker_ends_if_the_main_process_was_killed_while_it_began",
+    ),
+    Mutant(
         "a killed module is told in Ansible's words",
         old='if not result.get("failed") or str(result.get("module_stdout", "something")).strip():',
         new="if True:",

@@ -22,6 +22,11 @@ from tests.lab.supervise import descendants
 from tests.lab.waiting import wait_until
 
 
+def environment() -> dict[str, str]:
+    """That of a Python which finds what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def guards() -> int:
     return sum("guardian" in thread.name for thread in threading.enumerate())
 
@@ -85,9 +90,10 @@ time.sleep(300)
 
 
 def test_a_worker_ends_with_the_main_process_and_nothing_else_does() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     main = Supervised(
-        ["sh", "-c", '"$@"; exec sleep 300', "sh", sys.executable, "-c", MAIN], stdout=subprocess.PIPE, env=environment
+        ["sh", "-c", '"$@"; exec sleep 300', "sh", sys.executable, "-c", MAIN],
+        stdout=subprocess.PIPE,
+        env=environment(),
     )
     try:
         assert main.process.stdout is not None
@@ -101,3 +107,24 @@ def test_a_worker_ends_with_the_main_process_and_nothing_else_does() -> None:
         main.stop()
         if main.process.stdout is not None:
             main.process.stdout.close()
+
+
+def test_a_worker_ends_if_the_main_process_was_killed_while_it_began() -> None:
+    """Ansible's own handler of that signal raises in a new worker, and Python only prints what is raised at a fork."""
+    code = """
+import os, signal
+from ansible_collections.netboot.syncer.plugins.plugin_utils import guardian
+def handle(_number, _frame):
+    raise AssertionError("can only test a child process")
+signal.signal(signal.SIGTERM, handle)
+guardian.begin()
+parents = iter([os.getpid(), 1])
+os.getppid = lambda: next(parents)
+worker = os.fork()
+if worker == 0:
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
+"""
+    words = [sys.executable, "-c", code]
+    ended = subprocess.run(words, env=environment(), capture_output=True, text=True, check=True, timeout=60)
+    assert int(ended.stdout) == -signal.SIGTERM
