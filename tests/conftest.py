@@ -17,10 +17,11 @@ hypothesis.settings.register_profile(
 )
 # A file runs on a single worker, so the longest files begin first: no run should end by waiting for one of them.
 LONGEST = [
-    *("test_machines", "test_mistakes", "test_killed", "test_right_machine", "test_limits", "test_survey"),
-    *("test_progress", "test_sync", "test_in_ansible", "test_ends", "test_lines", "test_preflight", "test_withdraw"),
-    *("test_protocol", "test_day", "test_lifeline", "test_endless", "test_changing_source", "test_no_progress"),
-    "test_strange_disks",
+    *("test_machines", "test_mistakes", "test_killed", "test_day", "test_notify", "test_setup", "test_right_machine"),
+    *("test_limits", "test_survey", "test_withdraw", "test_jobs", "test_progress", "test_sync", "test_ends"),
+    *("test_in_ansible", "test_lines", "test_preflight", "test_protocol", "test_withdrawing", "test_following"),
+    *("test_lifeline", "test_endless", "test_changing_source", "test_no_progress", "test_strange_disks", "test_slices"),
+    *("test_faults", "test_families", "test_scenarios"),
 ]
 
 
