@@ -215,6 +215,7 @@ class Story:
             self._foretold("triggers", "onboard.yml", "--limit", BARE, "-e", path)
             run = self._play("triggers, again", "onboard.yml", "--limit", BARE, "-e", path)
             expect(set(run.counted("changed").values()) == {0}, f"it changed something: {run.recap}", run)
+        clients.find_the_site(fleet, {BARE, FILLED}, [NETBOOT])  # onboarding one leaves the others in the boot menu
         for number, upload in enumerate((fleet.upload_by_rename, fleet.upload_by_scp, fleet.upload_by_rsync)):
             self._arrives(upload, [f"prod/by-itself-{number}"])
         self._arrives(fleet.upload_by_rsync, ["kiosk/first"])  # in a new directory
