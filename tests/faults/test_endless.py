@@ -24,7 +24,9 @@ from tests.lab.hostile import Answer, Channel, HostileServer
 from tests.lab.tree import AssetsTree
 
 BOUND = 100_000_000  # bytes of memory, beyond what a run uses before it connects
+PATIENCE = 500  # seconds: one of the bounds is 100,000 answers, which take their time on a busy machine
 FILE, LINK = stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777
+pytestmark = pytest.mark.timeout(PATIENCE + 100)
 
 # The run has its own process, so that the memory of the server does not count.
 DRIVER = """
@@ -172,7 +174,7 @@ def run_against(server: HostileServer, tree: AssetsTree, **options: object) -> d
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=PATIENCE,
         env={
             "PYTHONPATH": str(CHECKOUT / ".collections"),
             "PATH": "/usr/bin:/bin:/usr/sbin",
