@@ -70,6 +70,21 @@ def test_withdrawal_in_a_slice_that_lacks_the_netboot_server(stage: Stage) -> No
     assert not stage.fleet.tree.image(IMAGE).marker.exists()
 
 
+def test_a_slice_does_not_renew_the_boot_menu(stage: Stage) -> None:
+    """It knows only its own sites; a menu for them would send the clients of all others away."""
+    stage.known_by_variables()
+    stage.everywhere["netboot_boot_menu_renew"] = True
+    stage.fleet.tree.add_image(NEXT)
+    job = stage.run(slice=(1, 2))
+    assert job.status == "successful", job.output
+    assert is_delivered(stage.fleet, stage.fleet.tree.image(NEXT), "a")
+    assert "the boot menu was not renewed: a slice of an AWX job knows only its own" in " ".join(job.output.split())
+    assert not (stage.fleet.tree.root / "boot.ipxe").exists()
+    job = stage.run(slice=(1, 2), playbook="playbooks/boot_menu.yml")
+    assert job.status == "failed"
+    assert "Write it by a job template without slices" in " ".join(job.output.split())
+
+
 def test_status_of_a_slice_that_lacks_the_netboot_server(stage: Stage) -> None:
     stage.known_by_variables()
     job = stage.run(slice=(2, 2), playbook="playbooks/status.yml")
