@@ -4,7 +4,8 @@
 """The state of the runs for the caching servers of a play, for those that are fed by one of them.
 
 Each worker process keeps a small file in the directory for temporary files that all processes of one ansible-playbook
-share. It is locked (``flock``) as long as its run is active, so it is right even for a worker that was killed.
+share. It is locked (``flock``) as long as its run is active, so it is right even for a worker that was killed: it gets
+its name once it is locked, and its result, a line, at its end.
 
 Nobody waits more than a moment for a run that has not begun: so runs with a fork always end, and however few forks
 there are, hubs and those behind them never deadlock.
@@ -18,9 +19,11 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
 import typing as t
 
 STARTING = 30.0  # seconds to wait for a run that has not begun
+_NO_RESULT = "it ended without a result"
 
 
 class Stage(enum.Enum):
@@ -68,14 +71,14 @@ class HubRuns:
 
         If nothing can be written, nobody learns of it, and the run continues.
         """
-        told = ["it ended without a result"]
+        told = [_NO_RESULT]
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):
-                descriptor = os.open(self._path(host), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-                file = stack.enter_context(open(descriptor, "r+", encoding="ascii"))
-                fcntl.flock(file, fcntl.LOCK_EX)
-                _write(file, told[0])
-                stack.callback(lambda: _write(file, told[0]))
+                descriptor, unnamed = tempfile.mkstemp(prefix="netboot-syncer-", dir=self._directory)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                os.rename(unnamed, self._path(host))
+                stack.callback(lambda: _tell(descriptor, told[0]))
             yield lambda trouble: told.__setitem__(0, trouble)
 
     def look(self, host: str) -> Seen:
@@ -89,12 +92,9 @@ class HubRuns:
                 said = file.read()
         except OSError:
             return Seen(Stage.UNKNOWN)
-        return Seen(Stage.OVER, json.loads(said)) if said else Seen(Stage.UNKNOWN)  # it is about to be locked
+        return Seen(Stage.OVER, json.loads(said) if said.endswith("\n") else _NO_RESULT)
 
 
-def _write(file: t.TextIO, trouble: str) -> None:
+def _tell(descriptor: int, trouble: str) -> None:
     with contextlib.suppress(OSError):
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(trouble))
-        file.flush()
+        os.write(descriptor, f"{json.dumps(trouble)}\n".encode("ascii"))

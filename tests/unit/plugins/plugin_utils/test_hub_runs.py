@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
 import threading
+import types
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -55,21 +58,38 @@ def test_a_run_is_seen_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     assert others.look(HUB) == Seen(Stage.OVER, "hub: its disk is full")
 
 
-def _work(directory: str) -> None:
-    with HubRuns(directory, "play").begun(HUB):
-        signal.pause()
+def _work(directory: str, module: types.ModuleType, call: str) -> None:
+    """Be killed as soon as ``call`` has returned, and leave what others saw of this run just then."""
+    real = getattr(module, call)
+
+    def killed_after(*arguments: t.Any) -> None:
+        real(*arguments)
+        setattr(module, call, real)  # looking is not the run's own call
+        Path(directory, "seen").write_text(HubRuns(directory, "play").look(HUB).stage.name, encoding="ascii")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(module, call, killed_after)
+    with HubRuns(directory, "play").begun(HUB) as ended_with:
+        ended_with("hub: its disk is full")
 
 
-def test_a_worker_that_was_killed_is_over(tmp_path: Path) -> None:
-    worker = multiprocessing.get_context("fork").Process(target=_work, args=(str(tmp_path),))
+@pytest.mark.parametrize(
+    ("module", "call", "before", "after"),
+    [
+        pytest.param(fcntl, "flock", Stage.UNKNOWN, Seen(Stage.UNKNOWN), id="locked"),
+        pytest.param(os, "rename", Stage.AT_WORK, Seen(Stage.OVER, "it ended without a result"), id="begun"),
+        pytest.param(os, "write", Stage.AT_WORK, Seen(Stage.OVER, "hub: its disk is full"), id="ended"),
+    ],
+)
+def test_a_worker_killed_at_any_moment_is_over_if_it_was_at_work(
+    tmp_path: Path, module: types.ModuleType, call: str, before: Stage, after: Seen
+) -> None:
+    worker = multiprocessing.get_context("fork").Process(target=_work, args=(str(tmp_path), module, call))
     worker.start()
-    try:
-        runs = HubRuns(str(tmp_path), "play")
-        wait_until(lambda: runs.look(HUB).stage is Stage.AT_WORK, "the worker never began")
-    finally:
-        os.kill(worker.pid or 0, signal.SIGKILL)
-        worker.join()
-    assert runs.look(HUB) == Seen(Stage.OVER, "it ended without a result")
+    worker.join()
+    assert worker.exitcode == -signal.SIGKILL
+    assert (tmp_path / "seen").read_text(encoding="ascii") == before.name
+    assert HubRuns(str(tmp_path), "play").look(HUB) == after
 
 
 def test_a_directory_that_is_gone_stops_no_run(tmp_path: Path) -> None:
