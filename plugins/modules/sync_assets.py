@@ -225,12 +225,16 @@ retried:
   type: list
   elements: str
 transport:
-  description: How large files were sent; empty if the run ended before that was known.
+  description:
+    - How large files were sent; empty if the run ended before that was known, or M(netboot.syncer.sync_survey) found
+      nothing to do.
   returned: when the options make sense
   type: str
   sample: rsync
 server:
-  description: What the caching server offers besides SFTP; empty if the run ended before that was known.
+  description:
+    - What the caching server offers besides SFTP; empty if the run ended before that was known, or
+      M(netboot.syncer.sync_survey) found nothing to do.
   returned: when the options make sense
   type: dict
   contains:

@@ -18,7 +18,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.executor import
 from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh import remote_commands
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.conversation import Conversation
-from ansible_collections.netboot.syncer.plugins.module_utils.ssh.pipelined import Pipelined
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.pipelined import Opened, Pipelined
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.sftp import Sftp
 
 from tests.lab.fleet import Fleet, SiteSpec
@@ -158,16 +158,16 @@ def test_what_is_in_doubt_is_told_as_what_it_came_to(fleet: Fleet, monkeypatch: 
     original = Pipelined.flush
     broke: list[bool] = []
 
-    def break_once(many: Pipelined, paths: Sequence[str]) -> list[OSError | None]:
+    def break_once(many: Pipelined, paths: Sequence[str], opened: Opened) -> list[OSError | None]:
         line = fleet.sites[SITE].line
         if line is not None and not broke:
             broke.append(True)
             line.cut()
             try:
-                return original(many, paths)
+                return original(many, paths, opened)
             finally:
                 line.restore()
-        return original(many, paths)
+        return original(many, paths, opened)
 
     monkeypatch.setattr(Pipelined, "flush", break_once)
     run = sync(fleet, retries=1)
@@ -188,8 +188,9 @@ def test_a_directory_that_cannot_be_written_to_disk_is_told(fleet: Fleet, monkey
     trouble = OSError(errno.EIO, "Input/output error")
     many, one = Pipelined.flush, Sftp.flush
 
-    def flush_many(self: Pipelined, paths: Sequence[str]) -> list[OSError | None]:
-        return [trouble if path == failing else answer for path, answer in zip(paths, many(self, paths), strict=True)]
+    def flush_many(self: Pipelined, paths: Sequence[str], opened: Opened) -> list[OSError | None]:
+        answers = many(self, paths, opened)
+        return [trouble if path == failing else answer for path, answer in zip(paths, answers, strict=True)]
 
     def flush_one(self: Sftp, path: str) -> None:
         if path == failing:

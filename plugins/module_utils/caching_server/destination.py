@@ -13,14 +13,17 @@ from ..ssh import itself
 from ..ssh.base import BaseSession
 from ..ssh.pipelined import Pipelined
 from ..ssh.sftp import Sftp
+from ..transports.work_area import WorkArea
 from .trial import describe_space, is_full
 
 
-def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: itself.Place | None) -> bool:
+def require(
+    session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: itself.Place | None, area: WorkArea
+) -> bool:
     """Raise :class:`SyncError` if there is no directory to write to, nor a place to make it.
 
     Nor may it be the tree of the ``source`` itself; ``place`` is where ``dest`` is according to the shell. Returns
-    whether it exists.
+    whether it exists. The ``area`` learns whether it is there, too, without a question of its own.
     """
     if place is not None:
         what = itself.relation(itself.place(source), place)
@@ -28,7 +31,7 @@ def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: 
         what = itself.SAME if itself.is_seen(sftp, dest, source) else ""
     if what:
         raise itself.refusal(session.where, dest, what)
-    found, inside = Pipelined(sftp).look([dest, f"{dest}/."])
+    found, inside, hidden = Pipelined(sftp).look([dest, f"{dest}/.", area.root])
     for answer in (found, inside):
         if isinstance(answer, OSError) and not isinstance(answer, FileNotFoundError):
             raise answer
@@ -47,6 +50,7 @@ def require(session: BaseSession, sftp: Sftp, dest: str, *, source: str, place: 
             path=dest,
             remedy=f"Move it away on the caching server, or set {called('dest')}.",
         )
+    area.note(hidden)
     return True
 
 

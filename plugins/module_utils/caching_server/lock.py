@@ -5,9 +5,9 @@
 
 If the server has a shell, the lock is the kernel's (``flock``): it ends with the process that holds it, and that
 process ends with our session, or when it has heard nothing from us for :data:`LEASE` seconds. The lock file is never
-written: it might be a second name of a published one. Another file next to it names the holder, and each holder creates
-it anew. If the server has only SFTP, the lock is a file that its holder keeps rewriting; one that does not change for
-:data:`LEASE` seconds is abandoned. The waiting side measures the time, so no two clocks have to agree.
+written: it might be a second name of a published one. Another file next to it names the holder; the shell that has the
+lock creates it anew. If the server has only SFTP, the lock is a file that its holder keeps rewriting; one that does not
+change for :data:`LEASE` seconds is abandoned. The waiting side measures the time, so no two clocks have to agree.
 
 A lock that is lost unnoticed does no harm: two concurrent runs send to separate hidden files, and each renames only
 what it has checked itself.
@@ -31,7 +31,6 @@ from ..assets.entries import FILE
 from ..errors import ConnectionTrouble, LockHeld, LockLost, SyncError
 from ..options import called
 from ..ssh.base import BaseSession
-from ..ssh.pipelined import Pipelined
 from ..ssh.remote_commands import HOLD_LOCK
 from ..transports.work_area import HOLDER
 
@@ -176,15 +175,15 @@ class KernelLock(Lock):
 
     def acquire(self) -> None:
         """See :meth:`Lock.acquire`. Raises :class:`Elsewhere`, too."""
-        self._talk = self._session.start(HOLD_LOCK, self._path, str(LEASE), str(self._timeout), self._proof)
+        new = f"{self.told}.{self._me['run']}"
+        about = json.dumps(self._me)
+        times = (str(LEASE), str(self._timeout))
+        self._talk = self._session.start(HOLD_LOCK, self._path, *times, self._proof, about, self.told, new)
         answer = self._talk.answer(self._timeout + LEASE) or ""
         if answer != "locked":
             words = self._talk.errors or self._talk.noise
             self._talk.close()
             raise self._refusal(answer, words)
-        with contextlib.suppress(OSError):
-            # Only for people: on a full disk the run continues without it, since it may be what frees space.
-            self._tell()
         self._keep()
 
     def _refusal(self, answer: str, words: str) -> Exception:
@@ -203,9 +202,6 @@ class KernelLock(Lock):
                 remedy="Try flock there by hand; the file system has to know such locks.",
             )
         return ConnectionTrouble(f"the lock cannot be taken ({answer or words or 'no answer'})", path=self._path)
-
-    def _tell(self) -> None:
-        Pipelined(self._session.sftp()).put(f"{self.told}.{self._me['run']}", self._content(), self.told)
 
     def _beat(self) -> None:
         self._talk.say(b".", LEASE)

@@ -62,7 +62,7 @@ class Opening:
         Nor may it be the tree of the source itself.
         """
         self._is_there = destination.require(
-            self._session, self._sftp, self._dest, source=self._root, place=self._place
+            self._session, self._sftp, self._dest, source=self._root, place=self._place, area=self._area
         )
 
     def open(self) -> None:

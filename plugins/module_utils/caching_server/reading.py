@@ -62,8 +62,9 @@ class Reading:
 
         A name that the file system there treats as one of ``wanted`` is listed in that spelling.
         """
+        answer = self._many.begin_look(f"{self._dest}/.")
         self._listing = list_tree(self._dest, self._entries, self._warn)
-        above = self._sftp.look(f"{self._dest}/.")
+        above = answer()
         self._listing.times[""] = above.mtime if above is not None else 0
         self._trial.note(self._listing)
         found = self._listing.tree
@@ -93,8 +94,12 @@ class Reading:
 
     def _entries(self, directories: t.Sequence[str], budget: Budget) -> list[list[Entry]]:
         remedy = "Let the user of the sync read it on the caching server."
+        # At the same time as the tree, where it costs no time of its own; what goes wrong there is said at its turn.
+        area = [self._area.root] if directories[:1] == [self._dest] and self._area.is_seen else []
         with self._session.told_as(self._dest, "cannot be listed", remedy):
-            answers = self._many.listings(directories, budget)
+            answers = self._many.listings([*directories, *area], budget)
+        if area and not isinstance(hidden := answers.pop(), OSError):
+            self._area.note_content(hidden)
         found: list[list[Entry]] = []
         for full, answer in zip(directories, answers):
             if isinstance(answer, OSError) and not isinstance(answer, FileNotFoundError):

@@ -50,6 +50,8 @@ class SshCachingServer:
     """A caching server during one run; see :class:`~.protocol.CachingServer`.
 
     Raises :class:`SyncError`; the OS errors of SFTP are translated here.
+
+    :param look: whether nobody will send anything: then it is not asked what it offers for that.
     """
 
     def __init__(
@@ -64,12 +66,14 @@ class SshCachingServer:
         uplink: Uplink | None = None,
         lock_timeout: int = 60,
         progress: Progress | None = None,
+        look: bool = False,
     ) -> None:
         self._session = session
+        self._look = look
         self._source = source
         self.dest = posixpath.normpath(dest)
         # The answer to the first question arrives while SFTP is opened.
-        asked = remote_commands.begin_probe(session, self.dest)
+        asked = remote_commands.begin_probe(session, self.dest, tools=not look)
         try:
             self._sftp: Sftp = session.sftp()
         except BaseException:
@@ -178,13 +182,13 @@ class SshCachingServer:
 
     @property
     def transport(self) -> str:
-        """How large files are sent: ``rsync`` or ``sftp``."""
-        return self._sending.large.name
+        """How large files are sent: ``rsync`` or ``sftp``; empty for a look."""
+        return "" if self._look else self._sending.large.name
 
     @property
     def offers(self) -> dict[str, t.Any]:
-        """What the caching server offers besides SFTP, in the form of the module's documentation."""
-        return self.abilities.described()
+        """What the caching server offers besides SFTP, in the form of the module's documentation; empty for a look."""
+        return {} if self._look else self.abilities.described()
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

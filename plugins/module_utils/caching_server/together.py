@@ -101,14 +101,15 @@ class Together:
         refused: dict[str, OSError | SyncError] = {}
         changed = self._make_directories(entries, dest, make_parents, refused)
         going = [entry.path for entry in entries if entry.path not in refused]
-        answers = self._many.rename([(self._hidden[path], f"{dest}/{path}") for path in going])
+        directories = sorted(changed | {posixpath.dirname(f"{dest}/{path}") for path in going})
+        answers, opened = self._many.rename([(self._hidden[path], f"{dest}/{path}") for path in going], directories)
         refused.update({path: answer for path, answer in zip(going, answers) if answer is not None})
         put = [path for path in going if path not in refused]
         for path in put:
             del self._hidden[path]
         changed.update(posixpath.dirname(f"{dest}/{path}") for path in put)
-        for answer in self._many.flush(sorted(changed)):
-            if answer is not None:
+        for directory, answer in zip(directories, self._many.flush(directories, opened)):
+            if answer is not None and directory in changed:
                 raise answer
         return refused
 
@@ -119,24 +120,24 @@ class Together:
         make_parents: t.Callable[[str], None],
         refused: dict[str, OSError | SyncError],
     ) -> set[str]:
-        """Create missing parent directories, level by level; if that fails, ``make_parents`` says why.
+        """Create missing parent directories, outer ones first; if that fails, ``make_parents`` says why.
 
         Returns the directories to flush to disk.
         """
         changed: set[str] = set()
         above = sorted({directory for entry in entries for directory in parents(entry.path)})
         there: set[str] = set()
-        missing: dict[int, list[str]] = {}
+        missing: list[str] = []
         for directory, found in zip(above, self._many.look([f"{dest}/{directory}" for directory in above])):
             if isinstance(found, FileNotFoundError):
-                missing.setdefault(directory.count("/"), []).append(directory)
+                missing.append(directory)
             elif not isinstance(found, OSError) and found.kind == DIRECTORY:
                 there.add(directory)
-        for _level, directories in sorted(missing.items()):
-            wanted = [directory for directory in directories if there.issuperset(parents(directory))]
-            made = self._many.make_directory([f"{dest}/{directory}" for directory in wanted], DIRECTORY_MODE)
-            there.update(directory for directory, answer in zip(wanted, made) if answer is None)
-            changed.update(posixpath.dirname(f"{dest}/{directory}") for directory in wanted)
+        possible = there.union(missing)
+        wanted = [directory for directory in missing if possible.issuperset(parents(directory))]
+        made = self._many.make_directories([f"{dest}/{directory}" for directory in wanted], DIRECTORY_MODE)
+        there.update(directory for directory, answer in zip(wanted, made) if answer is None)
+        changed.update(posixpath.dirname(f"{dest}/{directory}") for directory in wanted)
         for entry in entries:
             if there.issuperset(parents(entry.path)):
                 continue

@@ -26,7 +26,7 @@ Connect = t.Callable[[], t.ContextManager[CachingServer]]
 def over_ssh(
     address: Address, options: Options, source: SourceTree, progress: Progress, *, session: BaseSession | None = None
 ) -> Connect:
-    """Return a function that opens sessions to a caching server over SSH; or the given one."""
+    """Return a function that opens sessions to a caching server over SSH; or the given one, which is for a look."""
     uplink = Uplink(options.uplink_limit, directory=options.uplink_directory) if options.uplink_limit else None
 
     @contextlib.contextmanager
@@ -43,6 +43,8 @@ def over_ssh(
                     uplink=uplink,
                     lock_timeout=options.lock_timeout,
                     progress=progress,
+                    # Where rsync is a must, it is an error if it is not there, whether anything is to be sent or not.
+                    look=session is not None and options.transport != "rsync",
                 )
                 try:
                     yield server

@@ -40,8 +40,7 @@ SCRIPT = rf"""
 read -r boot <{_BOOT_ID} && say "boot $boot"
 (
   cd -P -- "$1" 2>/dev/null || {{ say "above -"; cd -P -- "${{1%/*}}/" 2>/dev/null; }} || exit
-  stat -c "above %d:%i" . {" ".join("/".join([".."] * n) for n in range(1, _ABOVE))} 2>/dev/null |
-    while read -r line; do say "$line"; done
+  stat -c "$mark above %d:%i" . {" ".join("/".join([".."] * n) for n in range(1, _ABOVE))} 2>/dev/null
 )
 """
 

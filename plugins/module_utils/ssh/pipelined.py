@@ -16,7 +16,7 @@ import typing as t
 
 from ..assets.entries import SYMLINK, Entry
 from .sftp import Sftp
-from .sftp_client import SFTP_ERRORS, let_go, offset_of, translate
+from .sftp_client import SFTP_ERRORS, let_go, translate
 from .sftp_names import Budget, entry_of, names_in, target_in
 
 try:
@@ -32,6 +32,8 @@ WIDE = 4096
 MOST_OPEN = 128  # files that are open there at once
 MOST_LISTED = 32  # directories at once, with two answers each in flight: these are large, and use our memory
 
+Opened = t.Sequence[t.Any]  # the answer for each of some paths: its handle, or an OSError
+
 
 class Pipelined:
     """Operations on many paths of one caching server. An error for one path is returned in its place."""
@@ -42,13 +44,23 @@ class Pipelined:
 
     def look(self, paths: t.Sequence[str]) -> list[Entry | OSError]:
         """Return what each path is, symlinks not followed."""
-        found: list[Entry | OSError] = []
-        for path, answer in zip(paths, self._ask([(protocol.CMD_LSTAT, os.fsencode(path)) for path in paths], WIDE)):
-            if isinstance(answer, OSError):
-                found.append(answer)
-            else:
-                found.append(entry_of(path, SFTPAttributes._from_msg(answer)))  # type: ignore[attr-defined]
-        return found
+        answers = self._ask([(protocol.CMD_LSTAT, os.fsencode(path)) for path in paths], WIDE)
+        return [_looked(path, answer) for path, answer in zip(paths, answers)]
+
+    def begin_look(self, path: str) -> t.Callable[[], Entry | None]:
+        """Ask that about one path without waiting; the returned function waits, and returns what :meth:`Sftp.look`
+        does."""
+        number = translate(self._client._async_request, self, protocol.CMD_LSTAT, os.fsencode(path))
+
+        def answer() -> Entry | None:
+            found = _looked(path, self._answer(number))
+            if isinstance(found, FileNotFoundError):
+                return None
+            if isinstance(found, OSError):
+                raise found
+            return found
+
+        return answer
 
     def listings(self, directories: t.Sequence[str], budget: Budget) -> list[list[Entry] | OSError]:
         """Return the entries of each directory, as :meth:`Sftp.list` does. Raises :class:`SyncError` if endless."""
@@ -95,48 +107,50 @@ class Pipelined:
             budget.take(directories[number], len(target))
             found[number][at] = dataclasses.replace(found[number][at], target=target)
 
-    def make_directory(self, paths: t.Sequence[str], mode: int) -> list[OSError | None]:
-        """Make each directory, with these permissions where the file system there keeps any."""
+    def make_directories(self, paths: t.Sequence[str], mode: int) -> list[OSError | None]:
+        """Make each directory, with these permissions where the file system there keeps any.
+
+        One that is within another one comes after it.
+        """
         attributes = SFTPAttributes()
         attributes.st_mode = mode
-        answers = self._ask([(protocol.CMD_MKDIR, os.fsencode(path), SFTPAttributes()) for path in paths])
-        # Only what was made here: anything else, such as a symlink that came meanwhile, is not ours to change.
-        made = [path for path, answer in zip(paths, answers) if not isinstance(answer, OSError)]
-        self._ask([(protocol.CMD_SETSTAT, os.fsencode(path), attributes) for path in made])
-        return [answer if isinstance(answer, OSError) else None for answer in answers]
+        names = [os.fsencode(path) for path in paths]
+        asked = [one for name in names for one in ((protocol.CMD_MKDIR, name, attributes), (protocol.CMD_LSTAT, name))]
+        answers = self._ask(asked)
+        made = [answer if isinstance(answer, OSError) else None for answer in answers[::2]]
+        # The login's umask may have taken some away. Only of what was made here: anything else, such as a symlink that
+        # came meanwhile, is not ours to change.
+        seen = [_looked(path, answer) for path, answer in zip(paths, answers[1::2])]
+        closed = [
+            name
+            for name, trouble, found in zip(names, made, seen)
+            if trouble is None and not (isinstance(found, Entry) and found.mode == mode)
+        ]
+        self._ask([(protocol.CMD_SETSTAT, name, attributes) for name in closed])
+        return made
 
-    def rename(self, pairs: t.Sequence[tuple[str, str]]) -> list[OSError | None]:
-        """Rename each, in one step; what was under the new name is replaced."""
-        kind, extension = protocol.CMD_EXTENDED, "posix-rename@openssh.com"
-        requests = [(kind, extension, os.fsencode(old), os.fsencode(new)) for old, new in pairs]
-        return [answer if isinstance(answer, OSError) else None for answer in self._ask(requests, WIDE)]
+    def rename(
+        self, pairs: t.Sequence[tuple[str, str]], opening: t.Sequence[str]
+    ) -> tuple[list[OSError | None], Opened]:
+        """Rename each, in one step; what was under the new name is replaced.
 
-    def put(self, path: str, content: bytes, name: str) -> None:
-        """Create a small file with this content under its final name, in one step: in two round trips.
-
-        Raises :class:`OSError` with the first thing that was refused.
+        In the same round trip, as many as possible of what is to be flushed next are opened, for :meth:`flush`.
         """
-        flags = protocol.SFTP_FLAG_WRITE | protocol.SFTP_FLAG_CREATE | protocol.SFTP_FLAG_EXCL
-        (opened,) = self._ask([(protocol.CMD_OPEN, os.fsencode(path), flags, SFTPAttributes())])
-        if isinstance(opened, OSError):
-            raise opened
-        handle = opened.get_binary()
-        rename = (protocol.CMD_EXTENDED, "posix-rename@openssh.com", os.fsencode(path), os.fsencode(name))
-        requests = [(protocol.CMD_WRITE, handle, offset_of(0), content), (protocol.CMD_CLOSE, handle), rename]
-        for answer in self._ask(requests):
-            if isinstance(answer, OSError):
-                raise answer
+        kind, extension = protocol.CMD_EXTENDED, "posix-rename@openssh.com"
+        opens = [_opening(path) for path in opening[:MOST_OPEN]]
+        renames = [(kind, extension, os.fsencode(old), os.fsencode(new)) for old, new in pairs]
+        answers = self._ask([*opens, *renames], WIDE)
+        renamed = answers[len(opens) :]
+        return [answer if isinstance(answer, OSError) else None for answer in renamed], answers[: len(opens)]
 
-    def flush(self, paths: t.Sequence[str]) -> list[OSError | None]:
-        """Make the server flush each to disk."""
-        found: list[OSError | None] = []
-        for start in range(0, len(paths), MOST_OPEN):
-            found += self._flush(paths[start : start + MOST_OPEN])
+    def flush(self, paths: t.Sequence[str], opened: Opened) -> list[OSError | None]:
+        """Make the server flush each to disk; the first of them are open."""
+        found = self._flush(opened)
+        for start in range(len(opened), len(paths), MOST_OPEN):
+            found += self._flush(self._ask([_opening(path) for path in paths[start : start + MOST_OPEN]]))
         return found
 
-    def _flush(self, paths: t.Sequence[str]) -> list[OSError | None]:
-        how = (protocol.SFTP_FLAG_READ, SFTPAttributes())
-        opened = self._ask([(protocol.CMD_OPEN, os.fsencode(path), *how) for path in paths])
+    def _flush(self, opened: Opened) -> list[OSError | None]:
         handles = [answer.get_binary() for answer in opened if not isinstance(answer, OSError)]
         flushed = iter(self._ask([(protocol.CMD_EXTENDED, "fsync@openssh.com", handle) for handle in handles]))
         for handle in handles:
@@ -169,3 +183,13 @@ class Pipelined:
     def _async_response(self, kind: int, answer: t.Any, number: int) -> None:
         """Take an answer; paramiko calls this on whoever sent the request."""
         self._answers[number] = (kind, answer)
+
+
+def _looked(path: str, answer: t.Any) -> Entry | OSError:
+    if isinstance(answer, OSError):
+        return answer
+    return entry_of(path, SFTPAttributes._from_msg(answer))  # type: ignore[attr-defined]
+
+
+def _opening(path: str) -> tuple[t.Any, ...]:
+    return protocol.CMD_OPEN, os.fsencode(path), protocol.SFTP_FLAG_READ, SFTPAttributes()

@@ -22,8 +22,7 @@ from .conversation import Conversation, frame
 # Reports what is available. With a forced command (such as internal-sftp), none of this runs. The lock's needs are
 # tested: BusyBox's flock has no -w, and its timeout was different before 1.30. A pipe is used for that, since nobody
 # else can hold its lock.
-_PROBE = (
-    r"""
+_TOOLS = r"""
 for name in rsync sha256sum xargs dd cat tar sed; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
 : | flock -w 1 0 >/dev/null 2>&1 && say "has flock"
 timeout 5 sh -c : >/dev/null 2>&1 && say "has timeout"
@@ -31,10 +30,17 @@ while read -r key value; do [ "$key" = pos: ] && say "has place"; done 2>/dev/nu
 grep -qw aes /proc/cpuinfo 2>/dev/null && say "has aes"
 say "zone $(date +%z 2>/dev/null)"
 say "$(rsync --version 2>/dev/null | head -n 1)"
+"""
+
+# Reports where the destination is, and what is mounted below it, with hardly a process of its own: many caching servers
+# are asked this and no more, as long as they have nothing to do.
+_WHERE = (
+    r"""
 real=$(cd -P -- "$1" 2>/dev/null && pwd)
 if [ -n "$real" ]; then
   say "real $real"
-  shape=$(printf '%s' "$real" | sed 's/\\/\\134/g; s/ /\\040/g')
+  shape=$real
+  case $real in *[\\\ ]*) shape=$(printf '%s' "$real" | sed 's/\\/\\134/g; s/ /\\040/g') ;; esac
   while read -r id parent device root point rest; do
     case $point in "${shape%/}"/*) say "mount $id $parent $device $root $point $rest" ;; esac
   done 2>/dev/null </proc/self/mountinfo && say "mounts told"
@@ -149,6 +155,8 @@ tar -xof archive && rm -f archive && { sync -f . 2>/dev/null || sync; } && sha25
 # Holds the lock until its input ends or goes silent for $2 seconds; answers each byte, so that both ends know. $4 is a
 # directory that SFTP has just created: if the shell does not find it, the two see different file systems. The lock is
 # checked before it is opened, and is opened neither through a symlink nor if that could block, and never written.
+# Whoever holds it is told by another file, $7, renamed to $6 with $5 in it. That is only for people: on a full disk the
+# run goes on without it, since it may be what frees space.
 # (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that first. flock ends
 # with 1 and without a word when the time is up, and only then; $3 is that time.)
 HOLD_LOCK = r"""umask 022
@@ -161,10 +169,12 @@ exec 9<>"$1"
 said=$(flock -w "$3" 9 2>&1)
 status=$?
 case "$status:$said" in
-0:*) say locked ;;
+0:*) ;;
 1:) say busy; exit 1 ;;
 *) say "failed ($status) $said"; exit 1 ;;
 esac
+( set -C; printf '%s\n' "$5" >"$7" ) 2>/dev/null && [ ! -d "$6" ] && mv -f -- "$7" "$6" 2>/dev/null || rm -f -- "$7"
+say locked
 while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do say held; done
 """
 
@@ -248,9 +258,9 @@ def probe(session: BaseSession, dest: str = "/") -> Abilities:
     return probed(session, begin_probe(session, dest))
 
 
-def begin_probe(session: BaseSession, dest: str) -> Conversation:
-    """Ask that without waiting for the answer, which is for :func:`probed`."""
-    return session.start(_PROBE, dest)
+def begin_probe(session: BaseSession, dest: str, *, tools: bool = True) -> Conversation:
+    """Ask that without waiting for the answer, which is for :func:`probed`; without ``tools``, only for the place."""
+    return session.start(f"{_TOOLS}{_WHERE}" if tools else _WHERE, dest)
 
 
 def probed(session: BaseSession, conversation: Conversation) -> Abilities:

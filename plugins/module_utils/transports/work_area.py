@@ -69,6 +69,8 @@ class WorkArea:
         self.mounts = mounts
         self._warn = warn
         self._looked: set[str] = set()  # directories that are known not to be symlinks
+        self._left: list[Entry] | None = None  # what was in the root before this run put anything there, if known
+        self._made: set[str] = set()  # what it has put there, and not removed yet
 
     @property
     def lock(self) -> str:
@@ -100,6 +102,20 @@ class WorkArea:
         """The name of a piece sent by SFTP."""
         return f"{self.directory(entry.path)}/{UPLOAD}{entry.size}-{entry.mtime}"
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether the area of the destination's own file system is there, and a directory, as far as known."""
+        return self.root in self._looked
+
+    def note(self, root: Entry | OSError) -> None:
+        """Use what the root was found to be."""
+        if isinstance(root, Entry) and root.kind == DIRECTORY:
+            self._looked.add(self.root)
+
+    def note_content(self, entries: list[Entry]) -> None:
+        """Use what was found in the root: where this run leaves nothing there, that need not be asked again."""
+        self._left = entries
+
     def open_root(self, root: str) -> None:
         """Create a work area, or verify that the existing one is a directory. Raises :class:`OSError`, too."""
         if root in self._looked:
@@ -125,6 +141,7 @@ class WorkArea:
         """Make the directory of a file in transit."""
         self.open_root(self.root_of(path))
         directory = self.directory(path)
+        self._made.add(directory)
         if not self._is_ours(directory):
             self._sftp.make_directory(directory)
             self._looked.add(directory)
@@ -132,9 +149,13 @@ class WorkArea:
     def make_batch(self, root: str) -> str:
         """Make an empty directory for small files that go together, and return it."""
         directory = f"{root}/{BATCH}{self.run}"
-        if self._is_ours(directory):
-            self.drop_batch(directory)
-        self._sftp.make_directory(directory)
+        self._made.add(directory)
+        try:
+            self._sftp.make_directory(directory)
+        except OSError:
+            if self._is_ours(directory):
+                self.drop_batch(directory)
+            self._sftp.make_directory(directory)
         self._looked.add(directory)
         return directory
 
@@ -145,6 +166,7 @@ class WorkArea:
             self._sftp.remove_directory(directory)
         except OSError:  # there is something in it
             self._remove_all(directory)
+        self._made.discard(directory)
 
     def _is_ours(self, directory: str) -> bool:
         """Return whether a directory of ours is there; anything else in its place, such as a symlink, is removed."""
@@ -207,19 +229,22 @@ class WorkArea:
         if self._is_ours(directory):
             self._remove_all(directory)
             self._looked.discard(directory)
+        self._made.discard(directory)
 
     def has_leftovers(self, unfinished: t.Iterable[str]) -> bool:
         """Return whether there is anything that :meth:`clean` would remove."""
         keep = _to_keep(unfinished)
-        return any(entry.path not in keep for root in self._roots() for entry in self._list(root))
+        return any(entry.path not in keep for root in self._roots() for entry in self._content(root))
 
     def clean(self, unfinished: t.Iterable[str]) -> None:
         """Remove what no later run will use: everything but the pieces of files that are still to be sent."""
         keep = _to_keep(unfinished)
         for root in self._roots():
-            for entry in self._list(root):
+            for entry in self._content(root):
                 if entry.path not in keep:
-                    self._drop_entry(root, entry)
+                    with contextlib.suppress(FileNotFoundError):  # such as of a run that waits for the lock
+                        self._drop_entry(root, entry)
+        self._left = None
 
     def size(self, mount: Mount | None, keep: t.Iterable[str]) -> int:
         """Return how many bytes :meth:`clean` would free in a file system."""
@@ -253,6 +278,9 @@ class WorkArea:
                 return False
             self._looked.add(path)
         return True
+
+    def _content(self, root: str) -> list[Entry]:
+        return self._list(root) if root != self.root or self._made or self._left is None else self._left
 
     def _list(self, directory: str, budget: Budget | None = None) -> list[Entry]:
         (found,) = self._many.listings([directory], budget or Budget())
