@@ -91,7 +91,7 @@ release_by_hand() {
     say "  - maintainers.yml still has $placeholders placeholders (example.org): say where the project lives, ./dev generate, commit."
   fi
   cat <<END
-  - ./dev lint (ansible-test sanity is in it), ./dev short, ./dev test and ./dev docs on a clean clone of the commit.
+  - ./dev lint (ansible-test sanity is in it), ./dev short --all, ./dev test and ./dev docs on a clean clone of the commit.
   - Read CHANGELOG.md beside the package. Then in the checkout, with 'version: $version' in galaxy.yml:
       .venv/bin/antsibull-changelog release --version $version
       git add --all && git commit -m 'Release $version' && git tag --sign --message '$version' $version

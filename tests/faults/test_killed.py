@@ -35,7 +35,14 @@ def two(tmp_path: Path) -> Iterator[Fleet]:
         yield fleet
 
 
-@pytest.fixture(params=["here", "by-ssh", "by-ssh-with-master", "by-ssh-as-another"])
+@pytest.fixture(
+    params=[
+        "here",
+        pytest.param("by-ssh", marks=pytest.mark.thorough),
+        pytest.param("by-ssh-with-master", marks=pytest.mark.thorough),
+        "by-ssh-as-another",
+    ]
+)
 def start(two: Fleet, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Run]]:
     """Start a run: from a netboot server that is the controller itself, or one that is reached by SSH."""
     runs = []

@@ -14,7 +14,7 @@ import pytest
 # Those after it would want another onboarding here.
 MISTAKES = ("wrong-user", "closed-port", "changed-host-key", "misspelt-group", "no-mirror")
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.root, pytest.mark.thorough, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")
