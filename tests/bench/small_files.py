@@ -34,7 +34,6 @@ def small_files(bench: Bench) -> Iterator[Result]:
     for count in counts:
         idle: dict[str, list[float]] = {"module": [], "rsync": [], "login": []}
         found: dict[str, list[float]] = {"module": [], "rsync": []}
-        os.sync()  # what earlier rows wrote would be waited for where files are flushed here
         for _turn in range(1 if bench.short else 3):
             with tempfile.TemporaryDirectory(dir=bench.work) as directory:
                 _measure(Path(directory), count, idle, found)
@@ -88,6 +87,7 @@ def _measure(directory: Path, count: int, idle: dict[str, list[float]], found: d
 
 
 def _seconds(run: Callable[[], None]) -> float:
+    os.sync()  # what was written before, on both ends, would be waited for where files are flushed
     begin = time.monotonic()
     run()
     return time.monotonic() - begin
