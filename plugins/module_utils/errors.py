@@ -18,6 +18,8 @@ from . import states
 
 def printable(name: str) -> str:
     """Return a file name on one line, as plain text: control characters and undecodable bytes as escapes."""
+    if name.isprintable():
+        return name
     raw = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in raw)
 

@@ -9,11 +9,11 @@ import platform
 import time
 import typing as t
 
-from . import reporting
+from . import reporting, states
 from .errors import printable
 from .history.log import Log, NotWritten
 from .history.record import record
-from .run.ledger import describe
+from .run.ledger import Outcome, describe
 from .run.sync_run import SyncRun
 
 
@@ -22,16 +22,21 @@ def in_text(one: dict[str, t.Any]) -> dict[str, t.Any]:
     return {key: printable(value) if isinstance(value, str) else value for key, value in one.items()}
 
 
-def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any]:
-    """Return the result of a run that took so many seconds."""
-    states: dict[str, int] = {}
+def _described(outcomes: t.Mapping[str, Outcome], *, unchanged: bool) -> list[dict[str, t.Any]]:
+    told = {path: one for path, one in outcomes.items() if unchanged or one.state != states.UNCHANGED}
+    return [in_text(one) for one in describe(told)]
+
+
+def result(run: SyncRun, seconds: float, *, check_mode: bool, unchanged: bool = True) -> dict[str, t.Any]:
+    """Return the result of a run that took so many seconds; without ``unchanged``, nothing for what is in line."""
+    counts: dict[str, int] = {}
     for outcome in run.images.values():
-        states[outcome.state] = states.get(outcome.state, 0) + 1
+        counts[outcome.state] = counts.get(outcome.state, 0) + 1
     size = sum(action.get("bytes", 0) for action in run.actions)
     found: dict[str, t.Any] = {
         "changed": run.changed,
-        "images": [in_text(one) for one in describe(run.images)],
-        "files": [in_text(one) for one in describe(run.files)],
+        "images": _described(run.images, unchanged=unchanged),
+        "files": _described(run.files, unchanged=unchanged),
         "actions": [in_text(one) for one in run.actions],
         "failures": [printable(line) for line in run.failures],
         "left_for_later": run.left_for_later,
@@ -45,7 +50,7 @@ def result(run: SyncRun, seconds: float, *, check_mode: bool) -> dict[str, t.Any
             "saved_bytes": 0 if check_mode else max(size - run.sent_bytes, 0),
             "seconds": round(seconds, 3),
             "attempts": run.attempts,
-            "images": states,
+            "images": counts,
         },
     }
     found["summary"] = reporting.line(found)

@@ -159,10 +159,7 @@ def main() -> None:
     sites = _read_sites(module.params["sites"] or ())
 
     def without_unchanged(run: SyncRun) -> dict[str, t.Any]:
-        result = results.result(run, time.monotonic() - started, check_mode=module.check_mode)
-        for part in ("images", "files"):
-            result[part] = [one for one in result[part] if one["state"] != "unchanged"]
-        return result
+        return results.result(run, time.monotonic() - started, check_mode=module.check_mode, unchanged=False)
 
     try:
         with Lifeline():

@@ -147,7 +147,7 @@ class SshCachingServer:
 
     def _choose_rsync(self, wanted: str) -> RsyncTransport | None:
         self._wanted_transport = wanted
-        if wanted == "sftp":
+        if wanted == "sftp" or self._look:
             return None
         trouble = rsync_transport.why_not(self.abilities, rsync_version.local())
         if trouble and wanted == "rsync":

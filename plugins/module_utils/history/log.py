@@ -48,14 +48,14 @@ class Log:
         if not text:
             return
         try:
-            with self._opened() as descriptor:
-                if os.fstat(descriptor).st_size + len(text) <= self._largest or not os.fstat(descriptor).st_size:
-                    _append(descriptor, text)
-                    return
-                self._rotate()
-                # The lock on the rotated file is still held: a process that waits for it sees that the file moved.
-                with self._opened() as new:
-                    _append(new, text)
+            # After a rotation others may fill the new file first.
+            while True:
+                with self._opened() as descriptor:
+                    size = os.fstat(descriptor).st_size
+                    if not size or size + len(text) <= self._largest:
+                        _append(descriptor, text)
+                        return
+                    self._rotate()
         except OSError as error:
             raise NotWritten(
                 f"the history {self.path} cannot be written ({error.strerror or error}). Let the account that runs the"

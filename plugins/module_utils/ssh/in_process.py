@@ -60,7 +60,8 @@ def agrees(address: Address, settings: Effective) -> bool:
     agent = bool(os.environ.get("SSH_AUTH_SOCK"))
     if not address.private_key_file and (dict(settings.said).get("identitiesonly") == "yes" or agent):
         return False  # which key comes first, and how many are tried
-    return all(map(_is_plain_key, settings.identity_files)) and not any(map(_has_marker, settings.known_hosts_files))
+    known_hosts = _seen(settings.known_hosts_files)
+    return all(map(_is_plain_key, settings.identity_files)) and not any(map(_has_marker, known_hosts))
 
 
 @functools.lru_cache(maxsize=1)
@@ -116,11 +117,32 @@ def _is_plain_key(path: str) -> bool:
     return False
 
 
-def _has_marker(path: str) -> bool:
+class _Seen(t.NamedTuple):
+    """A known hosts file in a state in which it was seen; a later look at another state reads it again."""
+
+    path: str
+    state: tuple[int, int, int] = (0, 0, 0)
+
+
+def _seen(paths: t.Sequence[str]) -> tuple[_Seen, ...]:
+    found = []
+    for path in paths:
+        try:
+            about = os.stat(path)
+        except OSError:
+            found.append(_Seen(path))
+        else:
+            found.append(_Seen(path, (about.st_ino, about.st_size, about.st_mtime_ns)))
+    return tuple(found)
+
+
+# The fleet shares its known hosts: reading a thousand lines for each of a thousand caching servers would take minutes.
+@functools.lru_cache(maxsize=16)
+def _has_marker(file: _Seen) -> bool:
     """Return whether a known hosts file marks a key as revoked, or as that of an authority."""
     try:
-        with open(path, "rb") as file:
-            return any(line.lstrip()[:1] == b"@" for line in file)
+        with open(file.path, "rb") as lines:
+            return any(line.lstrip()[:1] == b"@" for line in lines)
     except FileNotFoundError:
         return False
     except OSError:
@@ -138,7 +160,7 @@ class InProcessSession(BaseSession):
         """See :class:`BaseSession`. It does not report what is wrong."""
         settings = self.settings
         client = paramiko.SSHClient()
-        client._system_host_keys = _KnownHosts(settings.known_hosts_files)  # type: ignore[attr-defined]
+        client._system_host_keys = _known_hosts(_seen(settings.known_hosts_files))  # type: ignore[attr-defined]
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         try:
             client.connect(
@@ -249,11 +271,11 @@ if paramiko is not None:
 
         _entries: list[HostKeyEntry]  # of paramiko's class, which does not declare it
 
-        def __init__(self, names: t.Sequence[str]) -> None:
+        def __init__(self, files: t.Sequence[_Seen]) -> None:
             super().__init__()
-            for name in names:
-                with contextlib.suppress(OSError), open(name, encoding="utf-8", errors="replace") as file:
-                    for line in file:
+            for file in files:
+                with contextlib.suppress(OSError), open(file.path, encoding="utf-8", errors="replace") as lines:
+                    for line in lines:
                         self._read(" ".join(line.split()))
 
         def _read(self, line: str) -> None:
@@ -263,3 +285,6 @@ if paramiko is not None:
                     # A hashed name is not decoded before it is compared.
                     self._hostname_matches("", entry)  # type: ignore[attr-defined]
                     self._entries.append(entry)
+
+    # Sessions only ever look up in it, from many threads.
+    _known_hosts = functools.lru_cache(maxsize=8)(_KnownHosts)

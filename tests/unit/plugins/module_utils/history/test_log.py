@@ -42,6 +42,22 @@ def test_many_processes_at_once_lose_no_line_over_rotations(tmp_path: Path) -> N
     assert max(one.stat().st_size for one in tmp_path.iterdir()) <= 6000
 
 
+def test_it_is_bounded_even_if_others_fill_the_new_file_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, another = (Log(str(tmp_path / "h"), largest=1000, kept=3) for _name in range(2))
+    log.add([b"a" * 900])
+    replace = os.replace
+
+    def replace_and_fill(old: str, new: str) -> None:
+        replace(old, new)
+        monkeypatch.setattr(os, "replace", replace)
+        another.add([b"b" * 900])
+
+    monkeypatch.setattr(os, "replace", replace_and_fill)
+    log.add([b"c" * 900])
+    assert [line[:1] for line in log.newest_first()] == [b"c", b"b", b"a"]
+    assert max(one.stat().st_size for one in tmp_path.iterdir()) <= 1000
+
+
 def test_it_is_bounded(tmp_path: Path) -> None:
     log = Log(str(tmp_path / "h"), largest=1000, kept=3)
     for number in range(400):
