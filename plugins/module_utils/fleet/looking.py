@@ -24,11 +24,12 @@ from ..limits.site_time import named_zone, own_zone
 from ..run.target import Target
 from ..source.tree import SourceTree
 from ..ssh import remote_commands
+from ..ssh.alike import Alike
 from ..ssh.base import BaseSession
 from ..ssh.in_process import InProcessSession, agrees
 from ..ssh.pipelined import Pipelined
 from ..ssh.session import Session
-from ..ssh.settings import Address, resolve
+from ..ssh.settings import Address, Effective, resolve
 from ..ssh.sftp import Sftp
 from ..ssh.sftp_names import Budget
 from ..transports.work_area import BASIS, transfer_id
@@ -43,6 +44,8 @@ BEHIND = "behind"
 LEFT_FOR_LATER = "left_for_later"
 UNREACHABLE = "unreachable"
 FAILED = "failed"
+
+Resolve = t.Callable[[Address], Effective]
 
 _SECONDS = re.compile(r"[0-9]{1,12}\Z")
 
@@ -122,9 +125,8 @@ class Remote:
 
 
 @contextlib.contextmanager
-def _session(address: Address) -> t.Iterator[BaseSession]:
+def _session(address: Address, settings: Effective) -> t.Iterator[BaseSession]:
     """Open a session the cheapest way; a refusal means nothing, and OpenSSH is asked next."""
-    settings = resolve(address)
     if agrees(address, settings):
         session = InProcessSession(address, settings)
         with contextlib.suppress(ConnectionTrouble):
@@ -140,9 +142,9 @@ def _session(address: Address) -> t.Iterator[BaseSession]:
 
 
 @contextlib.contextmanager
-def opened(target: Target) -> t.Iterator[Remote]:
+def opened(target: Target, resolved: Resolve = resolve) -> t.Iterator[Remote]:
     """Open a session to a caching server, to check it. Raises :class:`SyncError`."""
-    with _session(target.address) as session:
+    with _session(target.address, resolved(target.address)) as session:
         try:
             yield Remote(session, target.options.dest)
         except Exception as error:
@@ -173,12 +175,12 @@ class Found:
     withdrawn: t.Collection[str] = ()
 
 
-def look(target: Target, source: SourceTree, *, now: float) -> Found:
+def look(target: Target, source: SourceTree, resolved: Resolve, *, now: float) -> Found:
     """Check one caching server. A problem is a finding as well."""
     options = target.options
     try:
         inventory = source.inventory(options.rules, lambda _image: False)
-        with opened(target) as remote:
+        with opened(target, resolved) as remote:
             there = remote.tree()
             begun = time.monotonic()
             waiting = [image.path for image in inventory.images if image.ready and image.path not in there]
@@ -245,6 +247,7 @@ def look_at_all(targets: t.Sequence[Target], *, now: float) -> dict[str, Found]:
     for one in asked:
         waiting.put(one)
     done: queue.Queue[tuple[str, Found]] = queue.Queue()
+    alike = Alike()
 
     def work() -> None:
         while True:
@@ -253,7 +256,7 @@ def look_at_all(targets: t.Sequence[Target], *, now: float) -> dict[str, Found]:
             except queue.Empty:
                 return
             try:
-                result = look(one, sources[one.options.src], now=now)
+                result = look(one, sources[one.options.src], alike.resolve, now=now)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is this site's, and no other's
                 result = Found(FAILED, f"the look at it failed ({type(error).__name__}: {error})")
             done.put((one.name, result))

@@ -18,8 +18,8 @@ from ..errors import SyncError
 from ..planning.known_plans import KnownPlans
 from ..progress import Progress
 from ..source.tree import SourceTree
+from ..ssh.alike import Alike
 from ..ssh.in_process import InProcessSession, agrees
-from ..ssh.settings import resolve
 from .connecting import over_ssh
 from .sync_run import SyncRun
 from .target import Target
@@ -54,6 +54,7 @@ class Survey(t.Generic[Kept]):
         self._sites = list(sites)
         self._keep = keep
         self._waiting = list(reversed(self._sites))
+        self._alike = Alike()
         self._sources: dict[_Shared, SourceTree] = {}
         self._plans: dict[_Shared, KnownPlans] = {}
         self._seen = threading.Condition()
@@ -114,7 +115,7 @@ class Survey(t.Generic[Kept]):
         if source is None:
             return None
         try:
-            settings = resolve(site.address)
+            settings = self._alike.resolve(site.address)
             if not agrees(site.address, settings):
                 return None
             session = InProcessSession(site.address, settings)

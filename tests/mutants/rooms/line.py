@@ -21,9 +21,21 @@ MUTANTS = (
     ),
     Mutant(
         "a look from inside the process takes a key that known_hosts revoke",
-        old='return any(line.lstrip()[:1] == b"@" for line in file)',
+        old='return any(line.lstrip()[:1] == b"@" for line in lines)',
         new="return False",
         test="tests/unit/plugins/module_utils/ssh/test_agrees.py::test_a_marker_in_known_hosts",
+    ),
+    Mutant(
+        "OpenSSH is asked once for all hosts though its files tell them apart",
+        old='return keyword == "hostname" or "%" in line',
+        new='return "%" in line',
+        test="tests/unit/plugins/module_utils/ssh/test_alike.py::test_each_is_asked_about[HostName 192.0.2.9]",
+    ),
+    Mutant(
+        "a look from inside the process remembers known hosts that have changed since",
+        old="found.append(_Seen(path, (about.st_ino, about.st_size, about.st_mtime_ns)))",
+        new="found.append(_Seen(path))",
+        test="tests/unit/plugins/module_utils/ssh/test_agrees.py::test_a_marker_that_comes_later",
     ),
     Mutant(
         "a line that breaks under SFTP is a defect of ours",

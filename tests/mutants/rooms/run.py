@@ -105,6 +105,12 @@ MUTANTS = (
         test="tests/integration/test_survey.py::test_who_is_behind_is_called_alone",
     ),
     Mutant(
+        "the survey finds a site in line that lacks the rsync that it must have",
+        old='look=session is not None and options.transport != "rsync",',
+        new="look=session is not None,",
+        test="tests/integration/test_look.py::test_where_rsync_is_a_must_a_run_says_that_it_is_missing",
+    ),
+    Mutant(
         "what a server said reaches the terminal as it is",
         old='return printable(f"{text.rstrip(' + "'.'" + ')}. {remedy}" if remedy else text)',
         new='return f"{text.rstrip(' + "'.'" + ')}. {remedy}" if remedy else text',

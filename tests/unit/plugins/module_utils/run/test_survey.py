@@ -18,6 +18,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.assets.inventory im
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError
 from ansible_collections.netboot.syncer.plugins.module_utils.run import survey
 from ansible_collections.netboot.syncer.plugins.module_utils.run.target import Options, Target
+from ansible_collections.netboot.syncer.plugins.module_utils.ssh.alike import Alike
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.settings import Address
 
 EACH = 0.05  # seconds that one takes to answer
@@ -49,7 +50,8 @@ def double(monkeypatch: pytest.MonkeyPatch) -> type[Double]:
 
     monkeypatch.setattr(survey, "THREADS", 1)
     monkeypatch.setattr(survey, "SyncRun", Own)
-    for name in ("resolve", "agrees", "InProcessSession", "over_ssh"):
+    monkeypatch.setattr(Alike, "resolve", lambda *_arguments: True)
+    for name in ("agrees", "InProcessSession", "over_ssh"):
         monkeypatch.setattr(survey, name, lambda *_arguments, **_options: True)
     return Own
 

@@ -44,6 +44,14 @@ def test_a_marker_in_known_hosts(address: Address, marker: str) -> None:
     assert not agrees(address, resolve(address))
 
 
+def test_a_marker_that_comes_later(address: Address) -> None:
+    """What a file of known hosts holds is remembered only as long as the file is the same."""
+    assert agrees(address, resolve(address))
+    with known(address).open("a", encoding="ascii") as file:
+        file.write(f"@revoked * {LINE.partition(' ')[2]}")
+    assert not agrees(address, resolve(address))
+
+
 def test_a_key_that_others_may_read(address: Address) -> None:
     key(address).chmod(0o640)
     assert not agrees(address, resolve(address))
