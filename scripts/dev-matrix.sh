@@ -87,10 +87,10 @@ sanity_of() (
   check_sanity "$2"
 )
 
-# Its own pytest, with the checkout's settings except those of other commands, such as running tests in parallel.
+# Its own pytest, with the checkout's settings.
 units_of() (
   export PATH=$1/bin:$PATH
-  python -m pytest -q -p no:cacheprovider tests/unit
+  python -m pytest -q -p no:cacheprovider --numprocesses=auto --dist=loadfile tests/unit
 )
 
 # The package, as a user installs it, and its playbooks.
