@@ -116,12 +116,12 @@ class BenchLab:
         known = [f"10.99.{index}.2 {self.host_key.public}\n" for index in range(1, MOST_SITES + 1)]
         (ssh / "known_hosts").write_text("".join(known), encoding="ascii")
         lines = [
-            "Host 10.99.*",
+            "Host *",
             "  StrictHostKeyChecking yes",
             f"  UserKnownHostsFile {KNOWN_HOSTS}",
             "  BatchMode yes",
+            "  ConnectTimeout 15",
         ]
-        lines += ["Host *", "  ConnectTimeout 15"]
         (self.server.root / "etc" / "ssh" / "ssh_config").write_text("\n".join(lines) + "\n", encoding="ascii")
         shutil.rmtree(self.server.root / "root" / ".ssh", ignore_errors=True)
         # 200 connections at once need more unresolved neighbour entries than a new network namespace allows
