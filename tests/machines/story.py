@@ -232,7 +232,8 @@ class Story:
         fleet.sites[FILLED].boot()
         clients.wait_for_image(fleet, FILLED, "prod/while-away")
         if self.short:
-            fleet.netboot.run("systemctl", "stop", "netboot-sync.timer", "netboot-sync", "netboot-sync-menu")
+            for unit in ("netboot-sync.timer", "netboot-sync", "netboot-sync-menu"):  # the end of one starts the next
+                fleet.netboot.run("systemctl", "stop", unit)
         else:
             self._play("no trigger", "onboard.yml", "--limit", BARE, "-e", '{"netboot_server_triggers": []}')
             timer_is = fleet.netboot.run("systemctl", "is-active", "netboot-sync.timer", check=False)
