@@ -144,10 +144,6 @@ class Lock:
             remedy="See what it is, and remove it on the caching server.",
         )
 
-    def _content(self, beats: int = 0) -> bytes:
-        # Always the same size, so that a reader never sees a mixture of two.
-        return json.dumps(dict(self._me, beats=beats)).encode("ascii")[:_HOLDER_SIZE].ljust(_HOLDER_SIZE) + b"\n"
-
     def _held(self) -> LockHeld:
         holder = describe_holder(self._read(self.told) or b"")
         return LockHeld(
@@ -270,6 +266,10 @@ class LeaseLock(Lock):
             return False
         sftp.remove(aside)
         return True
+
+    def _content(self, beats: int) -> bytes:
+        # Always the same size, so that a reader never sees a mixture of two.
+        return json.dumps(dict(self._me, beats=beats)).encode("ascii")[:_HOLDER_SIZE].ljust(_HOLDER_SIZE) + b"\n"
 
     def _beat(self) -> None:
         self._beats += 1

@@ -70,7 +70,6 @@ class WorkArea:
         self._warn = warn
         self._looked: set[str] = set()  # directories that are known not to be symlinks
         self._left: list[Entry] | None = None  # what was in the root before this run put anything there, if known
-        self._made: set[str] = set()  # what it has put there, and not removed yet
 
     @property
     def lock(self) -> str:
@@ -141,7 +140,6 @@ class WorkArea:
         """Make the directory of a file in transit."""
         self.open_root(self.root_of(path))
         directory = self.directory(path)
-        self._made.add(directory)
         if not self._is_ours(directory):
             self._sftp.make_directory(directory)
             self._looked.add(directory)
@@ -149,7 +147,6 @@ class WorkArea:
     def make_batch(self, root: str) -> str:
         """Make an empty directory for small files that go together, and return it."""
         directory = f"{root}/{BATCH}{self.run}"
-        self._made.add(directory)
         try:
             self._sftp.make_directory(directory)
         except OSError:
@@ -161,12 +158,11 @@ class WorkArea:
 
     def drop_batch(self, directory: str) -> None:
         """Remove that directory, with what is still in it."""
-        self._looked.discard(directory)
         try:
             self._sftp.remove_directory(directory)
         except OSError:  # there is something in it
             self._remove_all(directory)
-        self._made.discard(directory)
+        self._looked.discard(directory)
 
     def _is_ours(self, directory: str) -> bool:
         """Return whether a directory of ours is there; anything else in its place, such as a symlink, is removed."""
@@ -229,7 +225,6 @@ class WorkArea:
         if self._is_ours(directory):
             self._remove_all(directory)
             self._looked.discard(directory)
-        self._made.discard(directory)
 
     def has_leftovers(self, unfinished: t.Iterable[str]) -> bool:
         """Return whether there is anything that :meth:`clean` would remove."""
@@ -280,7 +275,8 @@ class WorkArea:
         return True
 
     def _content(self, root: str) -> list[Entry]:
-        return self._list(root) if root != self.root or self._made or self._left is None else self._left
+        ours = any(path.startswith(f"{root}/") for path in self._looked)  # made by this run, and not removed yet
+        return self._list(root) if root != self.root or ours or self._left is None else self._left
 
     def _list(self, directory: str, budget: Budget | None = None) -> list[Entry]:
         (found,) = self._many.listings([directory], budget or Budget())
