@@ -13,7 +13,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.options import BY_N
 
 MEANINGS = Path("docs/docsite/messages.toml")
 # The first argument of these, or `what` or `msg`, is what a user reads.
-_ERRORS = re.compile(r"(Error|Trouble|Refused|Lost|Held|Changed|Unreadable|Later|ActionFail|Full)$")
+_ERRORS = re.compile(r"(Error|Trouble|Refused|Lost|Held|Changed|Unreadable|Later|ActionFail|Full|Failed)$")
 _CALLS = {"fail_json"}
 _WARNINGS = {"warn", "warning"}
 # A returned reason is a sentence; anything with fewer words is a part of one.

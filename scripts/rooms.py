@@ -26,7 +26,7 @@ LAYERS = (
     ("assets", "reporting", "requirements", "history"),
     ("progress", "options"),
     ("errors",),
-    ("states", "own_directory"),
+    ("states", "own_directory", "call"),
 )
 LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
 

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, in_place
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite, split
 
 guardian.begin()  # the main process of a run loads this as well, before its first worker does
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
         if given.get("variables"):
             given["sites"] = self._sites(str(given["variables"]), variables)
         given["sites"] = [{**common, **one} for one in given.get("sites") or ()]
-        found = self._execute_module(module_name="netboot.syncer.fleet_status", module_args=given, task_vars=variables)
+        found = in_place.start(self, "fleet_status", given, variables)()
         host = str(variables.get("inventory_hostname", ""))
         result.update(ended.told_in_words(found, host="fleet_status", machine=str(self._task.delegate_to or host)))
         return result

@@ -22,13 +22,14 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.netboot.syncer.plugins.module_utils import options
-from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, outcomes, site, starter
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, in_place, outcomes, site, starter
 from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_runs import HubRuns, Seen, Stage
 from ansible_collections.netboot.syncer.plugins.plugin_utils.hub_signal import HubSignal
 from ansible_collections.netboot.syncer.plugins.plugin_utils.progress_lines import ProgressLines
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite
 
 guardian.begin()  # the main process of a run loads this as well, before its first worker does
+in_place.warm_up()
 
 display = Display()
 
@@ -87,8 +88,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             lines = self._progress_lines(arguments, task_vars)
             signal = self._signal(runs, hub, arguments, task_vars) if hub else None
         with runs.begun(host) as ended_with:
+            wait = self._start_module(arguments, task_vars, in_background=in_background)
             with lines or contextlib.nullcontext(), signal or contextlib.nullcontext():
-                found = self._run_module(arguments, task_vars, in_background=in_background)
+                found = self._found(wait, arguments)
             behind = self._behind(runs.look(hub), hub, task_vars) if hub and "msg" not in found else ""
             ended_with(str(found.get("msg") or behind))
         if signal and self._is_become_unprivileged():  # it is among all users' temporary files
@@ -107,17 +109,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
-    def _run_module(
+    def _start_module(
         self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], *, in_background: bool
-    ) -> dict[str, t.Any]:
+    ) -> t.Callable[[], dict[str, t.Any]]:
+        if in_background:
+            return functools.partial(self._execute_module, module_args=arguments, task_vars=task_vars, wrap_async=True)
+        return in_place.start(self, "sync_assets", arguments, task_vars)
+
+    def _found(self, wait: t.Callable[[], dict[str, t.Any]], arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         try:
-            found = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background)
+            return wait()
         except AnsibleConnectionFailure as error:
             if self._task.delegate_to is None:
                 raise
             # "Unreachable" would refer to the caching server, to which Ansible never connects.
             return {"failed": True, "msg": f"{arguments.get('name')}: {self._unreachable(error)}"}
-        return t.cast("dict[str, t.Any]", found)
 
     def _arguments(self, task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], str]:
         """Return the module's arguments, and the hub that feeds the caching server, if one does.
@@ -229,6 +235,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if self._is_become_unprivileged():
             # Neither user can write to the other's directories, so a shared one it is; nobody can guess this name.
             directory = shell.get_option("system_tmpdirs")[0]
+        elif self._connection.transport == "local":
+            directory = constants.DEFAULT_LOCAL_TMP  # there already, and removed at the end of the run
         else:
             directory = shell.tmpdir or self._make_tmp_path()
         return str(shell.join_path(directory, f"netboot-sync-{secrets.token_hex(16)}.json"))

@@ -9,8 +9,10 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
-from ansible_collections.netboot.syncer.plugins.plugin_utils import reach
+from ansible_collections.netboot.syncer.plugins.plugin_utils import in_place, reach
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import split
+
+in_place.warm_up()  # this is the first of them that the main process of a run loads
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no types
@@ -27,9 +29,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             raise AnsibleActionFail(f"sync_source: {error}") from error
         given.setdefault("name", name)
         try:
-            found = self._execute_module(
-                module_name="netboot.syncer.sync_source", module_args=given, task_vars=variables
-            )
+            found = in_place.start(self, "sync_source", given, variables)()
         except AnsibleConnectionFailure as error:
             return {**result, "failed": True, "msg": f"{name}: {reach.no_connection(name, error)}"}
         if found.get("failed"):

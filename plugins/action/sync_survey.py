@@ -9,10 +9,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, starter
+from ansible_collections.netboot.syncer.plugins.plugin_utils import ended, guardian, in_place, starter
 from ansible_collections.netboot.syncer.plugins.plugin_utils.sites import Sites, UnknownSite, split
 
 guardian.begin()  # the main process of a run loads this as well, before its first worker does
+in_place.warm_up()
 
 OWN = frozenset(("sites", "site_variable", "source_variable", "variables"))
 
@@ -47,7 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core carries no
             given = {"sites": [{**common, **one} for one in said]}
         host = str(variables.get("inventory_hostname", ""))
         given["started_by"] = starter.started_by(variables, str(self._task.delegate_to or host))
-        found = self._execute_module(module_name="netboot.syncer.sync_survey", module_args=given, task_vars=variables)
+        found = in_place.start(self, "sync_survey", given, variables)()
         result.update(ended.told_in_words(found, host="survey", machine=str(self._task.delegate_to or host)))
         return result
 

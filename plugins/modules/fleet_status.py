@@ -101,6 +101,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
+from ansible_collections.netboot.syncer.plugins.module_utils.call import Call, Failed, perform_for
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet import status
 from ansible_collections.netboot.syncer.plugins.module_utils.fleet.looking import FAILED, Found, look_at_all
 from ansible_collections.netboot.syncer.plugins.module_utils.history.log import Log
@@ -143,25 +144,26 @@ def _history(targets: t.Sequence[Target]) -> dict[str, Known]:
     return found
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "sites": {"type": "list", "elements": "dict"},
-            "variables": {"type": "str"},
-            "previous": {"type": "path"},
-            "wait_for": {"type": "str"},
-            "share": {"type": "int", "default": 100},
-            "timeout": {"type": "int", "default": 3600},
-            "every": {"type": "int", "default": 10},
-        },
-        required_one_of=[("sites", "variables")],
-        supports_check_mode=True,
-    )
+SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "sites": {"type": "list", "elements": "dict"},
+        "variables": {"type": "str"},
+        "previous": {"type": "path"},
+        "wait_for": {"type": "str"},
+        "share": {"type": "int", "default": 100},
+        "timeout": {"type": "int", "default": 3600},
+        "every": {"type": "int", "default": 10},
+    },
+    "required_one_of": [("sites", "variables")],
+}
+
+
+def perform(call: Call) -> dict[str, t.Any]:
+    """Look at the fleet, once or until enough of it has what is waited for."""
     trouble = requirements.paramiko_trouble()
     if trouble:
-        module.fail_json(msg=trouble)
-    p = module.params
+        raise Failed(trouble)
+    p = call.params
     targets, wrong = _read_sites(p["sites"] or ())
     end = time.monotonic() + p["timeout"]
     result: dict[str, t.Any] = {}
@@ -182,10 +184,15 @@ def main() -> None:
                     break
                 time.sleep(p["every"])
     except ValueError as error:
-        module.fail_json(msg=str(error))
-    except Abandoned:
-        module.fail_json(msg="the look at the fleet was told to end, or nobody waits for it")
-    module.exit_json(changed=False, **result)
+        raise Failed(str(error)) from error
+    except Abandoned as error:
+        raise Failed("the look at the fleet was told to end, or nobody waits for it") from error
+    return {"changed": False, **result}
+
+
+def main() -> None:
+    """Run the module."""
+    perform_for(AnsibleModule(**SPEC, supports_check_mode=True), perform)
 
 
 if __name__ == "__main__":

@@ -259,6 +259,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import options, reporting, requirements, results
+from ansible_collections.netboot.syncer.plugins.module_utils.call import Call, Failed, perform_for
 from ansible_collections.netboot.syncer.plugins.module_utils.errors import SyncError, printable
 from ansible_collections.netboot.syncer.plugins.module_utils.progress import Progress
 from ansible_collections.netboot.syncer.plugins.module_utils.run.following import Following
@@ -269,28 +270,31 @@ from ansible_collections.netboot.syncer.plugins.module_utils.run.target import r
 ABANDONED = SyncError("the run was told to end, or nobody waits for it", remedy="What arrived is kept; run it again.")
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(argument_spec=options.ARGUMENTS, supports_check_mode=True)
-    options.call_by_variables(module.params["variables"] or "")
+SPEC: dict[str, t.Any] = {"argument_spec": options.ARGUMENTS}
+
+
+def perform(call: Call) -> dict[str, t.Any]:
+    """Bring the caching server in line."""
+    params = call.params
+    options.call_by_variables(params["variables"] or "")
     trouble = requirements.paramiko_trouble()
     if trouble:
-        module.fail_json(msg=f"{module.params['name'] or module.params['host']}: {trouble}")
+        raise Failed(f"{params['name'] or params['host']}: {trouble}")
     try:
-        name, address, chosen = read_target(module.params, check_mode=module.check_mode)
+        name, address, chosen = read_target(params, check_mode=call.check_mode)
     except ValueError as error:
-        module.fail_json(msg=str(error))
+        raise Failed(str(error)) from error
     started = time.monotonic()
-    progress = Progress(module.params["progress_file"])
-    following = Following("" if module.check_mode else module.params["follow"] or "")
+    progress = Progress(params["progress_file"])
+    following = Following("" if call.check_mode else params["follow"] or "")
     run = SyncRun(address, chosen, progress=progress, following=following)
     stopped: SyncError | None = None
     unkept = threading.Lock()  # taken by whoever adds this run to the history
 
     def keep(result: dict[str, t.Any]) -> list[str]:
-        if module.check_mode or not unkept.acquire(blocking=False):
+        if call.check_mode or not unkept.acquire(blocking=False):
             return []
-        return results.keep({name: result}, {name: module.params}, module.params["started_by"])
+        return results.keep({name: result}, {name: params}, params["started_by"])
 
     def keep_abandoned() -> None:
         found = results.result(run, time.monotonic() - started, check_mode=False)
@@ -305,19 +309,22 @@ def main() -> None:
         stopped = ABANDONED
     if stopped is not None and stopped.line() not in run.failures:
         run.failures.append(stopped.line())
-    for warning in run.warnings:
-        module.warn(f"{name}: {warning}")
-    found = results.result(run, time.monotonic() - started, check_mode=module.check_mode)
-    for trouble in keep(found):
-        module.warn(f"{name}: {trouble}")
-    if module._diff:
+    call.warnings += [f"{name}: {warning}" for warning in run.warnings]
+    found = results.result(run, time.monotonic() - started, check_mode=call.check_mode)
+    call.warnings += [f"{name}: {trouble}" for trouble in keep(found)]
+    if call.diff:
         found["diff"] = {"prepared": reporting.actions(name, found)}
     if stopped is not None:
-        module.fail_json(msg=stopped.line(host=name), host=name, path=printable(stopped.path), **found)
+        raise Failed(stopped.line(host=name), host=name, path=printable(stopped.path), **found)
     if run.failures:
         more = f" (and {len(run.failures) - 1} more)" if len(run.failures) > 1 else ""
-        module.fail_json(msg=f"{name}: {found['failures'][0]}{more}", host=name, **found)
-    module.exit_json(**found)
+        raise Failed(f"{name}: {found['failures'][0]}{more}", host=name, **found)
+    return found
+
+
+def main() -> None:
+    """Run the module."""
+    perform_for(AnsibleModule(**SPEC, supports_check_mode=True), perform)
 
 
 if __name__ == "__main__":

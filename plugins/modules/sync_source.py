@@ -82,9 +82,11 @@ withdrawn:
 """
 
 import shutil
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements
+from ansible_collections.netboot.syncer.plugins.module_utils.call import Call, Failed, perform_for
 
 
 def tree_trouble(src: str, name: str, withdrawn: dict[str, dict[str, bool]], *, filled: bool) -> str:
@@ -123,41 +125,47 @@ def why_whole() -> str:
     return rsync_version.trouble(rsync_version.local(), "the netboot server")
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "src": {"type": "list", "elements": "path", "default": [options.default("src")]},
-            "variables": options.ARGUMENTS["variables"],
-            "name": {"type": "str"},
-            "rsync": {"type": "bool", "default": False},
-            "filled": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    options.call_by_variables(module.params["variables"] or "")
-    name = module.params["name"] or "this host"
+SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "src": {"type": "list", "elements": "path", "default": [options.default("src")]},
+        "variables": options.ARGUMENTS["variables"],
+        "name": {"type": "str"},
+        "rsync": {"type": "bool", "default": False},
+        "filled": {"type": "bool", "default": False},
+    }
+}
+
+
+def perform(call: Call) -> dict[str, t.Any]:
+    """Check this host."""
+    options.call_by_variables(call.params["variables"] or "")
+    name = call.params["name"] or "this host"
     too_old = requirements.python_trouble()
     if too_old:  # nor can it read the rest
-        module.fail_json(msg=f"{name}: {too_old}")
+        raise Failed(f"{name}: {too_old}")
     paramiko = requirements.paramiko_trouble()
     found = [f"{name}: {paramiko}"] if paramiko else []
     ssh = ssh_trouble(name)
     if ssh:
         found.append(ssh)
     whole = why_whole()
-    if whole and module.params["rsync"]:
+    if whole and call.params["rsync"]:
         found.append(f"{name}: {whole}")
     withdrawn: dict[str, dict[str, bool]] = {}
-    filled = module.params["filled"]
+    filled = call.params["filled"]
     found += [
-        text for text in (tree_trouble(src, name, withdrawn, filled=filled) for src in module.params["src"]) if text
+        text for text in (tree_trouble(src, name, withdrawn, filled=filled) for src in call.params["src"]) if text
     ]
     if found:
-        module.fail_json(msg=" ".join(found))
+        raise Failed(" ".join(found))
     if whole:
-        module.warn(f"{name}: every file is sent whole, by SFTP: {whole}")
-    module.exit_json(changed=False, whole_files=whole, withdrawn=withdrawn)
+        call.warnings.append(f"{name}: every file is sent whole, by SFTP: {whole}")
+    return {"changed": False, "whole_files": whole, "withdrawn": withdrawn}
+
+
+def main() -> None:
+    """Run the module."""
+    perform_for(AnsibleModule(**SPEC, supports_check_mode=True), perform)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.netboot.syncer.plugins.module_utils import options, requirements, results
+from ansible_collections.netboot.syncer.plugins.module_utils.call import Call, Failed, perform_for
 from ansible_collections.netboot.syncer.plugins.module_utils.run.lifeline import Abandoned, Lifeline
 from ansible_collections.netboot.syncer.plugins.module_utils.run.survey import Survey
 from ansible_collections.netboot.syncer.plugins.module_utils.run.sync_run import SyncRun
@@ -139,44 +140,47 @@ def _read_sites(given: t.Sequence[dict[str, t.Any]]) -> list[Target]:
     return sites
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "sites": {"type": "list", "elements": "dict"},
-            "site_variable": {"type": "str"},
-            "source_variable": {"type": "str"},
-            "variables": {"type": "str"},
-            "started_by": {"type": "dict"},
-        },
-        required_one_of=[("sites", "site_variable", "variables")],
-        supports_check_mode=True,
-    )
+SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "sites": {"type": "list", "elements": "dict"},
+        "site_variable": {"type": "str"},
+        "source_variable": {"type": "str"},
+        "variables": {"type": "str"},
+        "started_by": {"type": "dict"},
+    },
+    "required_one_of": [("sites", "site_variable", "variables")],
+}
+
+
+def perform(call: Call) -> dict[str, t.Any]:
+    """Check the caching servers."""
     trouble = requirements.paramiko_trouble()
     if trouble:
-        module.fail_json(msg=trouble)
+        raise Failed(trouble)
     started = time.monotonic()
-    sites = _read_sites(module.params["sites"] or ())
+    sites = _read_sites(call.params["sites"] or ())
 
     def without_unchanged(run: SyncRun) -> dict[str, t.Any]:
-        return results.result(run, time.monotonic() - started, check_mode=module.check_mode, unchanged=False)
+        return results.result(run, time.monotonic() - started, check_mode=call.check_mode, unchanged=False)
 
     try:
         with Lifeline():
             found = Survey(sites, without_unchanged).run()
-    except Abandoned:
-        module.fail_json(msg="the survey was told to end, or nobody waits for it")
-    if not module.check_mode:
+    except Abandoned as error:
+        raise Failed("the survey was told to end, or nobody waits for it") from error
+    if not call.check_mode:
         chosen = {
             site.name: {"history": site.options.history, "withdraw": site.options.withdraw, "verify": False}
             for site in sites
         }
-        for trouble in results.keep(found, chosen, module.params["started_by"]):
-            module.warn(trouble)
-    total = len(module.params["sites"] or ())
-    module.exit_json(
-        changed=False, in_line=list(found), sites=found, summary=f"{len(found)} of {total} caching servers are in line"
-    )
+        call.warnings += results.keep(found, chosen, call.params["started_by"])
+    summary = f"{len(found)} of {len(call.params['sites'] or ())} caching servers are in line"
+    return {"changed": False, "in_line": list(found), "sites": found, "summary": summary}
+
+
+def main() -> None:
+    """Run the module."""
+    perform_for(AnsibleModule(**SPEC, supports_check_mode=True), perform)
 
 
 if __name__ == "__main__":

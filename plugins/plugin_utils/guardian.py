@@ -42,14 +42,24 @@ _Key = tuple[str, str]  # host, and unique id of the task
 _started = False
 
 
+def is_main_process() -> bool:
+    """Return whether this is the main process of a run, and no worker."""
+    return multiprocessing.parent_process() is None
+
+
+def current_strategy() -> t.Any:
+    """Return the strategy of the current play, in the main process; None between two plays."""
+    return _current_strategy(_results_handler())
+
+
 def begin() -> None:
     """Guard this process, if it is the main process of a run; only once, however often this is called."""
     global _started
-    if _started or multiprocessing.parent_process() is not None:
+    if _started or not is_main_process():
         return
     with contextlib.suppress(Exception):  # without the guard, the run is plain ansible-core
         watch = _Watch()
-        os.register_at_fork(after_in_child=_EndWith(os.getpid()))
+        os.register_at_fork(before=watch.note_strategy, after_in_child=_EndWith(os.getpid()))
         atexit.register(watch.close)
         threading.Thread(target=watch.run, name="netboot.syncer guardian", daemon=True).start()
         _started = True
@@ -138,11 +148,17 @@ class _Watch:
                     worker.end_what_it_started(signal.SIGTERM)
                     Display().error(worker.words())
 
-    def _look(self) -> None:
+    def note_strategy(self) -> t.Any:
+        """Note the strategy of the current play, which may be over before the next check; None between two plays."""
         strategy = _current_strategy(self._handle)
-        if strategy is None:  # between two plays
+        if strategy is not None:
+            self._strategy = strategy
+        return strategy
+
+    def _look(self) -> None:
+        strategy = self.note_strategy()
+        if strategy is None:
             return
-        self._strategy = strategy
         self._note_workers()
         for key, worker in list(self._workers.items()):
             if worker.ended_badly() and self._has_ended(worker):

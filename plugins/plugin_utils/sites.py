@@ -71,7 +71,8 @@ class Sites:
         self._task = task
         self._variables = variables
         self._hostvars = variables["hostvars"]
-        self._loader = loader
+        self._templar = Templar(loader=loader)  # one for all: each has to look for the filters that it finds
+        self._values: dict[str, dict[str, t.Any]] = {}  # of each host that was looked at
         self.prefix = prefix
         self._fleet: frozenset[str] | None = None
         names = (
@@ -85,7 +86,7 @@ class Sites:
 
     def look(self, host: str) -> Site:
         """Return how a host is synced. Raises :class:`UnknownSite`."""
-        values = self.evaluate(host, self._names)
+        values = self._evaluated(host)
         options = site.options(values, self.prefix)
         source = str(values.get(f"{self.prefix}source") or "")
         newcomer: dict[str, t.Any] = {}
@@ -155,11 +156,11 @@ class Sites:
         return way_to(host, self._source_of, self.fleet, f"{self.prefix}source")
 
     def _source_of(self, host: str) -> str:
-        values = self.evaluate(host, site.source_names(self.prefix))
+        values = self._evaluated(host)
         return str(values.get(f"{self.prefix}source") or values.get(f"{self.prefix}source_address") or "")
 
     def _tree_of(self, host: str) -> str:
-        dest = site.options(self.evaluate(host, self._names), self.prefix).get("dest")
+        dest = site.options(self._evaluated(host), self.prefix).get("dest")
         return str(dest or ARGUMENTS["dest"]["default"])
 
     def connection(self, host: str) -> dict[str, t.Any]:
@@ -172,12 +173,18 @@ class Sites:
         # The inventory, not the play: a limit does not matter. It always has a localhost.
         return site.source_trouble(source, known=bool(source) and source in self._hostvars, prefix=self.prefix)
 
+    def _evaluated(self, host: str) -> dict[str, t.Any]:
+        """Return the values of all that is known by a variable, evaluated once: most of it is compiling templates."""
+        if host not in self._values:
+            self._values[host] = self.evaluate(host, self._names)
+        return self._values[host]
+
     def evaluate(self, host: str, names: t.Iterable[str]) -> dict[str, t.Any]:
         """Return the values of variables of a host, without undefined ones. Raises :class:`UnknownSite`."""
         raw = self._raw(host)
         try:
-            # All at once: a templar for each would cost far more than the evaluation.
-            found = Templar(loader=self._loader, variables=raw).template({n: raw[n] for n in names if n in raw})
+            self._templar.available_variables = raw
+            found = self._templar.template({name: raw[name] for name in names if name in raw})
         except AnsibleError as error:
             raise UnknownSite(f"{host}: its variables make no sense: {' '.join(str(error).split())}") from error
         return {**t.cast("dict[str, t.Any]", found), "inventory_hostname": host}

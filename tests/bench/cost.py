@@ -124,7 +124,8 @@ class MemoryWatch:
             for pid in descendants(self._root):
                 with contextlib.suppress(OSError, ValueError):
                     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    kind = _kind(words)
+                    name = Path(f"/proc/{pid}/comm").read_text(encoding="ascii", errors="replace").strip()
+                    kind = _kind(name, words)
                     size = _pss(pid)
                     now[kind] = now.get(kind, 0) + size
                     if kind in ("module", "rsync", "ssh"):
@@ -135,10 +136,16 @@ class MemoryWatch:
             pause = max(SAMPLE_EVERY, 4 * (time.monotonic() - began))
 
 
-def _kind(words: Sequence[bytes]) -> str:
-    """What a process is: part of the controller, the module, or a tool that it started."""
+MODULES = ("sync_assets", "sync_source", "sync_survey")
+
+
+def _kind(name: str, words: Sequence[bytes]) -> str:
+    """What a process is: part of the controller, the module, or a tool that it started.
+
+    A module that is a fork of Ansible's worker has its command line, and the module's *name*.
+    """
     line = b" ".join(words)
-    if b"AnsiballZ" in line or b"sync_assets" in line:
+    if name in MODULES or b"AnsiballZ" in line or b"sync_assets" in line:
         return "module"
     for name in ("ansible", "rsync", "ssh"):
         if name.encode() in line.split(b" --", 1)[0]:

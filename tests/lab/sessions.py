@@ -95,8 +95,12 @@ class Run:
         return found
 
     def modules(self) -> list[int]:
-        """The process ids of the modules, on whatever machine: each is a Python that is not part of Ansible itself."""
-        return [int(pid) for pid, _colon, words in (one.partition(":") for one in self.at_work()) if _is_module(words)]
+        """The process ids of the modules, on whatever machine.
+
+        Each is a Python that is not part of Ansible itself, or a fork of a worker that has taken the module's name.
+        """
+        found = [(int(pid), words) for pid, _colon, words in (one.partition(":") for one in self.at_work())]
+        return [pid for pid, words in found if _is_module(words) or _name(pid) == "sync_assets"]
 
     def stop(self) -> None:
         """End it, with all its descendants."""
@@ -112,6 +116,13 @@ class Run:
 def _words(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
 

@@ -126,6 +126,18 @@ MUTANTS = (
         test=f"{KILLED}::test_a_killed_module_is_told_as_that",
     ),
     Mutant(
+        "a module in a fork is its own reader",
+        old="os.close(reading)  # or this would count as somebody who reads",
+        new="pass",
+        test="tests/unit/plugins/plugin_utils/test_in_place.py::test_a_module_ends_when_nobody_waits",
+    ),
+    Mutant(
+        "a module of the control node does not become somebody else",
+        old='if action._connection.transport != "local" or action._connection.become is not None:',
+        new='if action._connection.transport != "local":',
+        test="tests/playbooks/test_in_place.py::test_what_only_ansible_can_do_is_left_to_it[become]",
+    ),
+    Mutant(
         "what the netboot server lacks is told by each caching server",
         old="- netboot_sync_sources.results | rejectattr('msg', 'defined') | length == 0",
         new="- false",
