@@ -88,7 +88,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             lines = self._progress_lines(arguments, task_vars)
             signal = self._signal(runs, hub, arguments, task_vars) if hub else None
         with runs.begun(host) as ended_with:
-            wait = self._start_module(arguments, task_vars, in_background=in_background)
+            wait = in_place.start(self, "sync_assets", arguments, task_vars, wrap_async=in_background)
             with lines or contextlib.nullcontext(), signal or contextlib.nullcontext():
                 found = self._found(wait, arguments)
             behind = self._behind(runs.look(hub), hub, task_vars) if hub and "msg" not in found else ""
@@ -108,13 +108,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if not in_background:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
-
-    def _start_module(
-        self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any], *, in_background: bool
-    ) -> t.Callable[[], dict[str, t.Any]]:
-        if in_background:
-            return functools.partial(self._execute_module, module_args=arguments, task_vars=task_vars, wrap_async=True)
-        return in_place.start(self, "sync_assets", arguments, task_vars)
 
     def _found(self, wait: t.Callable[[], dict[str, t.Any]], arguments: dict[str, t.Any]) -> dict[str, t.Any]:
         try:

@@ -61,7 +61,9 @@ def _module(name: str) -> t.Any:
     return importlib.import_module(f"{_MODULES}.{name}")
 
 
-def start(action: t.Any, name: str, arguments: Result, variables: Result) -> t.Callable[[], Result]:
+def start(
+    action: t.Any, name: str, arguments: Result, variables: Result, *, wrap_async: bool = False
+) -> t.Callable[[], Result]:
     """Start a module of this collection, and return what waits for its result.
 
     To be called before the caller starts a thread: a fork has only one, and the locks that the others held. Where
@@ -69,11 +71,16 @@ def start(action: t.Any, name: str, arguments: Result, variables: Result) -> t.C
 
     :param action: the action plugin; it has a connection.
     :param variables: its ``task_vars``.
+    :param wrap_async: whether Ansible puts the module into the background.
     """
     call = _call(action, name, arguments, variables)
     if call is None:
         return functools.partial(
-            action._execute_module, module_name=f"netboot.syncer.{name}", module_args=arguments, task_vars=variables
+            action._execute_module,
+            module_name=f"netboot.syncer.{name}",
+            module_args=arguments,
+            task_vars=variables,
+            wrap_async=wrap_async,
         )
     host = variables.get("inventory_hostname")
     Display().vvv(f"{name} runs in a fork of this worker, with {sys.executable}", host=host)
