@@ -15,13 +15,17 @@ import pytest
 hypothesis.settings.register_profile(
     "first-example", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate], database=None
 )
-# A file runs on a single worker, so the longest files begin first: no run should end by waiting for one of them.
+# A file runs on a single worker, so the longest files begin first: no run should end by waiting for one of them. A
+# worker always has a second test waiting: behind the single test of a file, that is one of the next file, which waits
+# with it. So after as many files as there are workers come as many short ones as there are such files.
 LONGEST = [
-    *("test_machines", "test_mistakes", "test_killed", "test_day", "test_notify", "test_setup", "test_right_machine"),
-    *("test_limits", "test_survey", "test_withdraw", "test_jobs", "test_progress", "test_sync", "test_ends"),
-    *("test_in_ansible", "test_lines", "test_preflight", "test_protocol", "test_withdrawing", "test_following"),
-    *("test_lifeline", "test_endless", "test_changing_source", "test_no_progress", "test_strange_disks", "test_slices"),
-    *("test_faults", "test_families", "test_scenarios"),
+    *("test_machines", "test_day", "test_mistakes", "test_killed", "test_notify", "test_setup", "test_withdraw"),
+    *("test_execution_environment", "test_page"),
+    *("test_right_machine", "test_limits", "test_survey", "test_jobs", "test_in_place", "test_ends", "test_progress"),
+    *("test_sync", "test_in_ansible", "test_lines", "test_preflight", "test_protocol", "test_withdrawing"),
+    *("test_following", "test_faults", "test_lifeline", "test_endless", "test_changing_source", "test_no_progress"),
+    *("test_strange_disks", "test_slices", "test_families", "test_scenarios", "test_boot", "test_bench"),
+    *("test_feeding", "test_hostile_server", "test_hubs_lab"),
 ]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from .process import LabError
 
-PATIENCE = 60.0  # seconds before a test gives up waiting for anything
+PATIENCE = 180.0  # seconds before a test gives up waiting for anything
 
 
 def wait_until(true: Callable[[], bool], what: str, *, patience: float = PATIENCE, every: float = 0.01) -> None:
