@@ -69,7 +69,7 @@ class SshCachingServer:
         look: bool = False,
     ) -> None:
         self._session = session
-        self._look = look
+        self._only_looks = look
         self._source = source
         self.dest = posixpath.normpath(dest)
         # The answer to the first question arrives while SFTP is opened.
@@ -147,7 +147,7 @@ class SshCachingServer:
 
     def _choose_rsync(self, wanted: str) -> RsyncTransport | None:
         self._wanted_transport = wanted
-        if wanted == "sftp" or self._look:
+        if wanted == "sftp" or self._only_looks:
             return None
         trouble = rsync_transport.why_not(self.abilities, rsync_version.local())
         if trouble and wanted == "rsync":
@@ -183,12 +183,12 @@ class SshCachingServer:
     @property
     def transport(self) -> str:
         """How large files are sent: ``rsync`` or ``sftp``; empty for a look."""
-        return "" if self._look else self._sending.large.name
+        return "" if self._only_looks else self._sending.large.name
 
     @property
     def offers(self) -> dict[str, t.Any]:
         """What the caching server offers besides SFTP, in the form of the module's documentation; empty for a look."""
-        return {} if self._look else self.abilities.described()
+        return {} if self._only_looks else self.abilities.described()
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -15,16 +15,15 @@ import os
 import re
 import shutil
 import threading
-import typing as t
 
 from .bounds import run_bounded
+from .config_files import ConfigLine, config_lines
 from .settings import Address, Effective, resolve
 
 _ANY = "any-host-of-netboot-sync"
 # OpenSSH takes these as they are: no capitals, no port or user in it, no zone of an address.
 _PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9.:-]*[a-z0-9])?\Z")
 _READS = re.compile(rb"^debug1: Reading configuration data (.+?)\r?$", re.MULTILINE)
-_LONGEST = 64 * 1024  # bytes of one ssh_config
 _PROGRAM = b"\x7fELF"  # a script in its place may do one thing for one host, and another for the next
 
 
@@ -75,18 +74,14 @@ def _for_any_host(address: Address) -> Effective | None:
 
 def _depends_on_host(path: str) -> bool:
     """Return whether a line of an ssh_config is not for all hosts alike. Raises :class:`OSError`."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        text = file.read(_LONGEST + 1)
-    return len(text) > _LONGEST or any(map(_is_for_some, text.splitlines()))
+    lines = config_lines(path)
+    return lines is None or any(map(_is_for_some, lines))
 
 
-def _is_for_some(line: str) -> bool:
-    words: t.Sequence[str] = line.replace("=", " ").replace('"', " ").lower().split()
-    if not words or words[0].startswith("#"):
-        return False
-    keyword, values = words[0], list(words[1:])
-    if keyword == "host":
+def _is_for_some(line: ConfigLine) -> bool:
+    values = [value.lower() for value in line.values]
+    if line.keyword == "host":
         return values != ["*"]
-    if keyword == "match":
+    if line.keyword == "match":
         return values != ["all"]
-    return keyword == "hostname" or "%" in line
+    return line.keyword == "hostname" or "%" in line.text

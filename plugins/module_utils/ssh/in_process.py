@@ -20,6 +20,7 @@ import typing as t
 from ..errors import ConnectionTrouble
 from .base import BaseSession
 from .bounds import run_bounded
+from .config_files import config_lines
 from .login import Login
 from .pipe import Channel
 from .settings import Address, Effective
@@ -44,7 +45,7 @@ _UNDERSTOOD = frozenset(
     nohostauthenticationforlocalhost
     """.split()  # noqa: SIM905  # as many lines as names
 )
-_LONGEST = 64 * 1024  # bytes of one ssh_config
+_LONGEST = 64 * 1024  # bytes of a key that are looked through
 
 
 def agrees(address: Address, settings: Effective) -> bool:
@@ -86,22 +87,19 @@ def _decides_by_command() -> bool:
             return False
         path = waiting.pop()
         try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines = file.read(_LONGEST + 1)
+            lines = config_lines(path)
         except FileNotFoundError:
             continue
         except OSError:
             return True
-        if len(lines) > _LONGEST:
+        if lines is None:
             return True
-        for line in lines.splitlines():
-            words = line.replace("=", " ").replace('"', " ").split()
-            if words and words[0].lower() == "match" and any("exec" in word.lower() for word in words):
+        for line in lines:
+            if line.keyword == "match" and any("exec" in value.lower() for value in line.values):
                 return True
-            if words and words[0].lower() == "include":
-                for name in words[1:]:
-                    below = os.path.join(os.path.dirname(path), os.path.expanduser(name))
-                    waiting += glob.glob(below)
+            if line.keyword == "include":
+                for name in line.values:
+                    waiting += glob.glob(os.path.join(os.path.dirname(path), os.path.expanduser(name)))
     return True
 
 

@@ -117,7 +117,7 @@ class Pipelined:
         names = [os.fsencode(path) for path in paths]
         asked = [one for name in names for one in ((protocol.CMD_MKDIR, name, attributes), (protocol.CMD_LSTAT, name))]
         answers = self._ask(asked)
-        made = [answer if isinstance(answer, OSError) else None for answer in answers[::2]]
+        made = _errors(answers[::2])
         # The login's umask may have taken some away. Only of what was made here: anything else, such as a symlink that
         # came meanwhile, is not ours to change.
         seen = [_looked(path, answer) for path, answer in zip(paths, answers[1::2])]
@@ -140,8 +140,7 @@ class Pipelined:
         opens = [_opening(path) for path in opening[:MOST_OPEN]]
         renames = [(kind, extension, os.fsencode(old), os.fsencode(new)) for old, new in pairs]
         answers = self._ask([*opens, *renames], WIDE)
-        renamed = answers[len(opens) :]
-        return [answer if isinstance(answer, OSError) else None for answer in renamed], answers[: len(opens)]
+        return _errors(answers[len(opens) :]), answers[: len(opens)]
 
     def flush(self, paths: t.Sequence[str], opened: Opened) -> list[OSError | None]:
         """Make the server flush each to disk; the first of them are open."""
@@ -155,8 +154,7 @@ class Pipelined:
         flushed = iter(self._ask([(protocol.CMD_EXTENDED, "fsync@openssh.com", handle) for handle in handles]))
         for handle in handles:
             let_go(self._client, handle)
-        told = [answer if isinstance(answer, OSError) else next(flushed) for answer in opened]
-        return [answer if isinstance(answer, OSError) else None for answer in told]
+        return _errors([answer if isinstance(answer, OSError) else next(flushed) for answer in opened])
 
     def _ask(self, requests: t.Sequence[tuple[t.Any, ...]], window: int = WINDOW) -> list[t.Any]:
         """Return the answer to each request, or its error."""
@@ -183,6 +181,10 @@ class Pipelined:
     def _async_response(self, kind: int, answer: t.Any, number: int) -> None:
         """Take an answer; paramiko calls this on whoever sent the request."""
         self._answers[number] = (kind, answer)
+
+
+def _errors(answers: t.Sequence[t.Any]) -> list[OSError | None]:
+    return [answer if isinstance(answer, OSError) else None for answer in answers]
 
 
 def _looked(path: str, answer: t.Any) -> Entry | OSError:

@@ -27,8 +27,8 @@ MUTANTS = (
     ),
     Mutant(
         "OpenSSH is asked once for all hosts though its files tell them apart",
-        old='return keyword == "hostname" or "%" in line',
-        new='return "%" in line',
+        old='return line.keyword == "hostname" or "%" in line.text',
+        new='return "%" in line.text',
         test="tests/unit/plugins/module_utils/ssh/test_alike.py::test_each_is_asked_about[HostName 192.0.2.9]",
     ),
     Mutant(
