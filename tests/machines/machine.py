@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -152,6 +154,17 @@ class Machine:
         if check and done.returncode != 0:
             raise LabError(f"{self.name}: {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
         return done
+
+    def written(self) -> dict[str, tuple[int | str, ...]]:
+        """The state of the places that onboarding writes to: kind and mode, owner, size, and a hash of small files."""
+        places = ("etc", "srv", "usr/bin", "usr/local", "var/lib/netboot", "var/lib/netboot-sync", "home")
+        found: dict[str, tuple[int | str, ...]] = {}
+        for path in [path for place in places for path in (self.root / place).rglob("*")]:
+            seen = path.lstat()
+            text = path.read_bytes() if stat.S_ISREG(seen.st_mode) and seen.st_size < 1_000_000 else b""
+            size = seen.st_size if stat.S_ISREG(seen.st_mode) else 0
+            found[str(path)] = (seen.st_mode, seen.st_uid, seen.st_gid, size, hashlib.sha256(text).hexdigest())
+        return found
 
     def bring_python(self) -> None:
         """Install what Ansible's modules need, as the administrator would."""

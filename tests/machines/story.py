@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +34,10 @@ UNKNOWN = tuple(
         "Remove the package's own site",
         "Make the destination",
     )
+)
+EVERY_10_SECONDS = (
+    '{"netboot_server_triggers": ["timer"], "netboot_server_triggers_quiet": 1,'
+    ' "netboot_server_triggers_calendar": "*:*:0/10"}'
 )
 RANDOM_BYTES = 4_000_000  # of each image; they cannot be compressed
 
@@ -111,7 +113,7 @@ class Story:
 
     def look_first(self) -> None:
         """Check mode says what would be done, on machines without Python, and does nothing."""
-        before = {name: _written(machine.root) for name, machine in self.fleet.machines.items()}
+        before = {name: machine.written() for name, machine in self.fleet.machines.items()}
         if self.fleet.package:
             # If the inventory names no user, Ansible does not know that it is root already, and uses sudo.
             (self.fleet.inventory / "hosts.yml").write_text(self.fleet.hosts(user=""), "utf-8")
@@ -126,11 +128,11 @@ class Story:
             expect(f"{FILLED}: {words}" in _folded(run), f"not told: {words}", run)
         if not self.short:
             self.fleet.machines[NETBOOT].bring_python()
-            before[NETBOOT] = _written(self.fleet.netboot.root)
+            before[NETBOOT] = self.fleet.netboot.written()
             run = self._play("check mode, with Python there", "onboard.yml", "--check", "--diff")
             expect(f"{NETBOOT}: would install nginx, python3-paramiko, rsync" in _folded(run), "not told", run)
         for name, machine in self.fleet.machines.items():
-            expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
+            expect(machine.written() == before[name], f"check mode wrote on {name}", run)
 
     def onboard(self) -> None:
         """One command, and every site with enough room serves all images; what a site had already was not sent."""
@@ -224,24 +226,26 @@ class Story:
         self._arrives(fleet.upload_by_rename, [f"prod/burst-{number}" for number in range(5)])
         runs = clients.wait_for_deliveries(fleet, {BARE, FILLED}, "prod/burst-")
         expect(runs <= 2, f"a burst of five images took {runs} runs")
-        timer = '{"netboot_server_triggers": ["timer"], "netboot_server_triggers_quiet": 1'
-        timer += ', "netboot_server_triggers_calendar": "*:*:0/10"}'
-        self._play("a timer alone", "onboard.yml", "--limit", BARE, "-e", timer)
-        fleet.sites[FILLED].off()
-        self._arrives(fleet.upload_by_rename, ["prod/while-away"], [BARE])
-        fleet.sites[FILLED].boot()
-        clients.wait_for_image(fleet, FILLED, "prod/while-away")
         if self.short:
-            for unit in ("netboot-sync.timer", "netboot-sync", "netboot-sync-menu"):  # the end of one starts the next
+            for unit in ("netboot-sync.path", "netboot-sync", "netboot-sync-menu"):  # the end of one starts the next
                 fleet.netboot.run("systemctl", "stop", unit)
         else:
-            self._play("no trigger", "onboard.yml", "--limit", BARE, "-e", '{"netboot_server_triggers": []}')
-            timer_is = fleet.netboot.run("systemctl", "is-active", "netboot-sync.timer", check=False)
-            expect(timer_is.returncode != 0, f"the timer is {timer_is.stdout}")
+            self._by_timer()
         said = fleet.netboot.run("journalctl", "--no-pager", "-o", "cat", "-u", "netboot-sync*").stdout
         lines = [line for line in said.splitlines() if "cannot be written" in line or "Permission denied" in line]
         expect(not lines, f"not all went well: {lines}")
-        self._tell("        by itself: a rename, scp, rsync, a new directory, a burst as one run, a site that was away")
+        self._tell("        by itself: a rename, scp, rsync, a new directory, a burst as one run")
+
+    def _by_timer(self) -> None:
+        self._play("a timer alone", "onboard.yml", "--limit", BARE, "-e", EVERY_10_SECONDS)
+        self.fleet.sites[FILLED].off()
+        self._arrives(self.fleet.upload_by_rename, ["prod/while-away"], [BARE])
+        self.fleet.sites[FILLED].boot()
+        clients.wait_for_image(self.fleet, FILLED, "prod/while-away")
+        self._play("no trigger", "onboard.yml", "--limit", BARE, "-e", '{"netboot_server_triggers": []}')
+        timer = self.fleet.netboot.run("systemctl", "is-active", "netboot-sync.timer", check=False)
+        expect(timer.returncode != 0, f"the timer is {timer.stdout}")
+        self._tell("        by itself, by a timer: a site that was away")
 
     def _arrives(self, upload: Callable[[str], object], names: list[str], sites: list[str] | None = None) -> None:
         for name in names:
@@ -325,12 +329,12 @@ class Story:
         if not self.short:
             run = self._play("all sites, by mistake", "offboard.yml", status=2)
             expect("--limit" in run.output, "not told how to name one", run)
-        before = {name: _written(machine.root) for name, machine in fleet.machines.items()}
+        before = {name: machine.written() for name, machine in fleet.machines.items()}
 
         def looked(run: Run) -> None:
             expect("would be given to root, and stay" in _folded(run), "not told", run)
             for name, machine in fleet.machines.items():
-                expect(_written(machine.root) == before[name], f"check mode wrote on {name}", run)
+                expect(machine.written() == before[name], f"check mode wrote on {name}", run)
             self._serves(FILLED)
 
         run = self._foretold("removed", "offboard.yml", *words, looked=looked)
@@ -385,15 +389,3 @@ def _folded(run: Run) -> str:
 def _line(run: Run, start: str) -> str:
     text = _folded(run)
     return text[text.index(start) :].partition(" ok: [")[0].partition(" PLAY")[0] if start in text else ""
-
-
-def _written(root: Path) -> dict[str, tuple[int | str, ...]]:
-    """The state of the places that onboarding writes to: kind and mode, owner, size, and a hash of small files."""
-    places = ("etc", "srv", "usr/bin", "usr/local", "var/lib/netboot", "var/lib/netboot-sync", "home")
-    found: dict[str, tuple[int | str, ...]] = {}
-    for path in [path for place in places for path in (root / place).rglob("*")]:
-        seen = path.lstat()
-        text = path.read_bytes() if stat.S_ISREG(seen.st_mode) and seen.st_size < 1_000_000 else b""
-        size = seen.st_size if stat.S_ISREG(seen.st_mode) else 0
-        found[str(path)] = (seen.st_mode, seen.st_uid, seen.st_gid, size, hashlib.sha256(text).hexdigest())
-    return found
