@@ -86,6 +86,16 @@ def complaint(run: SyncRun, host: str) -> str:
     return lines[0]
 
 
+def write_arguments(fleet: Fleet, site: str = SITE, **parameters: Any) -> Path:
+    """Write the file that Ansible gives to the module, and return its path."""
+    address = dataclasses.asdict(address_of(fleet, site))
+    address.pop("connect_timeout")
+    arguments = {"src": str(fleet.tree.root), "dest": str(fleet.sites[site].assets), **address, **parameters}
+    file = fleet.directory / "arguments.json"
+    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+    return file
+
+
 def run_module(
     fleet: Fleet, site: str = SITE, *, output: int | None = None, under: Sequence[str] = (), **parameters: Any
 ) -> Supervised:
@@ -94,11 +104,7 @@ def run_module(
     *under* is the command before the command, such as strace with its options. It writes to the descriptor *output*, or
     else to ``module.log`` in the fleet's directory.
     """
-    address = dataclasses.asdict(address_of(fleet, site))
-    address.pop("connect_timeout")
-    arguments = {"src": str(fleet.tree.root), "dest": str(fleet.sites[site].assets), **address, **parameters}
-    file = fleet.directory / "arguments.json"
-    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), encoding="utf-8")
+    file = write_arguments(fleet, site, **parameters)
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".collections")}
     with (fleet.directory / "module.log").open("wb") as log:
         command = [*under, sys.executable, "-m", MODULE, str(file)]

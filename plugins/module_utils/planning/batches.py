@@ -32,7 +32,7 @@ class Pace:
         self.bytes = self._least
 
     def note(self, count: int, seconds: float) -> None:
-        """Record that a batch of so many bytes took so long."""
+        """Record that sending a batch of so many bytes took so long."""
         possible = count / max(seconds, 0.001) * SECONDS
         self.bytes = int(min(max(possible, self._least), self._most))
 

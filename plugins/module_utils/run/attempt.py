@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import time
-
 from .. import progress as phases
 from .. import states
 from ..assets.entries import DIRECTORY, FILE, Tree
@@ -154,10 +152,7 @@ class Attempt:
             return units
         if self.left_for_later or self._server.throttle.why_not():
             return units
-        began = time.monotonic()
-        rest = Together(self._executor, self._ledger, self._visible).carry_out(units, self._size)
-        self._pace.note(sum(self._size(unit.path) for unit in units), time.monotonic() - began)
-        return rest
+        return Together(self._executor, self._ledger, self._visible, self._pace).carry_out(units, self._size)
 
     def _carry_out(self, unit: Unit) -> list[str]:
         """Carry out a unit, and return the paths whose partial files may still be useful."""

@@ -8,11 +8,13 @@ A file that fails stops no others: it gets its own turn afterwards, which says w
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from .. import states
 from ..assets.entries import Entry
 from ..errors import SyncError
+from ..planning.batches import Pace
 from ..planning.steps import Publish, Send, Unit
 from .executor import Executor, Foretelling
 from .ledger import Account, Ledger
@@ -22,10 +24,11 @@ from .visible import Visible
 class Together:
     """The units of small files of one attempt."""
 
-    def __init__(self, executor: Executor | Foretelling, ledger: Ledger, visible: Visible) -> None:
+    def __init__(self, executor: Executor | Foretelling, ledger: Ledger, visible: Visible, pace: Pace) -> None:
         self._executor = executor
         self._ledger = ledger
         self._visible = visible
+        self._pace = pace
 
     def carry_out(self, units: t.Sequence[Unit], size_of: t.Callable[[str], int]) -> list[Unit]:
         """Carry out units, and return those that have to go individually. Raises :class:`SyncError` for a retry."""
@@ -41,13 +44,16 @@ class Together:
         return account
 
     def _send(self, units: t.Sequence[Unit], accounts: t.Mapping[str, Account]) -> dict[str, int]:
+        entries = [_entry(unit) for unit in units]
+        began = time.monotonic()
         try:
-            ready = self._executor.send_together([_entry(unit) for unit in units])
+            ready = self._executor.send_together(entries)
         except SyncError as error:
             if error.retry:
                 self._give_up(units, accounts, error)
                 raise
             return {}
+        self._pace.note(sum(entry.size for entry in entries), time.monotonic() - began)
         going = [unit for unit in units if unit.path in ready]
         for number in range(len(going[0].steps) - 1 if going else 0):
             for unit in going:

@@ -23,7 +23,7 @@ from .conversation import Conversation, frame
 # tested: BusyBox's flock has no -w, and its timeout was different before 1.30. A pipe is used for that, since nobody
 # else can hold its lock.
 _TOOLS = r"""
-for name in rsync sha256sum xargs dd cat tar sed; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
+for name in rsync sha256sum xargs dd cat tar sed tee wc; do command -v "$name" >/dev/null 2>&1 && say "has $name"; done
 : | flock -w 1 0 >/dev/null 2>&1 && say "has flock"
 timeout 5 sh -c : >/dev/null 2>&1 && say "has timeout"
 while read -r key value; do [ "$key" = pos: ] && say "has place"; done 2>/dev/null </proc/self/fdinfo/0
@@ -132,23 +132,26 @@ exit "$status"
 """
 )
 
-# Unpacks an archive of small files into an empty directory of ours, flushes all of it to disk at once, and hashes each.
+# Unpacks an archive of small files into an empty directory of ours while it arrives, then flushes all of it to disk at
+# once, and meanwhile hashes each. The copy of the archive only tells how much has come: a pipe has no position.
 # Without names, sync flushes all file systems; so does BusyBox's, whatever its arguments.
 _UNPACK = (
     _WATCH
     + r"""LC_ALL=C; export LC_ALL
 umask 022
-cd -- "$1" || exit 1
-exec 4>archive || exit 1
-watch 4 & watcher=$!
-cat >&4
+cd -- "$1" && : >archive || exit 1
+look() { place=$(($(wc -c <archive))); }
+watch & watcher=$!
+tee archive | tar -xof -
 status=$?
 look_away "$watcher"
-look 4
+look
 tell "came to $place"
-exec 4>&-
+rm -f archive
 [ "$status" = 0 ] || exit 1
-tar -xof archive && rm -f archive && { sync -f . 2>/dev/null || sync; } && sha256sum -- * | sed "s/^/$mark hash /"
+{ sync -f . 2>/dev/null || sync; } & flushing=$!
+sha256sum -- * | sed "s/^/$mark hash /"
+wait "$flushing"
 """
 )
 
@@ -282,7 +285,7 @@ def parse_abilities(lines: t.Sequence[str]) -> Abilities:
         joins="cat" in has,
         aes="aes" in has,
         tells_place="place" in has,
-        unpacks={"tar", "sed", "sha256sum"} <= has,
+        unpacks={"tar", "tee", "wc", "sed", "sha256sum"} <= has,
         utc_offset=parse_utc_offset(text),
         has_shell=True,
         real=next((line[5:] for line in lines if line.startswith("real ")), ""),
