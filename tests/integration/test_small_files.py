@@ -255,6 +255,26 @@ def test_what_arrives_damaged_goes_once_more_by_itself(fleet: Fleet, monkeypatch
     assert len(here) < len([path for action, path in actions(run) if action == "send"]) + 2
 
 
+@pytest.mark.parametrize(
+    "spec", [SiteSpec(SITE, scripts={"sync": "#!/bin/sh\nsleep 1\nexit 1\n"})], indirect=True, ids=["no-flush"]
+)
+def test_where_not_all_is_on_disk_none_is_seen_together(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_files(fleet, NAMES[:5])
+    together: list[str] = []
+    original = Executor.publish_together
+
+    def publish(self: Executor, entries: Sequence[Entry]) -> set[str]:
+        together.extend(entry.path for entry in entries)
+        return original(self, entries)
+
+    monkeypatch.setattr(Executor, "publish_together", publish)
+    run = sync(fleet)
+    assert together == []
+    assert states(run) == {"published"}  # each by itself, and flushed by SFTP
+    here, there = files_of(fleet)
+    assert there == here
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("spec", [SiteSpec(SITE, traced=True)], indirect=True, ids=["traced"])
 def test_they_are_on_disk_before_they_are_seen(fleet: Fleet) -> None:

@@ -94,10 +94,17 @@ MUTANTS = (
     ),
     Mutant(
         "small files are seen before they are on disk",
-        old="rm -f archive && { sync -f . 2>/dev/null || sync; } &&",
-        new="rm -f archive &&",
+        old="{ sync -f . 2>/dev/null || sync; } & flushing=$!",
+        new=": & flushing=$!",
         test=f"{SMALL}::test_they_are_on_disk_before_they_are_seen",
         sees=("assert any(",),
+    ),
+    Mutant(
+        "nobody waits until small files are on disk",
+        old='wait "$flushing"',
+        new=":",
+        test=f"{SMALL}::test_where_not_all_is_on_disk_none_is_seen_together",
+        sees=("assert together == []",),
     ),
     Mutant(
         "what became of the times of small files is judged by one whose time every file system keeps",
