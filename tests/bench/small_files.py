@@ -59,7 +59,7 @@ def small_files(bench: Bench) -> Iterator[Result]:
             ]
         ours.append(("rsync -a, and the flush of the file system (sync -f)", statistics.median(found["flushed"]), None))
         ours.append(("one login by ssh, and nothing else", statistics.median(idle["login"]), None))
-        figures: dict[str, object] | None = {"idle": idle, "with_files": found}
+        figures: dict[str, object] = {"idle": dict(idle), "with_files": dict(found)}
         for part, seconds, its_target in ours:
             yield Result(
                 "9",
@@ -68,9 +68,9 @@ def small_files(bench: Bench) -> Iterator[Result]:
                 in_seconds(seconds),
                 in_seconds(theirs),
                 target=its_target,
-                figures=figures or {},
+                figures=figures,
             )
-            figures = None
+            figures = {}
 
 
 def _measure(directory: Path, count: int, idle: dict[str, list[float]], found: dict[str, list[float]]) -> None:

@@ -60,6 +60,7 @@ def test_everybody_is_in_the_recap_and_the_statistics(sites: Fleet) -> None:
     assert run.results == {}  # no caching server was called
     assert set(recap(run)) == set(NAMES)
     assert all(one["ok"] >= 1 and one["changed"] == one["failed"] == 0 for one in recap(run).values())
+    assert "Count each caching server" not in run.output  # nor was a process started for any
     found = statistics(run)
     assert found["sites"] == dict.fromkeys(NAMES, "in_line")
     assert found["totals"]["in_line"] == found["totals"]["sites"] == 3

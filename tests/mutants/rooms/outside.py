@@ -144,7 +144,13 @@ MUTANTS = (
         test="tests/integration/test_preflight.py::test_it_is_told_once_with_its_name_and_the_remedy",
     ),
     Mutant(
-        "who is in line is not in the recap",
+        "who has nothing to do is missing from the recap",
+        old='statistics.increment("ok", host)\n            return host in statistics.processed',
+        new="return True",
+        test=f"{ANSIBLE}::test_everybody_is_in_the_recap_and_the_statistics",
+    ),
+    Mutant(
+        "who is in line is not in the statistics",
         old='stats = {"data": {ARTIFACT: summary}, "per_host": False, "aggregate": True}',
         new='stats = {"data": {}, "per_host": False, "aggregate": True}',
         test=f"{ANSIBLE}::test_each_outcome_is_counted",
