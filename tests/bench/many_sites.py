@@ -82,15 +82,20 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
     image = random_image(tree, BASE_NAME, size)
     marker = image.marker.relative_to(tree.root)
 
-    def others(forks: int, *, peer: Peer, stall: bool, limit: float) -> tuple[float | None, int]:
-        """Seconds until every site that is not stalled has the image (None: they never did); and how many have it."""
+    def others(
+        forks: int, *, peer: Peer, limit: float, beside: bool = True, stall: bool = True
+    ) -> tuple[float | None, int]:
+        """Seconds until every other site has the image (None: they never did); and how many have it.
+
+        Others than those that are to stall, *beside* which they are or not, and which do *stall* or not.
+        """
         sites = lab.use(count, rate=rate)
         bad, good = sites[:stalled], sites[stalled:]
         try:
             base = {site.index: site.line.carried() for site in bad}
             with (
                 Visible([site.assets / marker for site in good]) as visible,
-                peer.start(lab, tree, sites if stall else good, forks=forks) as running,
+                peer.start(lab, tree, sites if beside else good, forks=forks) as running,
             ):
                 waiting = list(bad) if stall else []
                 while waiting and time.monotonic() < running.started + limit and running.running:
@@ -106,8 +111,8 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
                 site.line.restore()
 
     limit = 120 + 10 * size * 8 / rate
-    alone, _all = others(count, peer=Collection(), stall=False, limit=limit)
-    beside, arrived = others(count, peer=Collection(), stall=True, limit=limit)
+    alone, _all = others(count, peer=Collection(), beside=False, stall=False, limit=limit)
+    beside, arrived = others(count, peer=Collection(), limit=limit)
     if alone is None:
         raise LabError("the image did not reach all caching servers although no line was stalled")
     good = count - stalled
@@ -122,6 +127,15 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
         target=None if bench.short else 1.03,
         figures=figures,
     )
+    if not bench.short:
+        healthy, _all = others(count, peer=Collection(), stall=False, limit=limit)
+        yield Result(
+            "6",
+            f"the same, to a run in which none of the {count} is stalled",
+            beside / healthy if beside is not None and healthy is not None else None,
+            in_seconds(beside) if beside is not None else f"{arrived} of {good} had it",
+            in_seconds(healthy) if healthy is not None else "not all arrived",
+        )
     few = 2 if bench.short else 5
     sites = lab.use(count)
     with Collection().start(lab, tree, sites, forks=few) as running:
@@ -138,7 +152,7 @@ def stalled_sites(bench: Bench) -> Iterator[Result]:
     )
     if lab.has_synchronize:
         patience = min(1.5 * alone, limit)
-        took, arrived = others(few, peer=Synchronize(), stall=True, limit=patience)
+        took, arrived = others(few, peer=Synchronize(), limit=patience)
         yield Result(
             "6",
             f"the same by synchronize, strategy free, {few} forks: time of the other {good}, to the collection alone",
