@@ -176,7 +176,7 @@ def test_withdrawal_waits_for_nothing(published: Fleet) -> None:
     withdraw(published, IMAGE)
     with there(published, ".netboot-sync/lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        run = sync(published, withdraw=(IMAGE,), bandwidth_limit=NOTHING, lock_timeout=600)
+        run = sync(published, withdraw=(IMAGE,), bandwidth_limit=NOTHING, lock_timeout=5)
     assert actions(run) == [("withdraw", MARKER)]
     assert not there(published, MARKER).exists()
 

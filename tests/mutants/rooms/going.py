@@ -45,7 +45,7 @@ MUTANTS = (
             self._progress.enter(phases.LOCKING)
         """,
         test=f"{WITHDRAW}::test_withdrawal_waits_for_nothing",
-        sees=("Failed: Timeout",),
+        sees=("LockHeld",),
     ),
     Mutant(
         "a marker that goes while it is put up stays up",
