@@ -206,7 +206,7 @@ class Story:
         self._play("and is removed", "sync.yml", "--limit", f"{BARE},{FILLED}", "-e", "netboot_sync_delete=true")
 
     def by_itself(self) -> None:
-        """The netboot server syncs, by systemd, whenever something arrives, however it is uploaded, and on a timer."""
+        """The netboot server syncs, by systemd, whenever something arrives, however it is uploaded, and in the full form on a timer."""
         fleet = self.fleet
         if not fleet.bring_ansible():
             self._tell("        the netboot server's Python is too old for this ansible-core: no triggers")
