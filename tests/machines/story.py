@@ -206,7 +206,7 @@ class Story:
         self._play("and is removed", "sync.yml", "--limit", f"{BARE},{FILLED}", "-e", "netboot_sync_delete=true")
 
     def by_itself(self) -> None:
-        """The netboot server syncs, by systemd, whenever something arrives, however it is uploaded, and in the full form on a timer."""
+        """The netboot server syncs, by systemd, whenever something arrives, however it is uploaded."""
         fleet = self.fleet
         if not fleet.bring_ansible():
             self._tell("        the netboot server's Python is too old for this ansible-core: no triggers")
@@ -237,6 +237,7 @@ class Story:
         self._tell("        by itself: a rename, scp, rsync, a new directory, a burst as one run")
 
     def _by_timer(self) -> None:
+        """On a timer alone, too; and no longer without any trigger."""
         self._play("a timer alone", "onboard.yml", "--limit", BARE, "-e", EVERY_10_SECONDS)
         self.fleet.sites[FILLED].off()
         self._arrives(self.fleet.upload_by_rename, ["prod/while-away"], [BARE])
