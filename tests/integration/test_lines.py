@@ -106,6 +106,28 @@ def test_a_difference_goes_on_where_it_was_cut(fleet: Fleet, line: Line) -> None
 
 
 @CUT_LINE
+@pytest.mark.parametrize("after", [2, 7], ids=["at-its-beginning", "in-the-middle"])
+def test_a_difference_goes_on_though_its_predecessor_was_removed(fleet: Fleet, line: Line, after: int) -> None:
+    """As a run with ``delete`` does after it has failed with the new build."""
+    first = add_large_image(fleet.tree, IMAGE, size=20 * MB)
+    sync(fleet)
+    build = add_large_image(fleet.tree, NEXT, size=1)
+    old = first.squashfs.read_bytes()
+    build.squashfs.write_bytes(old[:100_000] + os.urandom(10 * MB) + old[100_000:])
+    line.cut_after(after * MB)
+    complaint(prepare(fleet), fleet.sites[SITE].ssh.address)
+    line.restore()
+    for path in (first.marker, first.squashfs):
+        path.unlink()
+        (fleet.sites[SITE].assets / path.relative_to(fleet.tree.root)).unlink()
+    before = line.bytes_up
+    sync(fleet)
+    assert is_delivered(fleet, build)
+    assert line.bytes_up - before < (10 - after + 4) * MB
+    assert pieces(fleet) < MB
+
+
+@CUT_LINE
 @pytest.mark.parametrize("spoil", [lambda piece: piece[:-1] + b"?", lambda piece: b"x" * len(piece), bytes.upper])
 def test_a_piece_of_something_else_is_no_beginning(fleet: Fleet, line: Line, spoil: Callable[[bytes], bytes]) -> None:
     """A power cut may have left zeros in it, or the image was replaced in the meantime."""

@@ -152,11 +152,12 @@ def test_state_that_cannot_be_written_is_no_trouble(slow: Fleet) -> None:
 def test_ctrl_c_ends_the_transfer(slow: Fleet, where: str, request: pytest.FixtureRequest) -> None:
     servers = [request.getfixturevalue("elsewhere")] if where == "elsewhere" else []
     with Run(slow, "-e", "netboot_sync_progress=1", servers=servers) as run:
-        wait_until(lambda: begun(slow) and bool(LINE.search(run.output)), "a line of progress")
-        assert run.at_work()
+        wait_until(lambda: begun(slow), "the transfer")
         line = slow.sites[SITE].line
         assert line is not None
         line.set_rate(CRAWL)
+        wait_until(lambda: bool(LINE.search(run.output)), "a line of progress")
+        assert run.at_work()
         os.kill(run.main, signal.SIGINT)  # a terminal signals its foreground group, which Ansible's workers have left
         wait_until(lambda: run.status is not None, "the playbook's end")
         wait_until(lambda: run.at_work() == [], "the end of all that it started")

@@ -33,7 +33,7 @@ from ..ssh.remote_commands import Abilities, join_files
 from ..ssh.sftp import Sftp
 from .protocol import DiskFull, Sent
 from .stream import Stream
-from .work_area import BASIS, WorkArea
+from .work_area import BASIS, PREDECESSOR, WorkArea
 
 MAX_OUTPUT = 32 * 1024 * 1024  # bytes; a day-long transfer prints 10 MB of progress
 _KEPT = 65536  # bytes
@@ -110,18 +110,21 @@ class RsyncTransport:
     def send(self, entry: Entry, basis: str | None, room: int | None) -> Sent:
         """Send a file to its hidden name; the bytes of both directions count."""
         self._area.make(entry.path)
-        partial_size = self._area.gather(entry.path)
         predecessor = self._sftp.look(f"{self._dest}/{basis}") if basis else None
         if predecessor is not None and predecessor.kind != FILE:
             predecessor = None
+        partial_size, kept = self._area.gather(entry.path, keep_basis=predecessor is None)
+        if predecessor is None:
+            # An earlier run may have removed it after it had been interrupted here.
+            predecessor, basis = kept, None
         if predecessor is None and self._stream is not None:
             self._source.confirm(entry)
             start = self._stream.start(entry, partial_size)
             if start is not None:
                 return self._send_stream(self._stream, entry, start)
-        used = self._prepare(entry, partial_size, predecessor, basis, room)
+        used = self._prepare(entry, partial_size, predecessor, room)
         self._source.confirm(entry)
-        return Sent(self._run(entry, bool(partial_size or used)), used)
+        return Sent(self._run(entry, bool(partial_size or used)), basis if used else None)
 
     def _send_stream(self, stream: Stream, entry: Entry, start: int) -> Sent:
         try:
@@ -130,26 +133,24 @@ class RsyncTransport:
             self.sent = stream.sent
             raise
 
-    def _prepare(
-        self, entry: Entry, partial_size: int, predecessor: Entry | None, basis: str | None, room: int | None
-    ) -> str | None:
-        """Put the basis where rsync looks for it. Returns the path of the predecessor, if that is in it."""
+    def _prepare(self, entry: Entry, partial_size: int, predecessor: Entry | None, room: int | None) -> bool:
+        """Put the basis where rsync looks for it. Returns whether the predecessor is in it."""
         partial = self._area.partial(entry.path)
         if not partial_size and predecessor is None:
-            return None
+            return False
         self._area.make_basis_directory(entry.path)
         into = self._area.basis(entry.path)
         if predecessor is None:
             self._sftp.hard_link(partial, into)
-            return None
-        linked = f"{self._area.directory(entry.path)}/{BASIS}/predecessor"
+            return False
+        linked = f"{self._area.directory(entry.path)}/{BASIS}/{PREDECESSOR}"
         try:
             self._sftp.hard_link(predecessor.path, linked)
         except OSError:
             # No hard links on this file system, or not to another user's files (fs.protected_hardlinks).
             if partial_size:
                 self._sftp.hard_link(partial, into)
-            return None
+            return False
         fits = room is None or partial_size + predecessor.size <= room
         size = partial_size + predecessor.size
         joined = partial_size and self._can_join and fits and join_files(self._session, partial, linked, into, size)
@@ -157,10 +158,10 @@ class RsyncTransport:
             self._sftp.remove(linked)
         elif partial_size > predecessor.size:
             self._sftp.hard_link(partial, into)
-            return None
+            return False
         else:
             self._sftp.rename(linked, into)
-        return basis
+        return True
 
     def command(self, entry: Entry, has_basis: bool, shell: str) -> list[str]:
         """Return rsync's arguments. Only names that we chose reach the caching server's command line."""

@@ -21,6 +21,8 @@ Each file in transit has its own directory there, named by a hash of its path. I
     a piece sent by SFTP, of the file with this size and time: an upload resumes where it ended.
 ``basis/incoming-RUN``
     what rsync takes the difference to: hard links, or the partial piece followed by the predecessor.
+``predecessor``
+    the basis of an earlier run whose predecessor has been removed meanwhile.
 
 Small files that go together share one directory, ``batch-RUN``, with numbers for names.
 """
@@ -43,6 +45,7 @@ from .mounts import Mount, Mounts
 
 PARTIAL = "partial"
 BASIS = "basis"
+PREDECESSOR = "predecessor"
 INCOMING = "incoming-"
 UPLOAD = "upload-"
 BATCH = "batch-"
@@ -50,6 +53,13 @@ BATCH = "batch-"
 _TEMPORARY = f".{INCOMING}"
 LOCK = "lock"
 HOLDER = ".holder"  # suffix of the lock's name: the file that names its holder
+
+
+class Gathered(t.NamedTuple):
+    """What earlier runs left of a file: how many bytes of it, and a predecessor that is nowhere else any more."""
+
+    size: int
+    predecessor: Entry | None
 
 
 def transfer_id(path: str) -> str:
@@ -178,26 +188,42 @@ class WorkArea:
         self._looked.add(directory)
         return True
 
-    def gather(self, path: str) -> int:
+    def gather(self, path: str, *, keep_basis: bool = False) -> Gathered:
         """Keep the longest piece that earlier runs left of a file as ``partial``, and drop the rest.
 
-        Returns its size in bytes. A piece may be of an older content of the same path: it is only ever a basis.
+        A piece may be of an older content of the same path: it is only ever a basis. With ``keep_basis``, the
+        predecessor that an earlier run took as a basis is kept, too, as ``predecessor``.
         """
         directory = self.directory(path)
         found = self._list(directory)
+        kept = self._keep_basis(directory, found) if keep_basis else None
         for entry in found:
-            if entry.kind != FILE:
+            if entry.kind != FILE or (entry.path == PREDECESSOR and kept is None):
                 self._drop_entry(directory, entry)
-        pieces = [entry for entry in found if entry.kind == FILE]
+        pieces = [entry for entry in found if entry.kind == FILE and entry.path != PREDECESSOR]
         if not pieces:
-            return 0
+            return Gathered(0, kept)
         longest = max(pieces, key=lambda entry: (entry.size, entry.path == PARTIAL))
         if longest.path != PARTIAL:
             self._sftp.rename(f"{directory}/{longest.path}", f"{directory}/{PARTIAL}")
         for entry in pieces:
             if entry.path not in (longest.path, PARTIAL):
                 self._sftp.remove(f"{directory}/{entry.path}")
-        return longest.size
+        return Gathered(longest.size, kept)
+
+    def _keep_basis(self, directory: str, found: list[Entry]) -> Entry | None:
+        """Return the predecessor that earlier runs took as a basis, with its absolute path; None for none."""
+        name = f"{directory}/{PREDECESSOR}"
+        there = {entry.path: entry for entry in found}
+        kept = there.get(PREDECESSOR)
+        if kept is None and BASIS in there and there[BASIS].kind == DIRECTORY:
+            # Where there was no predecessor, the basis is a second name of the piece.
+            pieces = {entry.size for entry in found if entry.kind == FILE}
+            inside = [entry for entry in self._list(f"{directory}/{BASIS}") if entry.size not in pieces]
+            kept = max((entry for entry in inside if entry.kind == FILE), key=lambda entry: entry.size, default=None)
+            if kept is not None:
+                self._sftp.rename(f"{directory}/{BASIS}/{kept.path}", name)
+        return dataclasses.replace(kept, path=name) if kept is not None and kept.kind == FILE else None
 
     def piece(self, entry: Entry) -> int:
         """Return the size of the piece from which an upload can resume, 0 for none; any other is removed.

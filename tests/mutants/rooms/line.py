@@ -46,10 +46,10 @@ MUTANTS = (
     ),
     Mutant(
         "each transfer logs in",
-        old="return Sent(self._run(entry, bool(partial_size or used)), used)",
+        old="return Sent(self._run(entry, bool(partial_size or used)), basis if used else None)",
         new="""
         self._session.drop_bulk()
-        return Sent(self._run(entry, bool(partial_size or used)), used)
+        return Sent(self._run(entry, bool(partial_size or used)), basis if used else None)
         """,
         test="tests/integration/test_logins.py::test_five_images_take_two_logins_and_nothing_to_do_takes_one",
     ),
@@ -145,12 +145,12 @@ MUTANTS = (
     ),
     Mutant(
         "the basis is updated in place",
-        old="return Sent(self._run(entry, bool(partial_size or used)), used)",
+        old="return Sent(self._run(entry, bool(partial_size or used)), basis if used else None)",
         new="""
         if used:
             self._sftp.hard_link(f"{self._dest}/{used}", self._area.incoming(entry.path))
         command, self.command = self.command, lambda *given: ["rsync", "--inplace", *command(*given)[1:]]
-        return Sent(self._run(entry, bool(partial_size or used)), used)
+        return Sent(self._run(entry, bool(partial_size or used)), basis if used else None)
         """,
         test=f"{LINES}::test_second_build_goes_as_the_difference_to_the_first",
     ),

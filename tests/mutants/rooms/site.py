@@ -103,6 +103,12 @@ MUTANTS = (
         test="tests/integration/test_lines.py::test_what_arrived_outlives_runs_about_something_else",
     ),
     Mutant(
+        "a predecessor is let go that a difference had begun with",
+        old="kept = self._keep_basis(directory, found) if keep_basis else None",
+        new="kept = None",
+        test="tests/integration/test_lines.py::test_a_difference_goes_on_though_its_predecessor_was_removed",
+    ),
+    Mutant(
         "an upload goes on behind a piece of another content",
         old='return f"{self.directory(entry.path)}/{UPLOAD}{entry.size}-{entry.mtime}"',
         new='return f"{self.directory(entry.path)}/{UPLOAD}piece"',
