@@ -30,7 +30,7 @@ from ansible.utils.display import Display
 from ansible_collections.netboot.syncer.plugins.module_utils import requirements
 from ansible_collections.netboot.syncer.plugins.module_utils.call import Call, Failed, Perform, answer
 
-from . import guardian
+from . import bytecode, guardian
 from .sites import Sites, UnknownSite
 
 _MODULES = "ansible_collections.netboot.syncer.plugins.modules"
@@ -46,8 +46,11 @@ def warm_up() -> None:
     """Import the modules in the main process, before it forks a worker, if the netboot server is the control node."""
     with contextlib.suppress(Exception):  # without it, each fork imports them
         if guardian.is_main_process() and _sends_from_here(guardian.current_strategy()):
-            for name in _WARM:
-                _module(name)
+            with bytecode.kept():
+                for name in _WARM:
+                    _module(name)
+            # What is there by now stays: workers need not look through it, which would copy all of its memory for each.
+            gc.freeze()
 
 
 def _sends_from_here(strategy: t.Any) -> bool:

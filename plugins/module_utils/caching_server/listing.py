@@ -68,5 +68,5 @@ def _add(listing: Listing, directory: str, content: t.Sequence[Entry]) -> list[s
             listing.tree[path] = Entry(path, DIRECTORY, mode=entry.mode)
             below.append(path)
         else:
-            listing.tree[path] = dataclasses.replace(entry, path=path)
+            listing.tree[path] = Entry(path, entry.kind, entry.size, entry.mtime, entry.target, mode=entry.mode)
     return below

@@ -21,23 +21,29 @@ def statistics(monkeypatch: pytest.MonkeyPatch) -> AggregateStats:
 
 
 def test_who_did_nothing_is_counted_once(statistics: AggregateStats) -> None:
-    assert recap.count("berlin")
-    assert recap.count("berlin")
+    assert recap.count(["berlin"])
+    assert recap.count(["berlin"])
     assert statistics.summarize("berlin")["ok"] == 1
 
 
 def test_who_did_something_is_counted_already(statistics: AggregateStats) -> None:
     statistics.increment("changed", "berlin")
-    assert recap.count("berlin")
+    assert recap.count(["berlin"])
     assert (statistics.summarize("berlin")["ok"], statistics.summarize("berlin")["changed"]) == (0, 1)
+
+
+def test_several_are_counted_at_once(statistics: AggregateStats) -> None:
+    statistics.increment("changed", "berlin")
+    assert recap.count(["berlin", "paris"])
+    assert {host: statistics.summarize(host)["ok"] for host in statistics.processed} == {"berlin": 0, "paris": 1}
 
 
 @pytest.mark.usefixtures("statistics")
 def test_a_worker_has_no_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guardian, "is_main_process", lambda: False)
-    assert not recap.count("berlin")
+    assert not recap.count(["berlin"])
 
 
 def test_no_play(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guardian, "current_strategy", lambda: None)
-    assert not recap.count("berlin")
+    assert not recap.count(["berlin"])
