@@ -145,8 +145,8 @@ MUTANTS = (
     ),
     Mutant(
         "who has nothing to do is missing from the recap",
-        old='statistics.increment("ok", host)\n            return all(host in statistics.processed for host in hosts)',
-        new="pass\n            return True",
+        old="statistics = guardian.current_strategy()._tqm._stats",
+        new="return True",
         test=f"{ANSIBLE}::test_everybody_is_in_the_recap_and_the_statistics",
     ),
     Mutant(
