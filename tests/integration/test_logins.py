@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.netboot.syncer.plugins.module_utils.caching_server.server import SshCachingServer
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.login import Sockets
 from ansible_collections.netboot.syncer.plugins.module_utils.ssh.session import Session
 
@@ -227,3 +228,32 @@ def test_a_login_for_bulk_begins_early_and_only_where_it_is_wanted(
     assert is_delivered(fleet, image)
     assert len(expected) == 1
     assert logins(fleet) == 3
+
+
+def test_a_login_for_plain_files_begins_before_all_is_listed(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a long line it takes as long as the rest of the listing."""
+    happened: list[str] = []
+    begin, tree = Session.expect_bulk, SshCachingServer.tree
+
+    def expect_bulk(self: Session, ciphers: Sequence[str] = ()) -> None:
+        happened.append("login")
+        begin(self, ciphers)
+
+    def listed(self: SshCachingServer, *given: Any) -> Any:
+        found = tree(self, *given)
+        happened.append("listed")
+        return found
+
+    monkeypatch.setattr(Session, "expect_bulk", expect_bulk)
+    monkeypatch.setattr(SshCachingServer, "tree", listed)
+    for name in ("boot/a.cfg", "boot/b.cfg"):
+        (fleet.tree.root / name).parent.mkdir(exist_ok=True)
+        (fleet.tree.root / name).write_text(name, encoding="utf-8")
+    sync(fleet, check_mode=True)
+    assert happened == ["listed"]
+    sync(fleet)
+    assert happened[1:3] == ["login", "listed"]
+    assert (fleet.sites[SITE].assets / "boot" / "b.cfg").exists()
+    before = len(happened)
+    sync(fleet)
+    assert happened[before:] == ["listed"]

@@ -238,8 +238,8 @@ def test_undo_in_the_middle_keeps_the_image(published: Fleet, monkeypatch: pytes
     def open_for_writing(self: SshCachingServer) -> None:
         real(self)
 
-    def tree(self: SshCachingServer, wanted: Any = None) -> Any:
-        found = listed(self, wanted)
+    def tree(self: SshCachingServer, *wanted: Any) -> Any:
+        found = listed(self, *wanted)
         withdraw(published, IMAGE, state="present")  # after the plan has read the source
         return found
 
@@ -336,8 +336,8 @@ def test_directory_that_is_no_longer_mounted_removes_nothing(published: Fleet, m
     prod = published.tree.root / "prod"
     listed = SshCachingServer.tree
 
-    def tree(self: SshCachingServer, wanted: Any = None) -> Any:
-        found = listed(self, wanted)
+    def tree(self: SshCachingServer, *wanted: Any) -> Any:
+        found = listed(self, *wanted)
         prod.rename(prod.with_name(".away"))
         prod.mkdir()
         return found

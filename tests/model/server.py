@@ -133,7 +133,7 @@ class SteppedServer:
         self._disk.names[entry.path].mtime = entry.mtime
         return True
 
-    def tree(self, _wanted: Tree | None = None) -> Tree:
+    def tree(self, _wanted: Tree | None = None, _seen: object = None) -> Tree:
         """Return everything that is not hidden, with the directories above it."""
         self._pace.point()
         found: Tree = {}
@@ -172,6 +172,9 @@ class SteppedServer:
         return found
 
     # Writing: one call for each step of the protocol
+
+    def expect_sending(self, _entries: Sequence[Entry]) -> None:
+        """There is nothing to prepare."""
 
     def _incoming(self, path: str) -> str:
         return f".netboot-sync/{path}/incoming-{self._run}"

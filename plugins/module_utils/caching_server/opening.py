@@ -11,6 +11,7 @@ import typing as t
 from ..assets.entries import DIRECTORY, FILE
 from ..ssh import itself
 from ..ssh.base import BaseSession
+from ..ssh.pipelined import Pipelined
 from ..ssh.remote_commands import Abilities
 from ..ssh.sftp import Sftp
 from ..transports.work_area import WorkArea
@@ -43,6 +44,7 @@ class Opening:
     ) -> None:
         self._session = session
         self._sftp = sftp
+        self._many = Pipelined(sftp)
         self._dest = dest
         self._root = root
         self._place = abilities.place
@@ -80,11 +82,7 @@ class Opening:
     def _take_lock(self) -> Lock:
         if self._locks:
             try:
-                lock: Lock = KernelLock(
-                    self._session, self._area.lock, timeout=self._lock_timeout, proof=self._make_proof()
-                )
-                lock.acquire()
-                return lock
+                return self._take_kernel_lock()
             except Elsewhere:
                 with contextlib.suppress(OSError):
                     self._sftp.remove_directory(self._proof)
@@ -99,13 +97,23 @@ class Opening:
         if self._place is None and itself.shows_work_area(self._sftp, self._area.root, self._root):
             raise itself.refusal(self._session.where, self._dest, itself.SAME)
 
-    def _make_proof(self) -> str:
-        """Create a directory that the shell has to find; nothing if not even that is possible."""
+    def _take_kernel_lock(self) -> Lock:
+        """Take it with a directory as a proof that the shell has to find, which is made while the shell starts.
+
+        Raises :class:`Elsewhere`.
+        """
+        made = self._many.begin_make_directory(self._proof)
         try:
-            self._sftp.make_directory(self._proof)
-        except OSError:  # a full disk, which the run may be about to fix
-            return ""
-        return self._proof
+            return self._taken(self._proof)
+        except Elsewhere:
+            if made() is None:
+                return self._taken(self._proof)  # the shell may have been faster
+            return self._taken("")  # a full disk, which the run may be about to fix
+
+    def _taken(self, proof: str) -> Lock:
+        lock = KernelLock(self._session, self._area.lock, timeout=self._lock_timeout, proof=proof)
+        lock.acquire()
+        return lock
 
     def would_open(self) -> None:
         """Say for check mode what prevents opening for writing, as far as that can be known."""

@@ -59,8 +59,11 @@ class CachingServer(t.Protocol):
 
     # Looking
 
-    def tree(self, wanted: Tree | None = None) -> Tree:
-        """List the tree without its hidden names, with names that fold together in the spelling of ``wanted``."""
+    def tree(self, wanted: Tree | None = None, seen: t.Callable[[Tree, int], None] | None = None) -> Tree:
+        """List the tree without its hidden names, with names that fold together in the spelling of ``wanted``.
+
+        Meanwhile, ``seen`` may be told the listing so far, in its own spelling, and how many levels of it there are.
+        """
 
     def look(self, path: str) -> Entry | None:
         """Return the current entry of a path in the tree, or None if it is not there."""
@@ -91,6 +94,9 @@ class CachingServer(t.Protocol):
         """Say for check mode what prevents sending a file."""
 
     # Acting: one call for each step of the protocol
+
+    def expect_sending(self, entries: t.Sequence[Entry]) -> None:
+        """Prepare to send these files, among others that are not known yet, and do not wait."""
 
     def begin_sending(self, entries: t.Sequence[Entry], *, together: bool) -> None:
         """Prepare to send these files, some of them together, and do not wait.

@@ -84,7 +84,7 @@ class Publishing:
                 names.add(entry.path)
                 going.append(entry)
         with self._translated(entries[0].path, "cannot be flushed to disk"):
-            refused = self._together.publish(going, self._dest, self._make_parents)
+            refused = self._together.publish(going, self._make_parents)
         put = {entry.path for entry in going if entry.path not in refused}
         for path in put:
             self._put.add(path)

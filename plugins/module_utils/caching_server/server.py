@@ -35,6 +35,7 @@ from ..transports.sftp import SftpTransport
 from ..transports.stream import Stream, can_receive
 from ..transports.work_area import WorkArea
 from .attributes import Attributes
+from .listing import Seen
 from .opening import Opening
 from .publishing import Publishing
 from .reading import Reading
@@ -84,6 +85,7 @@ class SshCachingServer:
         self._area = self._make_area(uuid.uuid4().hex[:12])
         self._trial = Trial(session, self._sftp, self._area, self.dest, has_shell=self.abilities.has_shell)
         self._wanted: set[str] = set()  # the files that this run is to send
+        self._expects = False  # whether it will send any
         self._attributes = Attributes(session, self._sftp, self._warn)
         self.throttle = self._make_throttle(limit, timezone, uplink)
         self._progress = progress or Progress()
@@ -95,7 +97,9 @@ class SshCachingServer:
         archive = Archive(
             session, source, ciphers=self._fast_ciphers(), throttle=self.throttle, progress=self._progress
         )
-        self._together = Together(session, self._sftp, self._area, self._trial, self._attributes, archive)
+        self._together = Together(
+            session, self._sftp, self._area, self._trial, self._attributes, archive, dest=self.dest
+        )
         self._opening = Opening(
             session,
             self._sftp,
@@ -218,9 +222,12 @@ class SshCachingServer:
         """See :meth:`~.protocol.CachingServer.close`."""
         self._opening.close()
 
-    def tree(self, wanted: Tree | None = None) -> Tree:
+    def tree(self, wanted: Tree | None = None, seen: Seen | None = None) -> Tree:
         """See :meth:`~.protocol.CachingServer.tree`."""
-        return self._reading.tree(wanted)
+        found = self._reading.tree(wanted, seen)
+        if self._expects:
+            self._trial.begin_asking()
+        return found
 
     @property
     def clashes(self) -> dict[str, str]:
@@ -278,12 +285,21 @@ class SshCachingServer:
         """See :meth:`BaseSession.in_words`."""
         return self._session.in_words(error, path)
 
+    def expect_sending(self, entries: t.Sequence[Entry]) -> None:
+        """See :meth:`~.protocol.CachingServer.expect_sending`."""
+        self._expects = True
+        self._expect_bulk(entries, together=len(entries) > 1)
+
     def begin_sending(self, entries: t.Sequence[Entry], *, together: bool) -> None:
         """See :meth:`~.protocol.CachingServer.begin_sending`.
 
         On a long line both a login and the questions before the first file take a while: they run in parallel.
         """
         self._wanted = {entry.path for entry in entries}
+        self._expect_bulk(entries, together=together)
+        self._trial.begin_asking()
+
+    def _expect_bulk(self, entries: t.Sequence[Entry], *, together: bool) -> None:
         large = self._sending.large is not self._sending.small and any(entry.size >= SMALLEST for entry in entries)
         if (large or (together and self.takes_many)) and not self.throttle.why_not():
             self._session.expect_bulk(self._fast_ciphers())

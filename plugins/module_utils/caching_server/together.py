@@ -35,6 +35,8 @@ class Together:
         trial: Trial,
         attributes: Attributes,
         archive: Archive,
+        *,
+        dest: str,
     ) -> None:
         self._session = session
         self._area = area
@@ -43,8 +45,11 @@ class Together:
         self._archive = archive
         self._sftp = sftp
         self._many = Pipelined(sftp)
+        self._dest = dest
         self._hidden: dict[str, str] = {}  # by path of the tree
+        self._above: dict[str, Entry | OSError] = {}  # their directories, as they were when the files had arrived
         self._directory = ""
+        self._lost = 0  # files of which something may be left in it
 
     def send(self, entries: t.Sequence[Entry]) -> dict[str, int]:
         """Send files to hidden names, compare and flush them; return the cost in bytes of those that are ready.
@@ -53,12 +58,16 @@ class Together:
         """
         self.drop()
         root = self._area.root_of(entries[0].path)
+        self._area.open_root(root)
+        # Before asking who can go, which the caching server may still be about to answer.
+        self._directory = self._area.make_batch(root)
         chosen = [entry for entry in entries if self._area.root_of(entry.path) == root and self._can_go(entry)]
         if len(chosen) < 2:
             return {}
-        self._area.open_root(root)
-        self._directory = self._area.make_batch(root)
+        self._lost = len(chosen)
         arrived = self._archive.send(chosen, self._directory)
+        above = _above(chosen)
+        seen = self._many.begin_look([f"{self._dest}/{directory}" for directory in above])
         wanted = [entry for entry in chosen if entry.path in arrived]
         hidden = {entry.path: arrived[entry.path].hidden for entry in wanted}
         # All are in one directory, and their content is right: where one has become as it was set, all have. Steps of
@@ -68,6 +77,8 @@ class Together:
             self._hidden = hidden
         else:
             self._hidden = {entry.path: hidden[entry.path] for entry in self._noted(wanted, hidden)}
+        self._above = dict(zip(above, seen()))
+        self._lost = len(chosen) - len(self._hidden)
         return {path: arrived[path].bytes for path in self._hidden}
 
     def _noted(self, entries: t.Sequence[Entry], hidden: t.Mapping[str, str], *, as_set: bool = False) -> list[Entry]:
@@ -92,14 +103,15 @@ class Together:
         return True
 
     def publish(
-        self, entries: t.Sequence[Entry], dest: str, make_parents: t.Callable[[str], None]
+        self, entries: t.Sequence[Entry], make_parents: t.Callable[[str], None]
     ) -> dict[str, OSError | SyncError]:
         """Rename files that are ready to their final names, and flush the directories to disk.
 
         Returns what could not be renamed, and why. Raises OSError if a directory cannot be written to disk.
         """
         refused: dict[str, OSError | SyncError] = {}
-        changed = self._make_directories(entries, dest, make_parents, refused)
+        dest = self._dest
+        changed = self._make_directories(entries, make_parents, refused)
         going = [entry.path for entry in entries if entry.path not in refused]
         directories = sorted(changed | {posixpath.dirname(f"{dest}/{path}") for path in going})
         answers, opened = self._many.rename([(self._hidden[path], f"{dest}/{path}") for path in going], directories)
@@ -116,7 +128,6 @@ class Together:
     def _make_directories(
         self,
         entries: t.Sequence[Entry],
-        dest: str,
         make_parents: t.Callable[[str], None],
         refused: dict[str, OSError | SyncError],
     ) -> set[str]:
@@ -125,19 +136,22 @@ class Together:
         Returns the directories to flush to disk.
         """
         changed: set[str] = set()
-        above = sorted({directory for entry in entries for directory in parents(entry.path)})
         there: set[str] = set()
         missing: list[str] = []
-        for directory, found in zip(above, self._many.look([f"{dest}/{directory}" for directory in above])):
+        above = _above(entries)
+        unknown = [directory for directory in above if directory not in self._above]
+        self._above.update(zip(unknown, self._many.look([f"{self._dest}/{directory}" for directory in unknown])))
+        for directory in above:
+            found = self._above[directory]
             if isinstance(found, FileNotFoundError):
                 missing.append(directory)
             elif not isinstance(found, OSError) and found.kind == DIRECTORY:
                 there.add(directory)
         possible = there.union(missing)
         wanted = [directory for directory in missing if possible.issuperset(parents(directory))]
-        made = self._many.make_directories([f"{dest}/{directory}" for directory in wanted], DIRECTORY_MODE)
+        made = self._many.make_directories([f"{self._dest}/{directory}" for directory in wanted], DIRECTORY_MODE)
         there.update(directory for directory, answer in zip(wanted, made) if answer is None)
-        changed.update(posixpath.dirname(f"{dest}/{directory}") for directory in wanted)
+        changed.update(posixpath.dirname(f"{self._dest}/{directory}") for directory in wanted)
         for entry in entries:
             if there.issuperset(parents(entry.path)):
                 continue
@@ -151,8 +165,14 @@ class Together:
 
     def drop(self) -> None:
         """Remove what was not published."""
-        self._hidden = {}
+        empty = not self._hidden and not self._lost
+        self._hidden, self._above, self._lost = {}, {}, 0
         if self._directory:
             directory, self._directory = self._directory, ""
             with contextlib.suppress(*SFTP_ERRORS):  # the end of the run cleans up as well
-                self._area.drop_batch(directory)
+                self._area.drop_batch(directory, empty=empty)
+
+
+def _above(entries: t.Sequence[Entry]) -> list[str]:
+    """Return the directories that files are in, outer ones first."""
+    return sorted({directory for entry in entries for directory in parents(entry.path)})

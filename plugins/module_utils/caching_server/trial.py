@@ -52,6 +52,7 @@ class Trial:
         self._planned: dict[Mount | None, int] = {}
         self._sent: set[str] = set()
         self._own: int | None = None
+        self._asked: tuple[list[str], t.Callable[[], list[bool | None]]] | None = None  # and is not answered yet
 
     def note(self, listing: Listing) -> None:
         """Use the tree as it was found."""
@@ -109,14 +110,25 @@ class Trial:
             self._ask(full)
         return self._writable[full]
 
+    def begin_asking(self) -> None:
+        """Ask for the directories of the listing without waiting, if there is a shell."""
+        if self.has_shell and self._asked is None:
+            self._asked = self._begin_asking(self._base)
+
+    def _begin_asking(self, full: str) -> tuple[list[str], t.Callable[[], list[bool | None]]]:
+        all_of_them = {full, *(f"{self._dest}/{path}" for path in self._listing.directories), self._base}
+        wanted = sorted(all_of_them - self._writable.keys())
+        return wanted, remote_commands.begin_can_write(self._session, wanted)
+
     def _ask(self, full: str) -> None:
         """Ask for all directories at once, if there is a shell."""
         if not self.has_shell:
             self._writable[full] = self._guess(full)
             return
-        all_of_them = {full, *(f"{self._dest}/{path}" for path in self._listing.directories), self._base}
-        wanted = sorted(all_of_them - self._writable.keys())
-        self._writable.update(zip(wanted, remote_commands.can_write(self._session, wanted)))
+        while full not in self._writable:
+            wanted, answers = self._asked or self._begin_asking(full)
+            self._asked = None
+            self._writable.update(zip(wanted, answers()))
 
     def _guess(self, full: str) -> bool | None:
         """Judge by owner and permissions, as far as known. Groups and further rules are not known here."""

@@ -9,6 +9,7 @@ that only for reads and writes.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -30,7 +31,8 @@ WINDOW = 512  # requests in flight, of some hundred bytes each
 # whoever answers can always go on, and reads what is asked next.
 WIDE = 4096
 MOST_OPEN = 128  # files that are open there at once
-MOST_LISTED = 32  # directories at once, with two answers each in flight: these are large, and use our memory
+MOST_LISTED = 32  # directories at once
+MOST_PAGES = 64  # requests in flight about what they hold; at least two for each
 
 Opened = t.Sequence[t.Any]  # the answer for each of some paths: its handle, or an OSError
 
@@ -47,18 +49,23 @@ class Pipelined:
         answers = self._ask([(protocol.CMD_LSTAT, os.fsencode(path)) for path in paths], WIDE)
         return [_looked(path, answer) for path, answer in zip(paths, answers)]
 
-    def begin_look(self, path: str) -> t.Callable[[], Entry | None]:
-        """Ask that about one path without waiting; the returned function waits, and returns what :meth:`Sftp.look`
-        does."""
-        number = translate(self._client._async_request, self, protocol.CMD_LSTAT, os.fsencode(path))
+    def begin_look(self, paths: t.Sequence[str]) -> t.Callable[[], list[Entry | OSError]]:
+        """Ask that without waiting, about up to :data:`WIDE` paths; the returned function waits for the answers."""
+        ask = self._client._async_request
+        numbers = [translate(ask, self, protocol.CMD_LSTAT, os.fsencode(path)) for path in paths[:WIDE]]
 
-        def answer() -> Entry | None:
-            found = _looked(path, self._answer(number))
-            if isinstance(found, FileNotFoundError):
-                return None
-            if isinstance(found, OSError):
-                raise found
-            return found
+        def answers() -> list[Entry | OSError]:
+            return [_looked(path, self._answer(number)) for path, number in zip(paths, numbers)]
+
+        return answers
+
+    def begin_make_directory(self, path: str) -> t.Callable[[], OSError | None]:
+        """Make a directory without waiting; the returned function waits, and returns what went wrong."""
+        asked = (protocol.CMD_MKDIR, os.fsencode(path), SFTPAttributes())
+        number = translate(self._client._async_request, self, *asked)
+
+        def answer() -> OSError | None:
+            return _errors([self._answer(number)])[0]
 
         return answer
 
@@ -75,11 +82,12 @@ class Pipelined:
         refused = {n: answer for n, answer in enumerate(opened) if isinstance(answer, OSError)}
         found: dict[int, list[Entry]] = {number: [] for number in handles}
         reading = set(handles)
+        pages = 2  # most directories are told in one answer, and the next says that this was all
         try:
             while reading:
-                # Twice: most directories are told in one answer, and the next says that this was all.
-                numbers = [number for number in sorted(reading) for _twice in range(2)]
-                answers = self._ask([(protocol.CMD_READDIR, handles[number]) for number in numbers])
+                numbers = [number for number in sorted(reading) for _page in range(pages)]
+                pages = max(2, min(pages * 2, MOST_PAGES // len(reading)))  # those that go on are large
+                answers = self._each([(protocol.CMD_READDIR, handles[number]) for number in numbers])
                 for number, answer in zip(numbers, answers):
                     if isinstance(answer, (OSError, EOFError)):
                         reading.discard(number)
@@ -158,14 +166,17 @@ class Pipelined:
 
     def _ask(self, requests: t.Sequence[tuple[t.Any, ...]], window: int = WINDOW) -> list[t.Any]:
         """Return the answer to each request, or its error."""
-        numbers: list[int] = []
-        found: list[t.Any] = []
+        return list(self._each(requests, window))
+
+    def _each(self, requests: t.Sequence[tuple[t.Any, ...]], window: int = WINDOW) -> t.Iterator[t.Any]:
+        """Yield these answers in turn, so that not all of them have to be kept."""
+        numbers: collections.deque[int] = collections.deque()
         for request in requests:
-            if len(numbers) - len(found) >= window:
-                found.append(self._answer(numbers[len(found)]))
+            if len(numbers) >= window:
+                yield self._answer(numbers.popleft())
             numbers.append(translate(self._client._async_request, self, *request))
-        found += [self._answer(number) for number in numbers[len(found) :]]
-        return found
+        while numbers:
+            yield self._answer(numbers.popleft())
 
     def _answer(self, number: int) -> t.Any:
         while number not in self._answers:

@@ -444,13 +444,35 @@ def join_files(session: BaseSession, first: str, second: str, into: str, size: i
 
 def can_write(session: BaseSession, directories: t.Sequence[str]) -> list[bool | None]:
     """Return for each directory whether the user of the session may write to it; None if unknown."""
-    found: list[bool | None] = []
-    for start in range(0, len(directories), _BATCH):
-        batch = directories[start : start + _BATCH]
-        answer = session.run(_WRITABLE, stdin=b"".join(os.fsencode(path) + b"\0" for path in batch))
-        told = [line == "yes" for line in answer.lines if line in ("yes", "no")]
-        found += told if len(told) == len(batch) else [None] * len(batch)
-    return found
+    return begin_can_write(session, directories)()
+
+
+def begin_can_write(session: BaseSession, directories: t.Sequence[str]) -> t.Callable[[], list[bool | None]]:
+    """Ask that without waiting, as far as it is one question; the returned function waits, and returns the answer."""
+    batches = [directories[start : start + _BATCH] for start in range(0, len(directories), _BATCH)]
+    first = _ask_can_write(session, batches[0]) if batches else None
+
+    def answers() -> list[bool | None]:
+        found: list[bool | None] = []
+        asked = first
+        for batch in batches:
+            lines = session.finish(asked or _ask_can_write(session, batch)).lines
+            asked = None
+            told = [line == "yes" for line in lines if line in ("yes", "no")]
+            found += told if len(told) == len(batch) else [None] * len(batch)
+        return found
+
+    return answers
+
+
+def _ask_can_write(session: BaseSession, directories: t.Sequence[str]) -> Conversation:
+    conversation = session.start(_WRITABLE)
+    try:
+        conversation.say(b"".join(os.fsencode(path) + b"\0" for path in directories), session.address.stall_timeout)
+    except BaseException:
+        conversation.close()
+        raise
+    return conversation
 
 
 def why_no_write(session: BaseSession, path: str) -> str:

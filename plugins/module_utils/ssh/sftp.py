@@ -211,6 +211,10 @@ class Sftp:
         """Remove an empty directory."""
         self._request(protocol.CMD_RMDIR, os.fsencode(path))
 
+    def let_directory_go(self, path: str) -> None:
+        """Have an empty directory removed, without waiting for the answer."""
+        let_go(self._client, os.fsencode(path), protocol.CMD_RMDIR)
+
     def make_directory(self, path: str) -> None:
         """Make a directory."""
         self._request(protocol.CMD_MKDIR, os.fsencode(path), SFTPAttributes())

@@ -114,10 +114,10 @@ def request(client: t.Any, kind: int, *arguments: t.Any) -> tuple[int, Message]:
     return answer
 
 
-def let_go(client: t.Any, handle: bytes) -> None:
-    """Close what was only read, or listed; the answer says nothing worth waiting for."""
+def let_go(client: t.Any, what: bytes, how: int | None = None) -> None:
+    """Close a handle of what was only read, or listed, or do something else whose answer is not worth waiting for."""
     # With this type, paramiko marks a request whose answer nobody needs.
-    translate(client._async_request, type(None), protocol.CMD_CLOSE, handle)
+    translate(client._async_request, type(None), protocol.CMD_CLOSE if how is None else how, what)
 
 
 def offset_of(number: int) -> int:

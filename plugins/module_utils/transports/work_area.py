@@ -166,8 +166,12 @@ class WorkArea:
         self._looked.add(directory)
         return directory
 
-    def drop_batch(self, directory: str) -> None:
-        """Remove that directory, with what is still in it."""
+    def drop_batch(self, directory: str, *, empty: bool = False) -> None:
+        """Remove that directory, with what is still in it; if it is ``empty``, nobody waits for that."""
+        if empty:
+            self._sftp.let_directory_go(directory)
+            self._looked.discard(directory)
+            return
         try:
             self._sftp.remove_directory(directory)
         except OSError:  # there is something in it
