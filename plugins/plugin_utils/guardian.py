@@ -10,7 +10,7 @@ ansible-core runs each task of each host in a worker process, and leaves two cas
 - The main process is killed, or cancelled by something that kills its process group: workers have their own session and
   keep running, for nobody.
 
-So a thread of the main process checks the workers twice a second. If one has ended without a result, it ends what that
+So a thread of the main process checks the workers twice a second, and whenever one has begun. If one has ended without a result, it ends what that
 worker started, and then submits a failed result in its place: the play goes on, and that host has failed. And each
 worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then ends its process group.
 
@@ -34,6 +34,7 @@ import typing as t
 from ansible.utils.display import Display
 
 LOOK = 0.5  # seconds between two checks
+SOON = 0.02  # seconds after which Ansible knows the process of a worker that has just begun
 LATE = 1.0  # seconds for a result to get from a worker that has just ended to the main process
 PATIENCE = 6.0  # seconds for a worker's children to end by themselves; a module needs up to 5 to release its lock
 _PR_SET_PDEATHSIG = 1
@@ -59,7 +60,9 @@ def begin() -> None:
         return
     with contextlib.suppress(Exception):  # without the guard, the run is plain ansible-core
         watch = _Watch()
-        os.register_at_fork(before=watch.note_strategy, after_in_child=_EndWith(os.getpid()))
+        os.register_at_fork(
+            before=watch.note_strategy, after_in_parent=watch.begun.set, after_in_child=_EndWith(os.getpid())
+        )
         atexit.register(watch.close)
         threading.Thread(target=watch.run, name="netboot.syncer guardian", daemon=True).start()
         _started = True
@@ -121,9 +124,13 @@ class _Worker:
 
 
 class _Watch:
-    """Watches the workers of the current play."""
+    """Watches the workers of the current play.
+
+    :ivar begun: set when a worker has begun: with few forks, Ansible forgets a dead one as soon as it has the next task.
+    """
 
     def __init__(self) -> None:
+        self.begun = threading.Event()
         self._over = threading.Event()
         self._workers: dict[_Key, _Worker] = {}
         self._strategy: t.Any = None  # the last one seen
@@ -131,7 +138,10 @@ class _Watch:
 
     def run(self) -> None:
         """Watch until the process ends."""
-        while not self._over.wait(LOOK):
+        while not self._over.is_set():
+            if self.begun.wait(LOOK):
+                self.begun.clear()
+                self._over.wait(SOON)
             try:
                 self._look()
             except Exception as error:  # noqa: BLE001  # a part of ansible-core is not as it was: no guard, but a run

@@ -231,7 +231,7 @@ def test_a_login_for_bulk_begins_early_and_only_where_it_is_wanted(
 
 
 def test_a_login_for_plain_files_begins_before_all_is_listed(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a long line it takes as long as the rest of the listing."""
+    """On a long line it takes as long as the listing, so the newest are looked for while the lock is taken."""
     happened: list[str] = []
     begin, tree = Session.expect_bulk, SshCachingServer.tree
 
@@ -257,3 +257,8 @@ def test_a_login_for_plain_files_begins_before_all_is_listed(fleet: Fleet, monke
     before = len(happened)
     sync(fleet)
     assert happened[before:] == ["listed"]
+    (fleet.tree.root / "boot" / "b.cfg").write_text("longer than before", encoding="utf-8")
+    (fleet.tree.root / "boot" / "c.cfg").touch()
+    before = len(happened)
+    sync(fleet)
+    assert happened[before : before + 2] == ["login", "listed"]

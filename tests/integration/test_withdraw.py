@@ -235,8 +235,8 @@ def test_undo_in_the_middle_keeps_the_image(published: Fleet, monkeypatch: pytes
     withdraw(published, IMAGE)
     real = SshCachingServer.open_for_writing
 
-    def open_for_writing(self: SshCachingServer) -> None:
-        real(self)
+    def open_for_writing(self: SshCachingServer, *likely: Any) -> Any:
+        return real(self, *likely)
 
     def tree(self: SshCachingServer, *wanted: Any) -> Any:
         found = listed(self, *wanted)

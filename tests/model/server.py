@@ -91,12 +91,13 @@ class SteppedServer:
         """The model has no runs in check mode."""
         return False
 
-    def open_for_writing(self) -> None:
+    def open_for_writing(self, _likely: Sequence[Entry] = ()) -> list[Entry]:
         """Take the lock."""
         self._pace.point()
         if self._site.holder is not None:
             raise LockHeld("another run is working on this caching server")
         self._site.holder = self
+        return []
 
     def close(self) -> None:
         """Release the lock, as the kernel does for a run that was killed."""
@@ -133,7 +134,7 @@ class SteppedServer:
         self._disk.names[entry.path].mtime = entry.mtime
         return True
 
-    def tree(self, _wanted: Tree | None = None, _seen: object = None) -> Tree:
+    def tree(self, _wanted: Tree | None = None) -> Tree:
         """Return everything that is not hidden, with the directories above it."""
         self._pace.point()
         found: Tree = {}

@@ -12,8 +12,6 @@ import typing as t
 from ..assets.entries import DIRECTORY, FILE, Entry, Tree
 from ..ssh.sftp_names import MAX_PATH, Budget
 
-Seen = t.Callable[[Tree, int], None]
-
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
@@ -37,23 +35,15 @@ def list_tree(
     dest: str,
     entries: t.Callable[[t.Sequence[str], Budget], t.Sequence[t.Sequence[Entry]]],
     warn: t.Callable[[str], None],
-    seen: Seen | None = None,
 ) -> Listing:
-    """List what is below a directory, level by level; ``entries`` returns those of some, by their absolute paths.
-
-    ``seen`` is told what there is so far, and how many levels that are.
-    """
+    """List what is below a directory, level by level; ``entries`` returns those of some, by their absolute paths."""
     listing = Listing()
     budget = Budget()
     level = [""]
-    levels = 0
     while level:
         level = [directory for directory in level if _can_be_listed(dest, directory, warn)]
         found = entries([f"{dest}/{directory}" if directory else dest for directory in level], budget)
         level = [path for directory, content in zip(level, found) for path in _add(listing, directory, content)]
-        levels += 1
-        if seen is not None:
-            seen(listing.tree, levels)
     return listing
 
 

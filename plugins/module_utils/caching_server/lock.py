@@ -15,7 +15,6 @@ what it has checked itself.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import getpass
 import json
@@ -205,10 +204,7 @@ class KernelLock(Lock):
             raise LockLost("the lock was lost", path=self._path)
 
     def _release(self) -> None:
-        if self._session.alive():
-            with contextlib.suppress(OSError):
-                self._session.sftp().remove(self.told)
-        self._talk.close()
+        self._talk.close()  # the shell removes what names the holder, and ends
 
 
 class LeaseLock(Lock):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ..assets.entries import DIRECTORY, FILE
+from ..assets.entries import DIRECTORY, FILE, Entry
 from ..ssh import itself
 from ..ssh.base import BaseSession
 from ..ssh.pipelined import Pipelined
@@ -67,17 +67,20 @@ class Opening:
             self._session, self._sftp, self._dest, source=self._root, place=self._place, area=self._area
         )
 
-    def open(self) -> None:
-        """Create what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
+    def open(self, likely: t.Sequence[Entry] = ()) -> list[Entry]:
+        """See :meth:`~.protocol.CachingServer.open_for_writing`."""
         try:
             if not (self._is_there or self._sftp.look(self._dest)):
                 self._sftp.make_directory(self._dest)
                 self._attributes.set_mode(self._dest, DIRECTORY_MODE)  # a session's umask may lock out the web server
             self._area.open_root(self._area.root)
+            answers = self._many.begin_look([f"{self._dest}/{entry.path}" for entry in likely])
             self._lock = self._take_lock()
+            found = answers()
         except OSError as error:
             raise destination.unwritable(self._session, self._sftp, self._dest, error) from error
         self._refuse_itself()
+        return [entry for entry, there in zip(likely, found) if _lacks(there, entry)]
 
     def _take_lock(self) -> Lock:
         if self._locks:
@@ -141,3 +144,10 @@ class Opening:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _lacks(there: Entry | OSError, entry: Entry) -> bool:
+    """Return whether a file is certain to be sent. Its time may be another one, where that is not kept."""
+    if isinstance(there, OSError):
+        return isinstance(there, FileNotFoundError)
+    return there.kind == FILE and there.size != entry.size

@@ -48,8 +48,12 @@ class CachingServer(t.Protocol):
     def find_destination(self) -> None:
         """Refuse a destination that cannot be one, such as the tree of the source itself."""
 
-    def open_for_writing(self) -> None:
-        """Create what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`."""
+    def open_for_writing(self, likely: t.Sequence[Entry] = ()) -> list[Entry]:
+        """Create what a run needs on the caching server, and take the lock. Raises :class:`LockHeld`.
+
+        Returns which of some ``likely`` files were not there as they are on the netboot server, if that could be seen
+        meanwhile.
+        """
 
     def would_open(self, entries: t.Sequence[Entry]) -> None:
         """Say for check mode what prevents opening for writing, and sending files, as far as that is known."""
@@ -59,11 +63,8 @@ class CachingServer(t.Protocol):
 
     # Looking
 
-    def tree(self, wanted: Tree | None = None, seen: t.Callable[[Tree, int], None] | None = None) -> Tree:
-        """List the tree without its hidden names, with names that fold together in the spelling of ``wanted``.
-
-        Meanwhile, ``seen`` may be told the listing so far, in its own spelling, and how many levels of it there are.
-        """
+    def tree(self, wanted: Tree | None = None) -> Tree:
+        """List the tree without its hidden names, with names that fold together in the spelling of ``wanted``."""
 
     def look(self, path: str) -> Entry | None:
         """Return the current entry of a path in the tree, or None if it is not there."""

@@ -20,7 +20,7 @@ from ..ssh.sftp_names import Budget
 from ..transports.work_area import WorkArea
 from .attributes import Attributes
 from .folding import in_spelling_of
-from .listing import Listing, Seen, list_tree
+from .listing import Listing, list_tree
 from .trial import Trial
 
 TINY = 16 * 1024  # bytes; below this, a process to hash a file there costs more than reading it back
@@ -57,14 +57,13 @@ class Reading:
         self.hashes = hashes
         self.clashes: dict[str, str] = {}
 
-    def tree(self, wanted: Tree | None = None, seen: Seen | None = None) -> Tree:
+    def tree(self, wanted: Tree | None = None) -> Tree:
         """List the tree without its hidden names; empty if there is none yet.
 
-        A name that the file system there treats as one of ``wanted`` is listed in that spelling. ``seen`` is as for
-        :func:`list_tree`.
+        A name that the file system there treats as one of ``wanted`` is listed in that spelling.
         """
         answer = self._many.begin_look([f"{self._dest}/."])
-        self._listing = list_tree(self._dest, self._entries, self._warn, seen)
+        self._listing = list_tree(self._dest, self._entries, self._warn)
         (above,) = answer()
         if isinstance(above, OSError) and not isinstance(above, FileNotFoundError):
             raise above

@@ -35,7 +35,6 @@ from ..transports.sftp import SftpTransport
 from ..transports.stream import Stream, can_receive
 from ..transports.work_area import WorkArea
 from .attributes import Attributes
-from .listing import Seen
 from .opening import Opening
 from .publishing import Publishing
 from .reading import Reading
@@ -214,17 +213,17 @@ class SshCachingServer:
         """See :meth:`~.protocol.CachingServer.find_destination`."""
         self._opening.find()
 
-    def open_for_writing(self) -> None:
+    def open_for_writing(self, likely: t.Sequence[Entry] = ()) -> list[Entry]:
         """See :meth:`~.protocol.CachingServer.open_for_writing`."""
-        self._opening.open()
+        return self._opening.open(likely)
 
     def close(self) -> None:
         """See :meth:`~.protocol.CachingServer.close`."""
         self._opening.close()
 
-    def tree(self, wanted: Tree | None = None, seen: Seen | None = None) -> Tree:
+    def tree(self, wanted: Tree | None = None) -> Tree:
         """See :meth:`~.protocol.CachingServer.tree`."""
-        found = self._reading.tree(wanted, seen)
+        found = self._reading.tree(wanted)
         if self._expects:
             self._trial.begin_asking()
         return found

@@ -72,7 +72,7 @@ class Attempt:
         # Withdrawing needs no lock: it must not wait for a long transfer, which checks before and after it publishes.
         if not self._options.withdraw:
             self._progress.enter(phases.LOCKING)
-            self._executor.open()
+            self._executor.open(self._reading.likely())
         plan = self._reading.plan()
         if self._reading.there is not None:
             for path, reason in self._ledger.settle(self._reading.there):

@@ -86,9 +86,11 @@ class Executor:
         """The kinds of steps that it can do."""
         return frozenset(self._methods)
 
-    def open(self) -> None:
-        """Take the lock, and create what a run needs there."""
-        self._server.open_for_writing()
+    def open(self, likely: t.Sequence[Entry]) -> None:
+        """Take the lock, and create what a run needs there; prepare for sending, if some likely file lacks."""
+        lacking = self._server.open_for_writing(likely)
+        if lacking:
+            self._server.expect_sending(lacking)
 
     def begin(self, entries: t.Sequence[Entry], *, together: bool) -> None:
         """Prepare to send files, some of them together. The first step reports what prevents that."""
@@ -250,7 +252,7 @@ class Foretelling:
     def __init__(self, server: CachingServer) -> None:
         self._server = server
 
-    def open(self) -> None:
+    def open(self, likely: t.Sequence[Entry]) -> None:
         """Take no lock."""
 
     takes_many = False

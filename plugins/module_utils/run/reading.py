@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from .. import progress as phases
-from ..assets.entries import Tree, follow
+from ..assets.entries import Entry, Tree, follow
 from ..assets.inventory import Image, Inventory
 from ..caching_server.protocol import CachingServer
 from ..planning import planner
@@ -18,8 +18,9 @@ from ..planning.promises import There, wanted_markers
 from ..progress import Progress
 from ..source.tree import SourceTree
 from .comparing import Comparing
-from .foreseen import foreseen
 from .target import Options
+
+LIKELY = 16  # of the newest plain files the caching server is asked first
 
 
 class Reading:
@@ -48,13 +49,17 @@ class Reading:
         self._progress = progress
         self.tree: Tree = {}
         self.there: There | None = None
-        self._foreseen = False
+
+    def likely(self) -> list[Entry]:
+        """Return what will be sent if anything is, apart from images: whether one of those is, much else decides."""
+        files = self._source.inventory(self._options.rules, lambda _image: False).files
+        return sorted(files, key=lambda entry: entry.identity[-1:])[-LIKELY:]  # by when they came here
 
     def plan(self) -> Plan:
         """List the caching server, read what else is wanted, and return the plan."""
         options = self._options
         self._progress.enter(phases.READING)
-        self.tree = self._server.tree(self._source.tree, self._foresee)
+        self.tree = self._server.tree(self._source.tree)
         if options.withdraw:
             inventory = self._source.inventory(options.rules, lambda _image: False)
             return planner.plan_withdrawal(inventory, There(self.tree), options.rules, options.withdraw)
@@ -66,16 +71,6 @@ class Reading:
         inventory = self._source.inventory(options.rules, lambda image: options.verify or self._is_new(image))
         self.there = self._read(inventory)
         return self._make_plan(inventory, self.there)
-
-    def _foresee(self, so_far: Tree, levels: int) -> None:
-        """Prepare for sending as soon as that is certain: a login takes as long as the rest of the listing."""
-        options = self._options
-        if self._foreseen or self._known is not None or options.check_mode or options.withdraw:
-            return
-        files = foreseen(self._source.inventory(options.rules, lambda _image: False).files, so_far, levels)
-        if files:
-            self._foreseen = True
-            self._server.expect_sending(files)
 
     def _read(self, inventory: Inventory) -> There:
         """Read what the listing does not show: content that may be the same or damaged, and markers."""

@@ -166,7 +166,7 @@ class Login:
             if now > deadline:
                 raise troubles.silence(self.said, self._address, self._settings)
             # In proportion to what it took so far: a fast login loses little, and a slow one costs no processor time.
-            time.sleep(min(max((now - self._begun) / 16, 0.001), 0.05))
+            time.sleep(min(max((now - self._begun) / 32, 0.001), 0.05))
 
     def ended(self, patience: float = 0.0) -> bool:
         """Return whether the login is over, as far as known without asking; wait this many seconds for that."""

@@ -158,8 +158,8 @@ wait "$flushing"
 # Holds the lock until its input ends or goes silent for $2 seconds; answers each byte, so that both ends know. $4 is a
 # directory that SFTP has just created: if the shell does not find it, the two see different file systems. The lock is
 # checked before it is opened, and is opened neither through a symlink nor if that could block, and never written.
-# Whoever holds it is told by another file, $7, renamed to $6 with $5 in it. That is only for people: on a full disk the
-# run goes on without it, since it may be what frees space.
+# Whoever holds it is told by another file, $7, renamed to $6 with $5 in it, which goes before the lock does. That is
+# only for people: on a full disk the run goes on without it, since it may be what frees space.
 # (Where exec cannot open a file, it ends the shell without a word; so a shell of its own tries that first. flock ends
 # with 1 and without a word when the time is up, and only then; $3 is that time.)
 HOLD_LOCK = r"""umask 022
@@ -179,6 +179,7 @@ esac
 ( set -C; printf '%s\n' "$5" >"$7" ) 2>/dev/null && [ ! -d "$6" ] && mv -f -- "$7" "$6" 2>/dev/null || rm -f -- "$7"
 say locked
 while [ -n "$(timeout "$2" dd bs=1 count=1 2>/dev/null)" ]; do say held; done
+rm -f -- "$6"
 """
 
 # Reports for each directory whether it is writable.
