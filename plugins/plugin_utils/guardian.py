@@ -10,9 +10,10 @@ ansible-core runs each task of each host in a worker process, and leaves two cas
 - The main process is killed, or cancelled by something that kills its process group: workers have their own session and
   keep running, for nobody.
 
-So a thread of the main process checks the workers twice a second, and whenever one has begun. If one has ended without a result, it ends what that
-worker started, and then submits a failed result in its place: the play goes on, and that host has failed. And each
-worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then ends its process group.
+So a thread of the main process checks the workers twice a second, and whenever one has begun. If one has ended without
+a result, it ends what that worker started, and then submits a failed result in its place: the play goes on, and that
+host has failed. And each worker asks the kernel for a SIGTERM when the main process ends; Ansible's own handler then
+ends its process group.
 
 It starts when one of our action plugins is loaded, which the strategy does in the main process before it starts the
 first worker for it, and covers all tasks from then on, whatever their action. Everything that ansible-core does not
@@ -126,7 +127,7 @@ class _Worker:
 class _Watch:
     """Watches the workers of the current play.
 
-    :ivar begun: set when a worker has begun: with few forks, Ansible forgets a dead one as soon as it has the next task.
+    :ivar begun: set when a worker has begun: with few forks, Ansible forgets a dead one once it has another task.
     """
 
     def __init__(self) -> None:
