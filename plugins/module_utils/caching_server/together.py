@@ -63,6 +63,7 @@ class Together:
         self._directory = self._area.make_batch(root)
         chosen = [entry for entry in entries if self._area.root_of(entry.path) == root and self._can_go(entry)]
         if len(chosen) < 2:
+            self.drop()
             return {}
         self._lost = len(chosen)
         arrived = self._archive.send(chosen, self._directory)
