@@ -11,6 +11,7 @@ from .bench import Bench
 from .many_sites import fan_out, nothing_to_do, stalled_sites
 from .memory import memory
 from .one_site import cut_transfers, first_copy_fast, first_copy_slow, new_builds
+from .replaced import replaced
 from .results import Result
 from .small_files import small_files
 
@@ -24,4 +25,5 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "7": nothing_to_do,
     "8": memory,
     "9": small_files,
+    "10": replaced,
 }
