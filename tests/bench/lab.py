@@ -9,12 +9,10 @@ import contextlib
 import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from tests.lab import checkout
 from tests.lab.namespaces import Host, Line, add_network, assert_in_network, enter_network
@@ -22,6 +20,7 @@ from tests.lab.process import LabError
 from tests.lab.sshd import ClientKey
 from tests.lab.supervise import descendants
 from tests.lab.tree import AssetsTree
+from tests.lab.waiting import Poller
 
 from .cost import SETTLE, Cost, Running, cpu_of_trees
 from .places import KNOWN_HOSTS, MIB, MOST_SITES, SERVER
@@ -193,21 +192,21 @@ class BenchLab:
         return [site.host._programs["sshd"].process.pid for site in self.sites]
 
 
-class Visible:
+class Visible(Poller):
     """Notes when each of some files appears, as seen by polling on the caching servers."""
 
+    every = 0.02
+
     def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__()
         self.at: dict[Path, float] = {}  # time.monotonic()
         self._paths = list(paths)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="poller", daemon=True)
-        self._thread.start()
 
-    def _watch(self) -> None:
-        while not self._over.wait(0.02):
-            for path in self._paths:
-                if path not in self.at and path.exists():
-                    self.at[path] = time.monotonic()
+    def look(self) -> None:
+        """Note what is there by now."""
+        for path in self._paths:
+            if path not in self.at and path.exists():
+                self.at[path] = time.monotonic()
 
     def wait(self, running: Running, timeout: float, *, count: int | None = None) -> bool:
         """Wait until all files (or *count*) are there; False if the command ends first or *timeout* seconds pass."""
@@ -219,16 +218,3 @@ class Visible:
                 break
             time.sleep(0.02)
         return len(self.at) >= wanted
-
-    def stop(self) -> None:
-        """Stop polling."""
-        self._over.set()
-        self._thread.join()
-
-    def __enter__(self) -> Visible:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -5,45 +5,36 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.lab.waiting import Poller
 
 from .bench import BASE_NAME, NEW, OLD, Bench
 from .peers import Collection
 from .results import Result, in_bytes, in_seconds
 
 RATE = 20_000_000  # bit/s
-STEP = 0.001  # seconds between two looks
 
 
-class Missing:
-    """Adds up the time during which a file is not there, as seen by polling."""
+class Missing(Poller):
+    """Adds up the time during which a file is not there."""
+
+    every = 0.001
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.seconds = 0.0
-        self.longest = 0.0
         self._path = path
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="poller", daemon=True)
+        self._last = time.monotonic()
 
-    def _watch(self) -> None:
-        since: float | None = None
-        while not self._over.wait(STEP):
-            if not self._path.exists():
-                since = since or time.monotonic()
-            elif since is not None:
-                gap = time.monotonic() - since
-                self.seconds, self.longest, since = self.seconds + gap, max(self.longest, gap), None
-
-    def __enter__(self) -> Missing:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_about: object) -> None:
-        self._over.set()
-        self._thread.join()
+    def look(self) -> None:
+        """Add the time since the last look, if it is not there."""
+        now = time.monotonic()
+        if not self._path.exists():
+            self.seconds += now - self._last
+        self._last = now
 
 
 def replaced(bench: Bench) -> Iterator[Result]:
@@ -68,5 +59,5 @@ def replaced(bench: Bench) -> Iterator[Result]:
         in_seconds(cost.seconds),
         target=None if bench.short else 0.02,
         percent=True,
-        figures={"missing_seconds": missing.seconds, "longest_seconds": missing.longest, "run": cost.figures()},
+        figures={"missing_seconds": missing.seconds, "run": cost.figures()},
     )

@@ -9,7 +9,6 @@ import concurrent.futures
 import contextlib
 import datetime
 import os
-import threading
 import time
 import zoneinfo
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from ansible_collections.netboot.syncer.plugins.module_utils.limits.throttle imp
 from tests.lab.fleet import Fleet, SiteSpec
 from tests.lab.line import Line
 from tests.lab.runs import IMAGE, SITE, add_large_image, is_delivered, prepare, sync
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import Poller, wait_until
 
 MB = 1_000_000
 LARGE = "prod/large"
@@ -48,28 +47,21 @@ def _before_others() -> Iterator[None]:
     os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
-class Watch:
+class Watch(Poller):
     """Records what each line has carried, ten times per second."""
 
+    every = 0.1
+
     def __init__(self, *lines: Line) -> None:
+        super().__init__()
         self._lines = lines
         self._before = [line.bytes_up for line in lines]
         self.samples: list[tuple[float, tuple[int, ...]]] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_unused: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.1):
-            counts = tuple(line.bytes_up - before for line, before in zip(self._lines, self._before, strict=True))
-            self.samples.append((time.time(), counts))
+    def look(self) -> None:
+        """Record it."""
+        counts = tuple(line.bytes_up - before for line, before in zip(self._lines, self._before, strict=True))
+        self.samples.append((time.time(), counts))
 
     def carried(self, begin: float, end: float, *of: int) -> tuple[int, float]:
         """Return the bytes between two times, and in how many seconds: of the lines with these numbers, or of all."""

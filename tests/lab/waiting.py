@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import abc
 import concurrent.futures
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import ClassVar, Self
 
 from .process import LabError
 
@@ -23,6 +25,35 @@ def wait_until(true: Callable[[], bool], what: str, *, patience: float = PATIENC
         if time.monotonic() > deadline:
             raise LabError(f"waited in vain: {what}")
         time.sleep(every)
+
+
+class Poller(abc.ABC):
+    """Looks at something every few seconds while the block runs, in a thread of its own.
+
+    :cvar every: seconds between two looks.
+    """
+
+    every: ClassVar[float]
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
+
+    @abc.abstractmethod
+    def look(self) -> None:
+        """Look once."""
+
+    def _run(self) -> None:
+        while not self._over.wait(self.every):
+            self.look()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_about: object) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 @contextlib.contextmanager

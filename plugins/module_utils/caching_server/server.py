@@ -296,7 +296,8 @@ class SshCachingServer:
         """
         self._wanted = {entry.path for entry in entries}
         self._expect_bulk(entries, together=together)
-        self._trial.begin_asking()
+        if entries:
+            self._trial.begin_asking()
 
     def _expect_bulk(self, entries: t.Sequence[Entry], *, together: bool) -> None:
         large = self._sending.large is not self._sending.small and any(entry.size >= SMALLEST for entry in entries)
